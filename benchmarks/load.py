@@ -1,0 +1,98 @@
+"""The load generator: `python -m benchmarks.load closed|fanout|idle --port PORT ...`.
+
+A process of its own. One JSON object on stdout is the report, stderr shows progress on
+a terminal, and the exit code is 1 when any frame was refused, lost or unanswered: a
+figure with losses is no figure.
+
+A real server needs `--plan FILE`: a JSON list of `{"token": ..., "conv": ...}`, one for
+each connection; for the fan-out the first ones are the senders and all are members of
+one room. `--bare` means a server that repeats to everybody whatever it receives.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.process import has_uvloop, raise_open_files, run_loop
+from benchmarks.progress import Progress
+from benchmarks.runs import Load, Seat, hold, run
+
+KINDS = ("chat.text", "pay.send")
+
+
+def main() -> None:
+    """Run one load; exit with 1 if its figures do not count."""
+    parser = _parser()
+    options = parser.parse_args()
+    load = _load(options)
+    if load.mode != "idle" and not 0 < load.senders <= load.connections:
+        parser.error("there must be connections, and no more senders than connections")
+    raise_open_files()
+    reports: list[dict[str, Any]] = []
+
+    async def play() -> None:
+        with Progress() as progress:
+            if load.mode == "idle":
+                await hold(load, progress)
+            else:
+                reports.append(await run(load, progress))
+
+    run_loop(play(), uvloop=options.uvloop)
+    for report in reports:
+        print(json.dumps(report), flush=True)
+    sys.exit(not all(report["ok"] for report in reports))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.load",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("mode", choices=("closed", "fanout", "idle"))
+    parser.add_argument("--port", type=int, required=True)
+    target = parser.add_mutually_exclusive_group(required=True)
+    target.add_argument("--plan", type=Path, help="JSON list of {token, conv}")
+    target.add_argument("--bare", action="store_true", help="no login; the server repeats")
+    parser.add_argument("--connections", type=int, help="default: one for each entry of the plan")
+    parser.add_argument("--in-flight", type=int, default=1, help="frames per sending connection")
+    parser.add_argument("--senders", type=int, default=1, help="fan-out only")
+    parser.add_argument("--kind", choices=KINDS, default="chat.text")
+    parser.add_argument("--text-bytes", type=int, default=40, help="of a chat.text")
+    parser.add_argument("--amount", default="0.01", help="of a pay.send")
+    parser.add_argument("--currency", default="EUR", help="of a pay.send")
+    parser.add_argument("--warmup", type=float, default=2.0, help="seconds")
+    parser.add_argument("--seconds", type=float, help="measured; idle: how long to hold")
+    parser.add_argument("--uvloop", action=argparse.BooleanOptionalAction, default=has_uvloop())
+    return parser
+
+
+def _load(options: argparse.Namespace) -> Load:
+    seats = _seats(options.plan) if options.plan else ()
+    body: dict[str, Any] = {"text": "x" * options.text_bytes}
+    if options.kind == "pay.send":
+        body = {"amount": options.amount, "currency": options.currency}
+    idle = options.mode == "idle"
+    return Load(
+        mode=options.mode,
+        port=options.port,
+        connections=options.connections or (0 if idle else len(seats)),
+        in_flight=options.in_flight,
+        senders=options.senders,
+        kind=options.kind,
+        body=body,
+        warmup_s=options.warmup,
+        seconds=options.seconds or (0.0 if idle else 5.0),
+        seats=seats,
+    )
+
+
+def _seats(plan: Path) -> tuple[Seat, ...]:
+    entries = json.loads(plan.read_text(encoding="utf-8"))
+    return tuple(Seat(entry["token"], entry["conv"]) for entry in entries)
+
+
+if __name__ == "__main__":
+    main()

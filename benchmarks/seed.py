@@ -1,0 +1,159 @@
+"""Data directories to measure on, filled by the road itself in this process: people, money, conversations, history.
+
+A plan is what the load generator reads: a list of {"token", "conv"}, one per connection.
+"""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from tuppence_protocol import codec, frames
+
+from tuppence_server import ids
+from tuppence_server.app import clock_ms, opened_store
+from tuppence_server.domain.book import Policy
+from tuppence_server.domain.office import Command, CreateUser, Deposit, OpenSession
+from tuppence_server.domain.outflow import Outcome, Stored
+from tuppence_server.domain.request import Request
+from tuppence_server.domain.rows import OPERATOR
+from tuppence_server.metrics import Metrics
+from tuppence_server.pipeline import Committed, Pipeline
+from tuppence_server.store.base import Store
+
+YEAR_MS = 31_536_000_000
+CHUNK = 2_000
+
+
+class Seeder:
+    """Submits many requests at once and checks that every one was taken."""
+
+    def __init__(self, store: Store) -> None:
+        policy = Policy(frozenset({"EUR"}))
+        self.pipeline = Pipeline(store, policy, ids.Randomness(), _tell, Metrics(), lambda: None)
+
+    async def submit(self, requests: Sequence[Request]) -> list[Outcome]:
+        """Commit all of them; the outcomes in order."""
+        outcomes: list[Outcome] = []
+        for start in range(0, len(requests), CHUNK):
+            part = requests[start : start + CHUNK]
+            outcomes += await asyncio.gather(*(self.pipeline.ask(request) for request in part))
+        refused = [outcome for outcome in outcomes if hasattr(outcome, "code")]
+        if refused:
+            raise RuntimeError(f"seeding was refused: {refused[0]}")
+        return outcomes
+
+    async def people(self, count: int, prefix: str = "p") -> list[tuple[str, str]]:
+        """(user id, handle) of new people."""
+        made = [(ids.user_id(), f"{prefix}{index:x}x") for index in range(count)]
+        commands: list[Command] = [
+            CreateUser(user, ids.conversation_id(), _spelled(handle), "", None) for user, handle in made
+        ]
+        await self.submit([Request(command, OPERATOR) for command in commands])
+        return [(user, _spelled(handle)) for user, handle in made]
+
+    async def credit(self, people: Sequence[tuple[str, str]], amount: str) -> None:
+        """Give everybody money."""
+        await self.submit(
+            [Request(Deposit(ids.event_id(), handle, amount, "EUR", None), OPERATOR) for _, handle in people]
+        )
+
+    async def tokens(self, people: Sequence[tuple[str, str]]) -> list[str]:
+        """A login for everybody."""
+        tokens = [ids.token() for _ in people]
+        expires = clock_ms() + YEAR_MS
+        await self.submit(
+            [
+                Request(OpenSession(ids.session_id(), user, ids.token_hash(token), "bench", expires, None), OPERATOR)
+                for (user, _), token in zip(people, tokens, strict=True)
+            ]
+        )
+        return tokens
+
+    async def pairs(self, people: Sequence[tuple[str, str]]) -> list[str]:
+        """A dm for each two neighbours, named for each of them."""
+        requests = [
+            text(user, "@" + people[index ^ 1][1], "hello") for index, (user, _) in enumerate(people)
+        ]
+        convs = []
+        for outcome in await self.submit(requests):
+            assert isinstance(outcome, Stored)
+            convs.append(str(codec.decode_head(outcome.head)["conv"]))
+        return convs
+
+    async def room(self, people: Sequence[tuple[str, str]]) -> str:
+        """A group with everybody, the first as its owner."""
+        owner = people[0][0]
+        first = people[1:101]
+        create = frames.RoomCreate(
+            id=ids.event_id(), body=frames.CreateBody(title="room", members=[user for user, _ in first])
+        )
+        (outcome,) = await self.submit([Request(create, owner, codec.encode(create))])
+        assert isinstance(outcome, Stored)
+        conv = str(codec.decode_head(outcome.head)["conv"])
+        for start in range(101, len(people), 200):
+            users = [user for user, _ in people[start : start + 200]]
+            invite = frames.RoomInvite(id=ids.event_id(), conv=conv, body=frames.InviteBody(users=users))
+            await self.submit([Request(invite, owner, codec.encode(invite))])
+        return conv
+
+
+def text(user: str, conv: str, words: str) -> Request:
+    """A message to be submitted."""
+    frame = frames.ChatText(id=ids.event_id(), conv=conv, body=frames.TextBody(text=words))
+    return Request(frame, user, codec.encode(frame))
+
+
+def payment(user: str, conv: str, amount: str = "0.01") -> Request:
+    """A payment to be submitted."""
+    frame = frames.PaySend(id=ids.event_id(), conv=conv, body=frames.SendBody(amount=amount, currency="EUR"))
+    return Request(frame, user, codec.encode(frame))
+
+
+def _spelled(handle: str) -> str:
+    """No two handles may look alike, so digits that resemble letters are spelled otherwise."""
+    return handle.translate(str.maketrans("01", "gh"))
+
+
+def _tell(commit: Committed) -> None:
+    for request, sink, outcome in commit.outcomes:
+        sink(request, outcome)
+
+
+async def seed(
+    data: Path, *, people: int, extra_accounts: int = 0, extra_events: int = 0, room: bool = False
+) -> list[dict[str, str]]:
+    """Fill a new data directory; the plan for `people` connections."""
+    async with opened_store(data) as store:
+        seeder = Seeder(store)
+        seeder.pipeline.start(await store.head())
+        crowd = await seeder.people(people)
+        await seeder.credit(crowd, "1000000.00")
+        tokens = await seeder.tokens(crowd)
+        convs = [await seeder.room(crowd)] * people if room else await seeder.pairs(crowd)
+        if extra_accounts:
+            await _history(seeder, extra_accounts, extra_events)
+        await seeder.pipeline.stop()
+    return [{"token": token, "conv": conv} for token, conv in zip(tokens, convs, strict=True)]
+
+
+async def _history(seeder: Seeder, accounts: int, events: int) -> None:
+    """Other people with accounts, who paid and wrote each other before."""
+    others = await seeder.people(accounts, "q")
+    await seeder.credit(others, "1000.00")
+    convs = await seeder.pairs(others)
+    done = 2 * accounts
+    while done < events:
+        part = []
+        for index in range(0, min(accounts, events - done)):
+            user, conv = others[index][0], convs[index]
+            part.append(payment(user, conv) if index % 2 else text(user, conv, "and so on"))
+        await seeder.submit(part)
+        done += len(part)
+
+
+def write_plan(path: Path, plan: list[dict[str, str]]) -> None:
+    """Where the load generator reads it."""
+    path.write_text(json.dumps(plan))
+
+

@@ -1,0 +1,93 @@
+"""Tuppence for Python: chat and payments over one connection. Start with `connect`, `login` or `SyncClient`."""
+
+from tuppence_protocol.events import (
+    BalanceNotice,
+    BalanceView,
+    ConversationView,
+    Deposited,
+    Event,
+    MemberLeft,
+    MemberRemoved,
+    MembersInvited,
+    MemberView,
+    PaymentSent,
+    PresenceNotice,
+    ReceiptNotice,
+    RoleGiven,
+    RoomCreated,
+    RoomUpdated,
+    TextPosted,
+    TypingNotice,
+    UnknownBody,
+    UserView,
+)
+
+from .accounts import Session, login, register
+from .client import Client, connect
+from .errors import (
+    AccountError,
+    ConnectionEnded,
+    FundsError,
+    IdError,
+    LimitError,
+    PlaceError,
+    ServerError,
+    SessionError,
+    ShapeError,
+    StateError,
+    StreamOverflow,
+    TuppenceError,
+)
+from .money import Money
+from .notices import Notice, Reset, Resumed, State, StateChanged
+from .pace import Pace
+from .streams import Stream
+from .sync import SyncClient
+
+__all__ = [
+    "AccountError",
+    "BalanceNotice",
+    "BalanceView",
+    "Client",
+    "ConnectionEnded",
+    "ConversationView",
+    "Deposited",
+    "Event",
+    "FundsError",
+    "IdError",
+    "LimitError",
+    "MemberLeft",
+    "MemberRemoved",
+    "MemberView",
+    "MembersInvited",
+    "Money",
+    "Notice",
+    "Pace",
+    "PaymentSent",
+    "PlaceError",
+    "PresenceNotice",
+    "ReceiptNotice",
+    "Reset",
+    "Resumed",
+    "RoleGiven",
+    "RoomCreated",
+    "RoomUpdated",
+    "ServerError",
+    "Session",
+    "SessionError",
+    "ShapeError",
+    "State",
+    "StateChanged",
+    "StateError",
+    "Stream",
+    "StreamOverflow",
+    "SyncClient",
+    "TextPosted",
+    "TuppenceError",
+    "TypingNotice",
+    "UnknownBody",
+    "UserView",
+    "connect",
+    "login",
+    "register",
+]

@@ -1,0 +1,289 @@
+"""The client: say, pay, ask, listen. A payment is a message, so both are sent, acknowledged and resumed alike.
+
+Awaiting any call inside a loop over `events` or `notices` works: the reader is a task of its own. A call that is
+cancelled takes nothing with it, but whether its frame was stored is then unknown: the event tells if it was.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from msgspec import UNSET
+
+from tuppence_protocol import codec
+from tuppence_protocol import events as ev
+from tuppence_protocol import frames as fr
+from tuppence_protocol.limits import PAGE_EVENTS_DEFAULT, PAGE_ROWS_MAX
+from tuppence_protocol.session import ClientSession
+
+from .core import Core
+from .errors import ConnectionEnded
+from .money import Money, amount_of
+from .notices import Notice, State
+from .pace import Pace
+from .rooms import Rooms
+from .streams import Stream
+from .urls import socket_url
+
+CLIENT_NAME = "tuppence-py/0.1"
+EVENTS_MAX = 10_000
+
+
+class Client(Rooms):
+    """One user's connection; made by `connect`.
+
+    Sending raises the `TuppenceError` of the refusal's family, shape errors before anything is sent, and
+    `ConnectionEnded` once the connection is over for good. While it is only away, calls wait for it: bound
+    them with `asyncio.timeout` where that matters.
+    """
+
+    def __init__(self, core: Core) -> None:
+        super().__init__(core)
+        self._core = core
+
+    # --- what is kept fresh -------------------------------------------------------------------------
+
+    @property
+    def user(self) -> ev.UserView:
+        """Who one is."""
+        return self._core.mirror.user
+
+    @property
+    def balances(self) -> Mapping[str, ev.BalanceView]:
+        """One's balances by currency, as last told."""
+        return self._core.mirror.balances
+
+    @property
+    def conversations(self) -> Mapping[str, ev.ConversationView]:
+        """One's conversations by id (the latest ones), as last told; unread = `seq` - `read`."""
+        return self._core.mirror.conversations
+
+    async def conversation(self, conv: str) -> ev.ConversationView | None:
+        """Where a conversation that an event named stands; waits until it is known, None if it is not to be."""
+        await self._core.placed(conv)
+        return self.conversations.get(conv)
+
+    @property
+    def people(self) -> Mapping[str, ev.UserView]:
+        """The people met so far, by user id."""
+        return self._core.mirror.people
+
+    @property
+    def state(self) -> State:
+        """Where the connection stands; changes are told as `StateChanged` in `notices`."""
+        return self._core.current
+
+    async def wait_state(self, *wanted: State) -> State:
+        """Wait until the connection is in one of these states; raises `ConnectionEnded` if it ends instead."""
+        core = self._core
+        while core.current not in wanted:
+            if core.ended is not None:
+                raise core.ended.with_traceback(None)
+            await core.changed.wait()
+        return core.current
+
+    # --- say and pay ----------------------------------------------------------------------------------
+
+    def new_id(self) -> str:
+        """An id to save before sending, so that the same frame can be sent again after a crash."""
+        return self._core.new_id()
+
+    async def send(self, conv: str, text: str, *, ref: str | None = None, id: str | None = None) -> ev.Event:  # noqa: A002
+        """Say something in `conv` ("@handle", "c_…" or "self") and return the stored event."""
+        body = fr.TextBody(text=text)
+        return await self._core.commit(
+            fr.ChatText(id=id or self.new_id(), conv=conv, ref=UNSET if ref is None else ref, body=body)
+        )
+
+    async def pay(
+        self,
+        conv: str,
+        money: Money,
+        *,
+        note: str | None = None,
+        payee: str | None = None,
+        ref: str | None = None,
+        not_after: int | None = None,
+        id: str | None = None,  # noqa: A002 - the wire's name
+    ) -> ev.Event:
+        """Pay `money`, such as "12.50 EUR", in `conv` and return the stored event.
+
+        `payee` may be left out in a DM; `not_after` is in ms since the epoch. Raises TypeError for floats.
+        """
+        amount, currency = amount_of(money)
+        body = fr.SendBody(
+            amount=amount,
+            currency=currency,
+            payee=UNSET if payee is None else payee,
+            note=UNSET if note is None else note,
+            not_after=UNSET if not_after is None else not_after,
+        )
+        return await self._core.commit(
+            fr.PaySend(id=id or self.new_id(), conv=conv, ref=UNSET if ref is None else ref, body=body)
+        )
+
+    # --- live: dropped where there is no connection ---------------------------------------------------
+
+    def typing(self, conv: str) -> None:
+        """Tell the others that one is writing; holds for 6 s."""
+        self._core.tell(fr.LiveTyping(conv=conv))
+
+    def read(self, conv: str, seq: int) -> None:
+        """Mark everything up to `seq` as read; kept and told again after a reconnect."""
+        place = self._core.mirror.conv_with(conv) or conv
+        self._core.mark(fr.LiveRead(conv=place, body=fr.ReadBody(seq=seq)))
+
+    def watch(self, *users: str) -> None:
+        """Ask for the presence of these people ("@handle" or "u_…") from now on, instead of those before."""
+        self._core.watch(fr.LiveWatch(body=fr.WatchBody(users=list(users))))
+
+    # --- ask --------------------------------------------------------------------------------------------
+
+    async def history(
+        self,
+        conv: str,
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        limit: int = PAGE_EVENTS_DEFAULT,
+    ) -> list[ev.Event]:
+        """Events of a conversation in order: the `limit` before a seq, after a seq, or the latest."""
+        body = fr.HistoryBody(
+            before=UNSET if before is None else before, after=UNSET if after is None else after, limit=limit
+        )
+        result = await self._core.ask(fr.AskHistory(id=self.new_id(), conv=conv, body=body))
+        assert isinstance(result, ev.HistoryResult)
+        return [codec.open_event(event) for event in result.events]
+
+    async def event(self, id: str) -> ev.Event:  # noqa: A002 - the wire's name
+        """One event by its id; `PlaceError` where it is not one's to see."""
+        result = await self._core.ask(fr.AskEvent(id=self.new_id(), body=fr.EventBody(id=id)))
+        assert isinstance(result, ev.EventResult)
+        return codec.open_event(result.event)
+
+    async def list_conversations(
+        self, *, before: int | None = None, limit: int = PAGE_EVENTS_DEFAULT
+    ) -> list[ev.ConversationView]:
+        """One's conversations, latest first; `before` is the `pos` of the last one had."""
+        body = fr.PageBody(before=UNSET if before is None else before, limit=limit)
+        result = await self._core.ask(fr.AskConversations(id=self.new_id(), body=body))
+        assert isinstance(result, ev.ConversationsResult)
+        self._core.mirror.place(result.conversations)
+        return result.conversations
+
+    async def members(self, conv: str) -> list[ev.MemberView]:
+        """Everybody in a conversation, by user id; several pages where there are many."""
+        found: list[ev.MemberView] = []
+        while True:
+            body = fr.MembersBody(after=found[-1].user.id if found else UNSET, limit=PAGE_ROWS_MAX)
+            result = await self._core.ask(fr.AskMembers(id=self.new_id(), conv=conv, body=body))
+            assert isinstance(result, ev.MembersResult)
+            found += result.members
+            self._core.mirror.meet(member.user for member in result.members)
+            if result.complete or not result.members:
+                return found
+
+    async def find_user(self, handle: str) -> ev.UserView:
+        """A person by handle or user id; `PlaceError` where there is none."""
+        body = fr.UserBody(handle=handle)
+        result = await self._core.ask(fr.AskUser(id=self.new_id(), body=body))
+        assert isinstance(result, ev.UserResult)
+        self._core.mirror.meet([result.user])
+        return result.user
+
+    async def wallet(self) -> list[ev.BalanceView]:
+        """One's balances as the ledger has them now."""
+        result = await self._core.ask(fr.AskWallet(id=self.new_id()))
+        assert isinstance(result, ev.WalletResult)
+        for view in result.balances:
+            self._core.mirror.balance(view)
+        return result.balances
+
+    # --- listen -------------------------------------------------------------------------------------------
+
+    def events(self, conv: str | None = None) -> Stream[ev.Event]:
+        """All events, or those of one conversation, each once and in order, one's own included.
+
+        Subscribes at once; the first stream also has what came since `connect`. At most 10,000 (see `connect`)
+        are queued: beyond, what is queued comes first, then `StreamOverflow`, then the stream goes on.
+        """
+        if conv is None:
+            return self._core.events.subscribe(lambda _: True)
+        if conv.startswith("c_"):
+            return self._core.events.subscribe(lambda event: event.conv == conv)
+
+        async def here(event: ev.Event) -> bool:
+            await self._core.placed(event.conv)
+            return self._core.mirror.conv_with(conv) == event.conv
+
+        return self._core.events.subscribe(lambda _: True, here)
+
+    def notices(self) -> Stream[Notice]:
+        """Typing, receipts, presence, balances and the connection's state; the oldest of 1,000 are dropped."""
+        return self._core.notices.subscribe(lambda _: True)
+
+    # --- for tests and demonstrations -----------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def offline(self) -> AsyncIterator[None]:
+        """Abort the socket as a broken network would and stay away until the block ends."""
+        self._core.link.hold()
+        try:
+            if self._core.session.ready:
+                await self.wait_state(State.WAITING, State.CONNECTING)
+            yield
+        finally:
+            self._core.link.release()
+
+
+@asynccontextmanager
+async def connect(
+    url: str,
+    *,
+    token: str,
+    device: str | None = None,
+    patience_s: float = 0.0,
+    queue_max: int = EVENTS_MAX,
+    pace: Pace | None = None,
+) -> AsyncIterator[Client]:
+    """Connect to the server at `url` (http(s) or ws(s)) and stay connected until the block ends.
+
+    `device` names this installation: the same one connecting again replaces the former connection. The first
+    connection is tried for `patience_s`, later ones for ever. Raises `ConnectionEnded` where it cannot be made
+    or the server says to stop; ValueError for what is not a URL.
+    """
+    session = ClientSession(token, device or f"py-{uuid.uuid4().hex[:12]}", CLIENT_NAME)
+    core = Core(socket_url(url), session, pace or Pace(), queue_max)
+    client = Client(core)
+    running = asyncio.create_task(_run(core))
+    try:
+        await _first(core, patience_s)
+        yield client
+    finally:
+        await core.link.close()
+        running.cancel()
+        await asyncio.wait([running])
+        core.end(ConnectionEnded(1000, "closed by this client"), wanted=True)
+
+
+async def _run(core: Core) -> None:
+    try:
+        core.end(await core.link.run())
+    except Exception as fault:
+        core.end(ConnectionEnded(1006, f"the client failed: {fault!r}"))
+        raise
+
+
+async def _first(core: Core, patience_s: float) -> None:
+    """Wait for the first connection; without patience the first failure is the answer."""
+    try:
+        async with asyncio.timeout(patience_s or None):
+            while core.current is not State.ONLINE:
+                if core.ended is not None or (core.first_failure is not None and not patience_s):
+                    break
+                await core.changed.wait()
+    except TimeoutError:
+        pass
+    if core.current is not State.ONLINE:
+        raise core.ended or core.first_failure or ConnectionEnded(1006, "no connection in time")

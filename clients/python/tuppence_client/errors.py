@@ -1,0 +1,111 @@
+"""One exception class per family of refusals, all below `TuppenceError`; the code tells which refusal it is."""
+
+from typing import Final
+
+from tuppence_protocol.errors import CLOSE_NAMES, CLOSES, CODES, Family, Refusal
+from tuppence_protocol.events import ErrorBody
+
+
+class TuppenceError(Exception):
+    """What the server refused, or what happened to the connection.
+
+    `code` is from the catalogue in `tuppence_protocol.errors`; `field` is a JSON path; `final` says that the
+    same again cannot succeed; `retry_ms` is how long to wait; `state` is what now is.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        field: str | None = None,
+        *,
+        final: bool = True,
+        retry_ms: int | None = None,
+        state: dict[str, str | int] | None = None,
+    ) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.field = field
+        self.final = final
+        self.retry_ms = retry_ms
+        self.state = state
+
+
+class ShapeError(TuppenceError):
+    """The frame itself is wrong: a bug of the caller, or an amount that is none."""
+
+
+class SessionError(TuppenceError):
+    """Login, rate or queue: who sends, and how fast."""
+
+
+class IdError(TuppenceError):
+    """The id or the handle is in use for something else."""
+
+
+class PlaceError(TuppenceError):
+    """The conversation, person or event is not there, or not for this user."""
+
+
+class AccountError(TuppenceError):
+    """The account of payer or payee cannot do this."""
+
+
+class StateError(TuppenceError):
+    """Things are no longer as this frame needs them."""
+
+
+class LimitError(TuppenceError):
+    """A limit would be passed."""
+
+
+class FundsError(TuppenceError):
+    """The available balance does not cover it."""
+
+
+class ServerError(TuppenceError):
+    """The server could not; the outcome is unknown until the same id is sent again."""
+
+
+class ConnectionEnded(TuppenceError):  # noqa: N818 - it names an end, which may be a wanted one
+    """There is no connection, and none is coming: `close_code` and `reason` tell why."""
+
+    def __init__(self, close_code: int, reason: str) -> None:
+        self.close_code = close_code
+        self.reason = reason
+        code = CLOSE_NAMES.get(close_code, "connection_ended")
+        said = CLOSES[code].meaning if reason == code and code in CLOSES else reason
+        super().__init__(code, f"{said} (close code {close_code})", final=close_code >= 4500)
+
+
+class StreamOverflow(TuppenceError):  # noqa: N818 - the stream overflowed; nothing is wrong with the server
+    """A stream was not read fast enough: `missed` items were dropped here; page history for them."""
+
+    def __init__(self, missed: int) -> None:
+        self.missed = missed
+        super().__init__(
+            "overflow", f"{missed} events were dropped, since this stream was not read", final=True
+        )
+
+
+FAMILIES: Final[dict[Family, type[TuppenceError]]] = {
+    Family.SHAPE: ShapeError,
+    Family.SESSION: SessionError,
+    Family.ID: IdError,
+    Family.PLACE: PlaceError,
+    Family.ACCOUNT: AccountError,
+    Family.STATE: StateError,
+    Family.LIMITS: LimitError,
+    Family.FUNDS: FundsError,
+    Family.SERVER: ServerError,
+}
+
+
+def error_of(body: ErrorBody | Refusal) -> TuppenceError:
+    """The exception for a refusal; plain `TuppenceError` for a code this library does not know."""
+    code = CODES.get(body.code)
+    cls = TuppenceError if code is None else FAMILIES[code.family]
+    return cls(
+        body.code, body.message, body.field, final=body.final, retry_ms=body.retry_ms, state=body.state
+    )

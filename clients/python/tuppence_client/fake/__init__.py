@@ -1,0 +1,1 @@
+"""The insides of `tuppence_client.testing.FakeServer`."""

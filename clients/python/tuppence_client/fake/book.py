@@ -1,0 +1,141 @@
+"""How the fake server decides: a durable frame becomes an event or a refusal. The rules that clients need, no more."""
+
+from typing import Any
+
+from msgspec import UNSET
+
+from tuppence_protocol import events as ev
+from tuppence_protocol import frames as fr
+from tuppence_protocol.errors import Refusal
+from tuppence_protocol.money import format_amount, parse_amount
+
+from .reads import NOT_FOUND, Place, Reads, new_id, now_ms
+
+
+class Book(Reads):
+    """The write side of the fake server."""
+
+    def user(self, handle: str) -> ev.UserView:
+        """The user of that handle, made if need be with 100.00 EUR."""
+        if handle not in self.users:
+            self.users[handle] = ev.UserView(id=new_id("u_"), handle=handle, name=handle.title())
+            self.money[self.users[handle].id, "EUR"] = 10_000
+        return self.users[handle]
+
+    def take(self, handle: str, frame: fr.Durable) -> ev.Event | Refusal:
+        """Decide a durable frame and store the outcome under its id."""
+        me = self.users[handle]
+        place = self._made(me, frame) if isinstance(frame, fr.RoomCreate) else self._place(me, frame)
+        outcome: ev.Event | Refusal = NOT_FOUND
+        if place is not None:
+            body = self._body(me, place, frame)
+            outcome = body if isinstance(body, Refusal) else self._store(me, place, frame, body)
+        self.by_id[frame.id] = outcome
+        return outcome
+
+    def _store(self, me: ev.UserView, place: Place, frame: fr.Durable, body: ev.EventBody) -> ev.Event:
+        seq = len(place.events) + 1
+        for user in place.members:
+            place.since.setdefault(user, seq)
+        ref = getattr(frame, "ref", UNSET)
+        event = ev.Event(frame.kind, frame.id, place.conv, seq, self.pos + 1, me.id, now_ms(), body, ref)
+        place.events.append(event)
+        self.log.append(event)
+        return event
+
+    def _made(self, me: ev.UserView, frame: fr.RoomCreate) -> Place | None:
+        people = [self.person(name) for name in frame.body.members]
+        if None in people:
+            return None
+        place = Place(new_id("c_"), "group", frame.body.title, {me.id: "owner"})
+        place.members.update({person.id: "member" for person in people if person is not None})
+        self.places[place.conv] = place
+        return place
+
+    def _place(self, me: ev.UserView, frame: Any) -> Place | None:
+        place = self.place_of(me, frame.conv)
+        if place is not None or frame.conv.startswith("c_"):
+            return place
+        other = me if frame.conv == "self" else self.person(frame.conv)
+        if other is None:
+            return None
+        kind = "self" if other is me else "dm"
+        place = Place(new_id("c_"), kind, "", dict.fromkeys((me.id, other.id), "member"))
+        self.places[place.conv] = place
+        return place
+
+    def _body(self, me: ev.UserView, place: Place, frame: fr.Durable) -> ev.EventBody | Refusal:
+        match frame:
+            case fr.ChatText(body=text):
+                return ev.TextPosted(text=text.text)
+            case fr.PaySend(body=payment):
+                return self._pay(me, place, payment)
+            case fr.RoomCreate(body=room):
+                members = list(place.members)
+                return ev.RoomCreated(room.title, members, "group", f"@{me.handle} made {room.title}")
+            case fr.RoomUpdate(body=change):
+                place.title = change.title
+                return ev.RoomUpdated(change.title, f"@{me.handle} renamed this to {change.title}")
+            case fr.RoomInvite(body=invitation):
+                return self._invite(me, place, invitation.users)
+            case fr.RoomRemove(body=removal):
+                return self._remove(me, place, removal.user)
+            case fr.RoomLeave():
+                self._gone(place, me.id)
+                return ev.MemberLeft(f"@{me.handle} left")
+            case fr.RoomRole(body=given):
+                return self._role(me, place, given)
+        return NOT_FOUND
+
+    def _pay(self, me: ev.UserView, place: Place, payment: fr.SendBody) -> ev.EventBody | Refusal:
+        minor = parse_amount(payment.amount, payment.currency)
+        if isinstance(minor, Refusal):
+            return minor
+        payee = self.person(payment.payee) if isinstance(payment.payee, str) else None
+        if payee is None:
+            payee = next(
+                (user for user in self.users.values() if user.id in set(place.members) - {me.id}), me
+            )
+        if payee is me:
+            return Refusal("same_account", "Payer and payee are the same.", "$.body.payee")
+        mine, theirs = (me.id, payment.currency), (payee.id, payment.currency)
+        available = self.money.get(mine, 0)
+        if available < minor:
+            state: dict[str, str | int] = {"available": format_amount(available, payment.currency)}
+            return Refusal("insufficient_funds", "The available balance does not cover this.", state=state)
+        self.money[mine] = available - minor
+        self.money[theirs] = self.money.get(theirs, 0) + minor
+        amount = format_amount(minor, payment.currency)
+        alt = f"@{me.handle} paid @{payee.handle} {amount} {payment.currency}"
+        return ev.PaymentSent(amount, payment.currency, payee.id, "completed", alt, payment.note)
+
+    def _invite(self, me: ev.UserView, place: Place, names: list[str]) -> ev.EventBody | Refusal:
+        people = [person for name in names if (person := self.person(name)) is not None]
+        if place.kind != "group" or len(people) < len(names):
+            return NOT_FOUND
+        for person in people:
+            place.members[person.id] = "member"
+            place.since.pop(person.id, None)
+            place.until.pop(person.id, None)
+        handles = ", ".join(f"@{person.handle}" for person in people)
+        return ev.MembersInvited([person.id for person in people], f"@{me.handle} invited {handles}")
+
+    def _remove(self, me: ev.UserView, place: Place, name: str) -> ev.EventBody | Refusal:
+        person = self.person(name)
+        if place.members[me.id] != "owner":
+            return Refusal("forbidden", "You may see this but not do it.")
+        if person is None or person.id not in place.members:
+            return Refusal("not_a_member", "That person is not in this conversation.", "$.body.user")
+        self._gone(place, person.id)
+        return ev.MemberRemoved(person.id, f"@{me.handle} removed @{person.handle}")
+
+    def _gone(self, place: Place, user: str) -> None:
+        del place.members[user]
+        place.until[user] = len(place.events) + 1
+
+    def _role(self, me: ev.UserView, place: Place, given: fr.RoleBody) -> ev.EventBody | Refusal:
+        person = self.person(given.user)
+        if person is None or person.id not in place.members:
+            return Refusal("not_a_member", "That person is not in this conversation.", "$.body.user")
+        place.members[person.id] = given.role
+        return ev.RoleGiven(person.id, given.role, f"@{me.handle} made @{person.handle} {given.role}")

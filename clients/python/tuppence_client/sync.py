@@ -1,0 +1,227 @@
+"""The same client for code without asyncio: its loop runs in a thread of its own, every call waits for it."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Self, TypeVar
+
+from tuppence_protocol.events import BalanceView, ConversationView, Event, MemberView, UserView
+from tuppence_protocol.frames import GivenRole
+from tuppence_protocol.limits import PAGE_EVENTS_DEFAULT
+
+from .client import EVENTS_MAX, Client, connect
+from .money import Money
+from .notices import State
+from .pace import Pace
+from .streams import Stream
+
+T = TypeVar("T")
+
+
+class SyncClient:
+    """`Client` for ordinary code and threads; use it in a `with` block. It raises what `Client` raises.
+
+    May be called from several threads at once. Ctrl-C in a call cancels that call.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str,
+        device: str | None = None,
+        patience_s: float = 0.0,
+        queue_max: int = EVENTS_MAX,
+        pace: Pace | None = None,
+    ) -> None:
+        self._connecting: AbstractAsyncContextManager[Client] = connect(
+            url, token=token, device=device, patience_s=patience_s, queue_max=queue_max, pace=pace
+        )
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="tuppence-client", daemon=True)
+        self._client: Client | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        try:
+            self._client = self._call(self._connecting.__aenter__())
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._call(self._connecting.__aexit__(None, None, None))
+        finally:
+            self._stop()
+
+    def _stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
+
+    def _call(self, work: Awaitable[T]) -> T:
+        async def run() -> T:
+            return await work
+
+        future = asyncio.run_coroutine_threadsafe(run(), self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def _do(self, work: Callable[[], T]) -> T:
+        async def run() -> T:
+            return work()
+
+        return self._call(run())
+
+    @property
+    def _me(self) -> Client:
+        if self._client is None:
+            raise RuntimeError("use SyncClient in a with block")
+        return self._client
+
+    @property
+    def user(self) -> UserView:
+        """Who one is."""
+        return self._me.user
+
+    @property
+    def balances(self) -> Mapping[str, BalanceView]:
+        """A copy of one's balances by currency, as last told."""
+        return self._do(lambda: dict(self._me.balances))
+
+    @property
+    def conversations(self) -> Mapping[str, ConversationView]:
+        """A copy of one's conversations by id, as last told."""
+        return self._do(lambda: dict(self._me.conversations))
+
+    @property
+    def state(self) -> State:
+        """Where the connection stands."""
+        return self._me.state
+
+    def new_id(self) -> str:
+        """An id to save before sending."""
+        return self._do(self._me.new_id)
+
+    def send(self, conv: str, text: str, *, ref: str | None = None, id: str | None = None) -> Event:  # noqa: A002
+        """Say something in `conv` and return the stored event."""
+        return self._call(self._me.send(conv, text, ref=ref, id=id))
+
+    def pay(
+        self,
+        conv: str,
+        money: Money,
+        *,
+        note: str | None = None,
+        payee: str | None = None,
+        ref: str | None = None,
+        not_after: int | None = None,
+        id: str | None = None,  # noqa: A002 - the wire's name
+    ) -> Event:
+        """Pay `money`, such as "12.50 EUR", in `conv` and return the stored event."""
+        return self._call(
+            self._me.pay(conv, money, note=note, payee=payee, ref=ref, not_after=not_after, id=id)
+        )
+
+    def create_room(self, title: str, members: Iterable[str] = (), *, id: str | None = None) -> Event:  # noqa: A002
+        """Open a group; the event's `conv` is its id."""
+        return self._call(self._me.create_room(title, members, id=id))
+
+    def rename(self, conv: str, title: str) -> Event:
+        """Give a group another title."""
+        return self._call(self._me.rename(conv, title))
+
+    def invite(self, conv: str, *users: str) -> Event:
+        """Bring people into a group."""
+        return self._call(self._me.invite(conv, *users))
+
+    def remove(self, conv: str, user: str) -> Event:
+        """Take a person out of a group."""
+        return self._call(self._me.remove(conv, user))
+
+    def leave(self, conv: str) -> Event:
+        """Leave a group."""
+        return self._call(self._me.leave(conv))
+
+    def set_role(self, conv: str, user: str, role: GivenRole) -> Event:
+        """Give a person in a group another role."""
+        return self._call(self._me.set_role(conv, user, role))
+
+    def typing(self, conv: str) -> None:
+        """Tell the others that one is writing."""
+        self._do(lambda: self._me.typing(conv))
+
+    def read(self, conv: str, seq: int) -> None:
+        """Mark everything up to `seq` as read."""
+        self._do(lambda: self._me.read(conv, seq))
+
+    def watch(self, *users: str) -> None:
+        """Ask for the presence of these people."""
+        self._do(lambda: self._me.watch(*users))
+
+    def history(
+        self,
+        conv: str,
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        limit: int = PAGE_EVENTS_DEFAULT,
+    ) -> list[Event]:
+        """Events of a conversation in order."""
+        return self._call(self._me.history(conv, before=before, after=after, limit=limit))
+
+    def event(self, id: str) -> Event:  # noqa: A002 - the wire's name
+        """One event by its id."""
+        return self._call(self._me.event(id))
+
+    def list_conversations(
+        self, *, before: int | None = None, limit: int = PAGE_EVENTS_DEFAULT
+    ) -> list[ConversationView]:
+        """One's conversations, latest first."""
+        return self._call(self._me.list_conversations(before=before, limit=limit))
+
+    def members(self, conv: str) -> list[MemberView]:
+        """Everybody in a conversation."""
+        return self._call(self._me.members(conv))
+
+    def find_user(self, handle: str) -> UserView:
+        """A person by handle or user id."""
+        return self._call(self._me.find_user(handle))
+
+    def wallet(self) -> list[BalanceView]:
+        """One's balances as the ledger has them now."""
+        return self._call(self._me.wallet())
+
+    def events(self, conv: str | None = None, *, timeout: float | None = None) -> Iterator[Event]:
+        """Events as they come, from the call on; stops after `timeout` seconds without one (None: never)."""
+        stream = self._do(lambda: self._me.events(conv))
+        return _Waiting(self._call, stream, timeout)
+
+
+class _Waiting(Iterator[Event]):
+    """Pulls a stream of the loop's thread."""
+
+    def __init__(self, call: Callable[[Any], Any], stream: Stream[Event], timeout_s: float | None) -> None:
+        self._call = call
+        self._stream = stream
+        self._timeout_s = timeout_s
+
+    def __next__(self) -> Event:
+        event: Event = self._call(self._pull())
+        if event is None:
+            raise StopIteration
+        return event
+
+    async def _pull(self) -> Event | None:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await anext(self._stream)
+        except (TimeoutError, StopAsyncIteration):
+            return None

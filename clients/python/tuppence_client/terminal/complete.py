@@ -1,0 +1,55 @@
+"""Completion: commands, people, conversations, currencies, roles; from what the client knows anyway."""
+
+from collections.abc import Iterable, Iterator
+
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+
+from tuppence_client.client import Client
+from tuppence_protocol.currencies import EXPONENTS
+
+from .commands import HELP, NAMES
+from .lines import place_title
+
+_MEANING = {line.split()[0]: meaning for line, meaning in HELP}
+
+
+class LineCompleter(Completer):
+    """Offers what may stand at the cursor."""
+
+    def __init__(self, me: Client) -> None:
+        self._me = me
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
+        """The words that go on with what is typed."""
+        del complete_event
+        text = document.text_before_cursor
+        word = text.rsplit(" ", 1)[-1]
+        for offered, meaning in self._offers(text, word):
+            if offered.lower().startswith(word.lower()) and offered != word:
+                yield Completion(offered, start_position=-len(word), display_meta=meaning)
+
+    def _offers(self, text: str, word: str) -> Iterable[tuple[str, str]]:
+        if not text.startswith("/"):
+            return self._people() if word.startswith("@") else []
+        if " " not in text:
+            return [(name, _MEANING[name]) for name in NAMES]
+        command, *before = text[: len(text) - len(word)].split()
+        if word.startswith("@"):
+            return self._people()
+        if command == "/to":
+            return [(place_title(view), view.kind) for view in self._me.conversations.values()]
+        if command == "/pay" and before and before[-1][:1].isdigit() and len(before) <= 2:
+            return self._currencies()
+        if command == "/role" and len(before) == 1:
+            return [(role, "") for role in ("admin", "member", "reader", "owner")]
+        return self._people() if command in {"/pay", "/invite", "/remove", "/role"} and not before else []
+
+    def _people(self) -> list[tuple[str, str]]:
+        mine = self._me.user.id
+        return sorted((f"@{user.handle}", user.name) for user in self._me.people.values() if user.id != mine)
+
+    def _currencies(self) -> list[tuple[str, str]]:
+        mine = self._me.balances
+        own = [(currency, f"you have {view.available}") for currency, view in mine.items()]
+        return own + [(currency, "") for currency in sorted(EXPONENTS) if currency not in mine]

@@ -1,0 +1,1 @@
+"""The wire of Tuppence: frames, codec, money, errors, limits and the Sans-I/O session. Pure, for every client."""

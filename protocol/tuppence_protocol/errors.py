@@ -1,0 +1,150 @@
+"""The catalogue of refusals and close codes.
+
+One code per refusal. Where several apply, the one with the lowest number is told: shape, session, id,
+place, account, state, limits, funds, server. Numbers and names are never used again for anything else.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+
+class Family(StrEnum):
+    """What a refusal is about; a client library raises one error class per family."""
+
+    SHAPE = "shape"
+    SESSION = "session"
+    ID = "id"
+    PLACE = "place"
+    ACCOUNT = "account"
+    STATE = "state"
+    LIMITS = "limits"
+    FUNDS = "funds"
+    SERVER = "server"
+
+
+class Code(msgspec.Struct, frozen=True):
+    """One entry of the catalogue: `number` orders precedence, `final` says that a retry cannot help."""
+
+    name: str
+    number: int
+    family: Family
+    status: int
+    final: bool
+    meaning: str
+
+
+def _entries() -> tuple[Code, ...]:
+    shape, session, ident = Family.SHAPE, Family.SESSION, Family.ID
+    place, account, state = Family.PLACE, Family.ACCOUNT, Family.STATE
+    limits, funds, server = Family.LIMITS, Family.FUNDS, Family.SERVER
+    return (
+        Code("bad_json", 101, shape, 400, True, "The text is not one JSON object in UTF-8."),
+        Code("bad_frame", 102, shape, 400, True, "A member is missing, unknown or of the wrong type."),
+        Code("unknown_kind", 103, shape, 400, True, "This server knows no such kind of frame."),
+        Code("too_big", 104, shape, 400, True, "The frame or one of its members is too long."),
+        Code("bad_id", 105, shape, 400, True, "The id is not a lower-case UUID of version 4 or 7."),
+        Code("amount_format", 106, shape, 400, True, "The amount is not a decimal string in major units."),
+        Code("amount_range", 107, shape, 400, True, "The amount is zero, too large or too finely divided."),
+        Code("unknown_currency", 108, shape, 400, True, "The currency is unknown or not enabled here."),
+        Code("not_ready", 201, session, 401, False, "Say hello first."),
+        Code("bad_token", 202, session, 401, True, "The token is unknown, expired or revoked."),
+        Code("bad_credentials", 203, session, 401, True, "Handle and password do not match."),
+        Code("rate_limited", 204, session, 429, False, "Too many frames; wait retry_ms and send again."),
+        Code("busy", 205, session, 503, False, "The server's inbox is full; wait retry_ms and send again."),
+        Code("id_reused", 301, ident, 409, True, "This id was used with other content."),
+        Code("id_taken", 302, ident, 409, True, "This id belongs to somebody else's frame."),
+        Code("handle_taken", 303, ident, 409, True, "The handle, or one that looks like it, is taken."),
+        Code("not_found", 401, place, 404, True, "There is no such thing, or it is not yours to see."),
+        Code("forbidden", 402, place, 403, True, "You may see this but not do it."),
+        Code("not_a_member", 403, place, 403, True, "That person is not in this conversation."),
+        Code("account_disabled", 501, account, 403, True, "The user is disabled."),
+        Code("payee_unavailable", 504, account, 409, True, "The payee cannot receive this now."),
+        Code("same_account", 505, account, 400, True, "Payer and payee are the same."),
+        Code("expired", 601, state, 409, True, "The time for this has passed."),
+        Code("already_member", 602, state, 409, True, "That person is in this conversation already."),
+        Code("last_owner", 603, state, 409, True, "A group keeps at least one owner."),
+        Code("room_full", 701, limits, 409, True, "The conversation has as many members as it may."),
+        Code("balance_limit", 702, limits, 409, True, "The balance would pass what an account may hold."),
+        Code("insufficient_funds", 801, funds, 402, True, "The available balance does not cover this."),
+        Code("unavailable", 901, server, 503, False, "The server cannot store now; retry with the same id."),
+        Code("internal", 902, server, 500, False, "The server failed; retry with the same id."),
+    )
+
+
+CODES: Final = {code.name: code for code in _entries()}
+
+
+class Refusal(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An expected "no": a value, never an exception. `field` is a JSON path, `state` what now is."""
+
+    code: str
+    message: str
+    field: str | None = None
+    retry_ms: int | None = None
+    state: dict[str, str | int] | None = None
+
+    @property
+    def final(self) -> bool:
+        """True where sending the same again cannot succeed."""
+        return CODES[self.code].final
+
+    @property
+    def status(self) -> int:
+        """The HTTP status that fits this refusal."""
+        return CODES[self.code].status
+
+    def body(self) -> dict[str, object]:
+        """The body of an `error` frame, the same object on WebSocket and HTTP."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "field": self.field,
+            "final": self.final,
+            "retry_ms": self.retry_ms,
+            "state": self.state,
+        }
+
+
+class CloseCode(msgspec.Struct, frozen=True):
+    """Why a socket ends. The band is the behaviour: below 4500 reconnect and resume, from 4500 on stop."""
+
+    name: str
+    number: int
+    meaning: str
+
+    @property
+    def reconnect(self) -> bool:
+        """True where the client should come back and resume."""
+        return self.number < 4500
+
+
+CLOSES: Final = {
+    close.name: close
+    for close in (
+        CloseCode("shutdown", 4000, "The server stops; come back after retry_ms."),
+        CloseCode("server_error", 4001, "The server failed on this connection."),
+        CloseCode("slow_consumer", 4002, "The client reads too slowly; all it missed comes with resume."),
+        CloseCode("no_heartbeat", 4003, "Nothing was heard for too long."),
+        CloseCode("rate_limited", 4005, "The client kept sending after it was told to wait."),
+        CloseCode("auth_timeout", 4006, "No hello came in time."),
+        CloseCode("token_expired", 4007, "The token's time is over; log in again, then reconnect."),
+        CloseCode("bad_token", 4500, "The token is unknown or revoked."),
+        CloseCode("protocol_error", 4501, "The client broke the protocol."),
+        CloseCode("version", 4502, "This server does not speak that version."),
+        CloseCode("replaced", 4503, "The same device connected again."),
+        CloseCode("account_disabled", 4504, "The user is disabled."),
+        CloseCode("too_many_connections", 4505, "The user or the address has too many connections."),
+    )
+}
+CLOSE_NAMES: Final = {close.number: close.name for close in CLOSES.values()}
+RFC6455_CLOSES: Final = {
+    1000: "The peer is done.",
+    1001: "The peer goes away.",
+    1002: "A WebSocket frame was malformed.",
+    1003: "A binary message came; only text is spoken here.",
+    1007: "A text message was not UTF-8.",
+    1008: "The control frame or fragment budget was spent.",
+    1009: "A message was longer than FRAME_BYTES_MAX.",
+}

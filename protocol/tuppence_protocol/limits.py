@@ -1,0 +1,54 @@
+"""Every bound of the protocol, its unit in its name. A bound that is not here does not exist on the wire."""
+
+from typing import Final
+
+PROTOCOL_VERSION: Final = 1
+SUBPROTOCOL: Final = "tuppence.v1"
+
+FRAME_BYTES_MAX: Final = 65_536
+FRAME_FRAGMENTS_MAX: Final = 64
+FRAME_DEPTH_MAX: Final = 16
+MESSAGE_COMPLETION_MS_MAX: Final = 10_000
+CONTROL_FRAMES_PER_S_MAX: Final = 5
+CONTROL_FRAMES_BURST_MAX: Final = 20
+
+HELLO_MS_MAX: Final = 5_000
+HEARTBEAT_MS: Final = 25_000
+SILENCE_MS_MAX: Final = HEARTBEAT_MS * 3 // 2 + 10_000
+GAP_WAIT_MS: Final = 500
+TYPING_MS: Final = 6_000
+PRESENCE_GRACE_MS: Final = 30_000
+
+TEXT_CHARS_MAX: Final = 8_000
+NOTE_CHARS_MAX: Final = 500
+TITLE_CHARS_MAX: Final = 120
+NAME_CHARS_MAX: Final = 80
+CLIENT_CHARS_MAX: Final = 80
+DEVICE_CHARS_MAX: Final = 80
+TOKEN_CHARS_MAX: Final = 128
+HANDLE_CHARS_MIN: Final = 2
+HANDLE_CHARS_MAX: Final = 32
+PASSWORD_CHARS_MIN: Final = 8
+PASSWORD_CHARS_MAX: Final = 1_024
+AMOUNT_CHARS_MAX: Final = 24
+MENTIONS_MAX: Final = 50
+
+ROOM_MEMBERS_MAX: Final = 5_000
+ROOM_INVITES_PER_FRAME_MAX: Final = 200
+WATCHED_USERS_MAX: Final = 200
+RECEIPT_MEMBERS_MAX: Final = 100
+"""Rooms above this size store read marks but do not broadcast them."""
+
+PAGE_EVENTS_MAX: Final = 200
+PAGE_EVENTS_DEFAULT: Final = 50
+PAGE_ROWS_MAX: Final = 200
+RESUME_EVENTS_MAX: Final = 2_000
+READY_CONVERSATIONS_MAX: Final = 200
+
+INTEGER_MAX: Final = 2**53 - 1
+"""The largest integer on the wire: what every JSON reader holds exactly (RFC 8259 section 6)."""
+
+AMOUNT_MINOR_MAX: Final = 10**15
+CURRENCY_EXPONENT_MAX: Final = 8
+BALANCE_MINOR_MAX: Final = 10**18
+"""The most that one account's counter may reach; keeps every sum inside a signed 64-bit integer."""

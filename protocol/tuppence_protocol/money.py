@@ -1,0 +1,60 @@
+"""Money: integer minor units inside, a decimal string in major units on the wire, never a float.
+
+The currency's exponent comes from the frozen ISO 4217 table; formatting is canonical, so that one amount has
+one spelling.
+"""
+
+import re
+from typing import Final
+
+from .currencies import exponent
+from .errors import Refusal
+from .limits import AMOUNT_MINOR_MAX
+
+AMOUNT_PATTERN: Final = r"^(0|[1-9][0-9]{0,14})(\.[0-9]{1,8})?$"
+CURRENCY_PATTERN: Final = r"^[A-Z]{3}$"
+_amount = re.compile(r"(0|[1-9][0-9]{0,14})(?:\.([0-9]{1,8}))?", re.ASCII).fullmatch
+
+
+def parse_amount(text: str, currency: str, field: str = "body.amount") -> int | Refusal:
+    """Read a positive amount as minor units of `currency`.
+
+    Errors: `unknown_currency`, `amount_format` (not the pattern), `amount_range` (zero, more than
+    AMOUNT_MINOR_MAX, or more decimals than the currency has).
+    """
+    digits = exponent(currency)
+    if digits is None:
+        return Refusal("unknown_currency", f"{currency!r} is not an ISO 4217 currency.", "body.currency")
+    match = _amount(text)
+    if match is None:
+        expected = 'expected a decimal string such as "12.50", without sign, exponent or spaces'
+        return Refusal("amount_format", f"Amount not understood: {expected}.", field)
+    whole, fraction = match.groups(default="")
+    if len(fraction) > digits:
+        return Refusal("amount_range", f"{currency} has {digits} decimals at most.", field)
+    minor = int(whole + fraction.ljust(digits, "0"))
+    if not 1 <= minor <= AMOUNT_MINOR_MAX:
+        top = format_amount(AMOUNT_MINOR_MAX, currency)
+        return Refusal("amount_range", f"An amount is more than zero and at most {top} {currency}.", field)
+    return minor
+
+
+def format_amount(minor: int, currency: str) -> str:
+    """Write minor units as the canonical decimal string; a negative sum keeps its sign (statements)."""
+    digits = exponent(currency)
+    if digits is None:
+        raise ValueError(f"unknown currency {currency!r}")
+    if digits == 0:
+        return str(minor)
+    sign = "-" if minor < 0 else ""
+    text = str(abs(minor)).rjust(digits + 1, "0")
+    return f"{sign}{text[:-digits]}.{text[-digits:]}"
+
+
+def parse_money(text: str, field: str = "body.amount") -> tuple[int, str] | Refusal:
+    """Read what a person types, "12.50 EUR", as (minor units, currency)."""
+    parts = text.split()
+    if len(parts) != 2:
+        return Refusal("amount_format", 'Write an amount and a currency, such as "12.50 EUR".', field)
+    minor = parse_amount(parts[0], parts[1].upper(), field)
+    return minor if isinstance(minor, Refusal) else (minor, parts[1].upper())

@@ -1,0 +1,271 @@
+"""The composition root: the only module that names concrete stores and brokers."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import random
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import structlog
+import uvicorn
+from filelock import FileLock, Timeout
+from tuppence_protocol.errors import CLOSES
+
+from . import ids
+from .backup import DATABASE
+from .domain.book import Policy
+from .edge.frames import text_frame
+from .edge.http import Api
+from .edge.http_protocol import http_protocol
+from .edge.passwords import Passwords
+from .edge.rates import LIMITED, UNLIMITED
+from .edge.services import Services
+from .edge.websocket import Socket, connect, end
+from .hub.broker import LocalBroker
+from .hub.hub import Hub
+from .metrics import Metrics
+from .office import Office
+from .pipeline import Committed, Pipeline
+from .settings import Settings
+from .store.sqlite import SqliteStore
+
+LOCK: Final = "tuppence.lock"
+ADMIN_TOKEN: Final = "admin.json"
+DRAIN_S_MAX: Final = 4.0
+RETRY_MS_RANGE: Final = (500, 5_000)
+log = structlog.get_logger("tuppence.app")
+
+
+class DataInUse(Exception):
+    """Another process has the data directory."""
+
+
+class AdminAccess(msgspec.Struct):
+    """What `admin.json` in the data directory tells the command line: where the server is, and the token."""
+
+    url: str
+    token: str
+    pid: int
+
+
+def clock_ms() -> int:
+    """Ms since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+@asynccontextmanager
+async def opened_store(data: Path) -> AsyncIterator[SqliteStore]:
+    """The data directory's store, held by this process alone.
+
+    Raises:
+        DataInUse: a server or another command has it.
+    """
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = FileLock(data / LOCK, mode=0o600)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise DataInUse(f"{data} is in use by another process.") from None
+    try:
+        store = SqliteStore(data / DATABASE)
+        head = await store.open()
+        try:
+            if not head.epoch:
+                await store.start_epoch(ids.epoch())
+            yield store
+        finally:
+            await store.close()
+    finally:
+        lock.release()
+
+
+@asynccontextmanager
+async def opened_office(settings: Settings) -> AsyncIterator[tuple[Office, SqliteStore]]:
+    """The office over the road in this process, while no server runs."""
+    async with opened_store(settings.data) as store:
+        pipeline = Pipeline(
+            store, _policy(settings), ids.Randomness(), _tell_submitters, Metrics(), lambda: None
+        )
+        pipeline.start(await store.head())
+        passwords = Passwords(settings.password_workers, settings.password_memory_kib)
+        try:
+            yield Office(pipeline, store, passwords, settings.session_days, clock_ms), store
+        finally:
+            await pipeline.stop()
+            passwords.close()
+
+
+def _tell_submitters(commit: Committed) -> None:
+    for request, sink, outcome in commit.outcomes:
+        sink(request, outcome)
+
+
+def _policy(settings: Settings) -> Policy:
+    return Policy(frozenset(settings.currencies))
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which drains the road before it says goodbye."""
+
+    def __init__(self, config: uvicorn.Config, services: Services, started: Callable[[int], None]) -> None:
+        super().__init__(config)
+        self._services = services
+        self._on_started = started
+        self.failed = False
+
+    def fail(self) -> None:
+        """Stop at once: what is on disk is in doubt, and a supervisor is to start anew."""
+        self.failed = True
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then tell where."""
+        await super().startup(sockets)
+        if self.started:
+            self._services.wheel.start()
+            self._on_started(self.servers[0].sockets[0].getsockname()[1])
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take nothing new, commit what is in the inbox, say goodbye to everybody, end."""
+        services = self._services
+        services.draining = True
+        for server in self.servers:
+            server.close()
+        await services.pipeline.stop()
+        loop = asyncio.get_running_loop()
+        for open_socket in _sockets(services):
+            open_socket.close(CLOSES["shutdown"], retry_ms=random.randint(*RETRY_MS_RANGE))
+        deadline = loop.time() + DRAIN_S_MAX
+        while _sockets(services) and loop.time() < deadline:
+            await asyncio.sleep(0.02)
+        for open_socket in _sockets(services):
+            if open_socket.transport is not None:
+                open_socket.transport.abort()
+        services.wheel.stop()
+        await super().shutdown(sockets)
+
+
+def _sockets(services: Services) -> list[Socket]:
+    return [watched for watched in services.wheel.watched() if isinstance(watched, Socket)]
+
+
+async def serve(settings: Settings, announce: Callable[[AdminAccess], None]) -> int:
+    """Run the server until it is told to stop; the exit code.
+
+    `announce` is called once it listens.
+    """
+    async with opened_store(settings.data) as store:
+        return await _serve(settings, store, announce)
+
+
+async def _serve(settings: Settings, store: SqliteStore, announce: Callable[[AdminAccess], None]) -> int:
+    metrics = Metrics()
+    broker = LocalBroker()
+    hub = Hub(text_frame, end, metrics)
+    broker.listen(hub)
+    failing: list[Callable[[], None]] = []
+    pipeline = Pipeline(
+        store, _policy(settings), ids.Randomness(), broker.commit, metrics, lambda: failing[0]()
+    )
+    rates = UNLIMITED if settings.rate_limits == "off" else LIMITED
+    services = Services(settings, store, pipeline, hub, broker, metrics, rates, clock_ms)
+    passwords = Passwords(settings.password_workers, settings.password_memory_kib)
+    office = Office(pipeline, store, passwords, settings.session_days, clock_ms)
+    access = AdminAccess(settings.base_url, ids.token(), os.getpid())
+    _gauges(services)
+
+    def started(port: int) -> None:
+        access.url = msgspec.structs.replace(settings, port=port).base_url
+        _write_access(settings.data, access)
+        gc.freeze()
+        announce(access)
+
+    api = Api(services, office, access.token)
+    server = Server(_config(settings, services, api.app()), services, started)
+    failing.append(server.fail)
+    pipeline.start(await store.head())
+    try:
+        with _quiet_signals():
+            await server.serve()
+    finally:
+        await pipeline.stop()
+        passwords.close()
+        (settings.data / ADMIN_TOKEN).unlink(missing_ok=True)
+    return 1 if server.failed or not server.started else 0
+
+
+def _config(settings: Settings, services: Services, app: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http=http_protocol(services),
+        ws=connect(services),
+        loop="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        timeout_keep_alive=10,
+        timeout_graceful_shutdown=3,
+        backlog=4096,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+    )
+
+
+def _gauges(services: Services) -> None:
+    metrics, hub, wheel = services.metrics, services.hub, services.wheel
+    metrics.gauge("inbox_frames", "Frames waiting on the road.", lambda: services.pipeline.depth)
+    metrics.gauge("connections", "Open WebSockets.", lambda: len(_sockets(services)))
+    metrics.gauge("people", "People connected here.", lambda: len(hub.people))
+    metrics.gauge(
+        "outbox_bytes",
+        "Bytes waiting for slow readers.",
+        lambda: sum(watched.backlog_bytes for watched in wheel.watched() if isinstance(watched, Socket)),
+    )
+
+
+def _write_access(data: Path, access: AdminAccess) -> None:
+    path = data / ADMIN_TOKEN
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(msgspec.json.encode(access))
+
+
+@contextlib.contextmanager
+def _quiet_signals() -> Any:
+    """uvicorn raises the signal that stopped it once more at the end; a drained server has nothing to add."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run(settings: Settings, announce: Callable[[AdminAccess], None]) -> int:
+    """Run the server in this process, on uvloop where it is installed."""
+    gc.set_threshold(50_000, 50, 100)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(serve(settings, announce))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

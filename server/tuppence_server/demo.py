@@ -1,0 +1,77 @@
+"""`tuppence demo`: a sandbox with alice, bob and carol, the scripted conversation, and a server to join."""
+
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from tuppence_client.script import run_script
+
+from . import app, ids
+from . import settings as configuration
+from .app import AdminAccess
+from .desk import do
+from .logs import configure
+from .settings import Settings
+
+PEOPLE: Final = (("alice", "Alice"), ("bob", "Bob"), ("carol", "Carol"))
+CREDITS: Final = (("alice", "100.00", "EUR"), ("bob", "50.00", "EUR"), ("carol", "80.00", "EUR"), ("carol", "5000", "JPY"))
+talk: Final = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def run_demo(data: Path | None, port: int | None) -> int:
+    """Run the demo; the exit code. Without a data directory everything is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="tuppence-demo-") as scratch:
+        settings, _ = configuration.load(
+            {"data": data or Path(scratch) / "data", "port": 0 if port is None else port, "log_level": "warning"}
+        )
+        configure(settings)
+        seed(settings)
+        return _serve_and_play(settings, Console(soft_wrap=True, highlight=False))
+
+
+def seed(settings: Settings) -> None:
+    """Add the people and their sandbox money; whoever is there already is left alone."""
+    there = {user["handle"] for user in do(settings, "user.list")}
+    for handle, name in PEOPLE:
+        if handle not in there:
+            do(settings, "user.add", handle=handle, name=name, password=None)
+    for handle, amount, currency in CREDITS:
+        if handle not in there:
+            do(settings, "wallet.credit", handle=handle, amount=amount, currency=currency, note="sandbox money", id=ids.event_id())
+
+
+def _serve_and_play(settings: Settings, console: Console) -> int:
+    outcome: list[BaseException] = []
+    keep: set[asyncio.Task[None]] = set()
+
+    def announce(access: AdminAccess) -> None:
+        task = asyncio.get_running_loop().create_task(_play(settings, access, console, outcome))
+        keep.add(task)
+
+    code = app.run(settings, announce)
+    if outcome:
+        talk.print(f"[bold red]error[/]: the demo failed: {outcome[0]}")
+        return 1
+    return code
+
+
+async def _play(settings: Settings, access: AdminAccess, console: Console, outcome: list[BaseException]) -> None:
+    """Play the script, then serve on for a person at a terminal or stop the server."""
+    try:
+        tokens = [
+            (await asyncio.to_thread(do, settings, "session.open", handle=handle, device="script"))["token"]
+            for handle in ("alice", "bob")
+        ]
+        await run_script(access.url, tokens[0], tokens[1], console.print)
+    except Exception as fault:
+        outcome.append(fault)
+    if sys.stdin.isatty() and not outcome:
+        talk.print(f"\nThe server goes on at [cyan]{access.url}[/] until Ctrl-C. Join in from another terminal:")
+        talk.print(f"  tuppence chat --as carol --data {settings.data}")
+        return
+    os.kill(os.getpid(), signal.SIGTERM)

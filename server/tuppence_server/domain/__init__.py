@@ -1,0 +1,1 @@
+"""The rules of chat and money, pure: rows in, facts or a refusal out. Time and ids come in as arguments."""

@@ -1,0 +1,46 @@
+"""The audit chain: each event's hash covers the one before, its exact bytes and the transfers it made.
+
+The body goes in as a salted commitment, so that erasing body and salt leaves the chain whole. Every part is
+length-prefixed, so that no two different events read the same.
+"""
+
+from collections.abc import Iterable
+from hashlib import sha256
+from struct import Struct as Packer
+from typing import Final
+
+from .rows import Transfer
+
+CHAIN_VERSION: Final = b"tuppence-chain-1"
+SALT_BYTES: Final = 16
+_length = Packer(">I").pack
+
+
+def commit(salt: bytes, body: bytes) -> bytes:
+    """The commitment to a body: SHA-256 over salt and body, 32 bytes."""
+    return sha256(salt + body).digest()
+
+
+def encode_transfers(transfers: Iterable[Transfer]) -> bytes:
+    """The transfers of one event as the chain hashes them; empty for an event that moves no money."""
+    return b"".join(
+        b"%d %d %d %d %b\n" % (moved.id, moved.debit, moved.credit, moved.amount, moved.code.encode())
+        for moved in transfers
+    )
+
+
+def link(previous: bytes, head: bytes, commitment: bytes, transfers: bytes) -> bytes:
+    """The hash of one event, 32 bytes."""
+    return sha256(
+        b"".join(
+            (
+                CHAIN_VERSION,
+                previous,
+                _length(len(head)),
+                head,
+                commitment,
+                _length(len(transfers)),
+                transfers,
+            )
+        )
+    ).digest()

@@ -1,0 +1,108 @@
+"""What a rule may decide. Facts are plain values; `Book.apply` is the only thing that acts on them."""
+
+from msgspec import Struct
+
+from .rows import AccountKey, Conversation, Member, Role, Session, User
+
+
+class Move(Struct, frozen=True, gc=False):
+    """Take `amount` minor units from one account and give them to another."""
+
+    debit: AccountKey
+    credit: AccountKey
+    amount: int
+    code: str
+
+
+class Append(Struct, frozen=True, gc=False):
+    """Write an event to a conversation, with the money it moves."""
+
+    conv: str
+    kind: str
+    id: str
+    author: str
+    ref: str | None
+    body: bytes
+    moves: tuple[Move, ...] = ()
+
+
+class OpenConversation(Struct, frozen=True, gc=False):
+    """A new conversation with its first members."""
+
+    conversation: Conversation
+    members: tuple[Member, ...]
+
+
+class Join(Struct, frozen=True, gc=False):
+    """Somebody comes into a group."""
+
+    member: Member
+
+
+class Leave(Struct, frozen=True, gc=False):
+    """Somebody is no longer in a group; the last event was theirs to see."""
+
+    conv: str
+    user: str
+
+
+class GiveRole(Struct, frozen=True, gc=False):
+    """Somebody's role in a group changes."""
+
+    conv: str
+    user: str
+    role: Role
+
+
+class Retitle(Struct, frozen=True, gc=False):
+    """A group gets another title."""
+
+    conv: str
+    title: str
+
+
+class Mark(Struct, frozen=True, gc=False):
+    """Somebody's devices have got, or somebody has read, a conversation up to a seq; forward only."""
+
+    conv: str
+    user: str
+    read: int
+    delivered: int
+
+
+class AddUser(Struct, frozen=True, gc=False):
+    """A new person."""
+
+    user: User
+
+
+class ChangeUser(Struct, frozen=True, gc=False):
+    """A person as they now are."""
+
+    user: User
+
+
+class AddSession(Struct, frozen=True, gc=False):
+    """A new login."""
+
+    session: Session
+
+
+class EndSession(Struct, frozen=True, gc=False):
+    """A login is revoked; its sockets close."""
+
+    session: str
+    at: int
+
+
+class EndSessions(Struct, frozen=True, gc=False):
+    """All of a person's logins are revoked."""
+
+    user: str
+    at: int
+
+
+Fact = (
+    Append | OpenConversation | Join | Leave | GiveRole | Retitle | Mark
+    | AddUser | ChangeUser | AddSession | EndSession | EndSessions
+)  # fmt: skip

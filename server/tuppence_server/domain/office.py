@@ -1,0 +1,68 @@
+"""Commands that do not come from clients' sockets: HTTP, the command line, receipts. They take the same road."""
+
+from msgspec import Struct
+
+
+class Command(Struct, frozen=True, tag_field="command", forbid_unknown_fields=True, gc=False):
+    """A command of the server itself or its operator."""
+
+
+class CreateUser(Command, tag="user.create", frozen=True):
+    """Register a person; `conv` is the id of their `self` conversation."""
+
+    user: str
+    conv: str
+    handle: str
+    name: str
+    password: str | None
+
+
+class SetPassword(Command, tag="user.passwd", frozen=True):
+    """Give a person another password hash; all logins end."""
+
+    handle: str
+    password: str
+
+
+class DisableUser(Command, tag="user.disable", frozen=True):
+    """Shut a person out, or let them in again; all logins end."""
+
+    handle: str
+    disabled: bool
+
+
+class OpenSession(Command, tag="session.open", frozen=True):
+    """Log a device in. `proof` is the password hash that was checked, so that a change meanwhile wins."""
+
+    session: str
+    user: str
+    token_hash: str
+    device: str
+    expires_at: int
+    proof: str | None
+
+
+class RevokeSession(Command, tag="session.revoke", frozen=True):
+    """Log a device out."""
+
+    session: str
+    user: str
+
+
+class Deposit(Command, tag="pay.deposit", frozen=True):
+    """Credit a person with money that the operator took in; `id` is its idempotency key."""
+
+    id: str
+    handle: str
+    amount: str
+    currency: str
+    note: str | None
+
+
+class MarkSeen(Command, tag="seen", frozen=True):
+    """A person's devices got, or the person read, a conversation up to these seqs."""
+
+    conv: str
+    user: str
+    read: int
+    delivered: int

@@ -1,0 +1,87 @@
+"""What leaves the road after a commit, in the order of the facts: for the hub, and for who submitted."""
+
+from msgspec import Struct
+
+from tuppence_protocol.errors import Refusal
+
+
+class Publish(Struct, frozen=True, gc=False):
+    """An event for everybody in its conversation; `people` where that is a dm or self."""
+
+    conv: str
+    people: tuple[str, ...] | None
+    members: int
+    pos: int
+    seq: int
+    head: bytes
+    body: bytes
+
+
+class Joined(Struct, frozen=True, gc=False):
+    """From here on this person's connections belong to the conversation."""
+
+    conv: str
+    user: str
+    pos: int
+
+
+class Left(Struct, frozen=True, gc=False):
+    """From here on this person's connections no longer belong to the conversation."""
+
+    conv: str
+    user: str
+    pos: int
+
+
+class Marked(Struct, frozen=True, gc=False):
+    """Somebody's read or delivered mark moved."""
+
+    conv: str
+    people: tuple[str, ...] | None
+    members: int
+    user: str
+    read: int
+    delivered: int
+
+
+class SessionEnded(Struct, frozen=True, gc=False):
+    """A login was revoked."""
+
+    user: str
+    session: str
+
+
+class UserEnded(Struct, frozen=True, gc=False):
+    """All logins of a person were revoked, or the person was disabled."""
+
+    user: str
+    disabled: bool
+
+
+class Balance(Struct, frozen=True, gc=False):
+    """An account after a commit that moved it, minor units."""
+
+    owner: str
+    currency: str
+    available: int
+    held: int
+    pos: int
+
+
+Outflow = Publish | Joined | Left | Marked | SessionEnded | UserEnded
+
+
+class Stored(Struct, frozen=True, gc=False):
+    """The frame is the event at `pos`; `repeated` where it was so already."""
+
+    pos: int
+    head: bytes
+    body: bytes
+    repeated: bool = False
+
+
+class Done(Struct, frozen=True, gc=False):
+    """A command that writes no event was carried out."""
+
+
+Outcome = Stored | Done | Refusal

@@ -1,0 +1,37 @@
+"""How many connections each network address has open. IPv6 counts by /64, which is one household."""
+
+from collections import Counter
+from ipaddress import IPv6Address, ip_address
+
+
+class Addresses:
+    """Counts open connections per address; `most` of 0 sets no limit."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._open: Counter[str] = Counter()
+
+    def enter(self, address: str) -> None:
+        """One more connection."""
+        self._open[_key(address)] += 1
+
+    def crowded(self, address: str) -> bool:
+        """True where there are more than there may be."""
+        return bool(self.most) and self._open[_key(address)] > self.most
+
+    def leave(self, address: str) -> None:
+        """One connection less."""
+        key = _key(address)
+        self._open[key] -= 1
+        if self._open[key] <= 0:
+            del self._open[key]
+
+
+def _key(address: str) -> str:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address):
+        return str(parsed.ipv4_mapped or (int(parsed) >> 64))
+    return address

@@ -1,0 +1,130 @@
+"""From hello to ready: who is it, join the hub first, read the log second, drain third; nothing lost or doubled."""
+
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from msgspec import UNSET
+from tuppence_protocol import codec, limits
+from tuppence_protocol.errors import CLOSES, CloseCode
+from tuppence_protocol.events import BalanceView, LimitsView, RateView, Ready, ReadyBody, Synced, SyncedBody
+from tuppence_protocol.frames import Hello
+from tuppence_protocol.money import format_amount
+
+from tuppence_server.ids import token_hash
+from tuppence_server.store.base import Cursor, Funds, Identity, Snapshot
+from tuppence_server.store.views import user_view
+
+from .frames import text_frame
+from .rates import Rate, Rates
+from .services import Services
+
+if TYPE_CHECKING:
+    from .websocket import Socket
+
+RESUME_BYTES_MAX: Final = 4 * 1024 * 1024
+log = structlog.get_logger("tuppence.edge")
+
+
+async def admit(services: Services, socket: "Socket", hello: Hello) -> None:
+    """Let a connection in, or close it with the reason."""
+    try:
+        identity = await services.store.identify(token_hash(hello.body.token))
+        refused = _judge(services, identity)
+        if refused is not None or identity is None:
+            socket.close(refused or CLOSES["bad_token"])
+            return
+        if socket.transport is not None:
+            await _join(services, socket, identity, hello)
+    except Exception:
+        log.exception("admission_fault")
+        socket.close(CLOSES["server_error"], retry_ms=1_000)
+
+
+def _judge(services: Services, identity: Identity | None) -> CloseCode | None:
+    if identity is None or identity.session.revoked_at is not None:
+        return CLOSES["bad_token"]
+    if identity.user.disabled:
+        return CLOSES["account_disabled"]
+    if identity.session.expires_at <= services.clock_ms():
+        return CLOSES["token_expired"]
+    return None
+
+
+async def _join(services: Services, socket: "Socket", identity: Identity, hello: Hello) -> None:
+    user, hub = identity.user, services.hub
+    device = hello.body.device or None
+    _make_room(services, user.id, device)
+    person = hub.people.get(user.id)
+    if person is not None and services.settings.rate_limits == "on":
+        open_now = [other for other in person.outboxes if getattr(other, "closing_at", None) is None]
+        if len(open_now) >= services.settings.connections_per_user:
+            socket.close(CLOSES["too_many_connections"])
+            return
+    socket.session_id, socket.device = identity.session.id, device
+    hub.attach(socket, user.id, user.handle, identity.groups)
+    body = hello.body
+    cursor = Cursor(body.epoch, body.pos) if body.epoch and isinstance(body.pos, int) else None
+    snapshot = await services.store.snapshot(user.id, identity.session.id, cursor)
+    if socket.transport is None or socket.closing_at is not None:
+        return
+    if not snapshot.alive:
+        socket.close(CLOSES["bad_token"])
+        return
+    socket.session.admitted()
+    hub.admit(socket, snapshot.pos, snapshot.groups, _greeting(services, identity, snapshot))
+
+
+def _make_room(services: Services, user: str, device: str | None) -> None:
+    """The same device again: the newer connection wins."""
+    person = services.hub.people.get(user)
+    if person is None or device is None:
+        return
+    for other in person.outboxes:
+        if getattr(other, "device", None) == device:
+            services.hub.end(other, CLOSES["replaced"])
+
+
+def _greeting(services: Services, identity: Identity, snapshot: Snapshot) -> list[bytes]:
+    missed, why = snapshot.missed, snapshot.why
+    if missed is not None and sum(len(event.wire) for event in missed) > RESUME_BYTES_MAX:
+        missed, why = None, "too_far"
+    body = ReadyBody(
+        user=user_view(identity.user),
+        session=identity.session.id,
+        epoch=snapshot.epoch,
+        pos=snapshot.pos,
+        resumed=missed is not None,
+        heartbeat_ms=limits.HEARTBEAT_MS,
+        now=services.clock_ms(),
+        limits=_limits(services.rates),
+        conversations=snapshot.conversations,
+        balances=[balance_of(funds, snapshot.pos) for funds in snapshot.funds],
+        why=UNSET if why is None else why,
+    )
+    frames = [codec.encode(Ready(body=body))]
+    frames += [event.wire for event in missed or ()]
+    frames.append(codec.encode(Synced(body=SyncedBody(pos=snapshot.pos))))
+    return [b"".join([text_frame(frame) for frame in frames])]
+
+
+def balance_of(funds: Funds, pos: int) -> BalanceView:
+    """A balance as the wire shows it."""
+    currency = funds.currency
+    return BalanceView(
+        currency, format_amount(funds.available, currency), format_amount(funds.held, currency), pos
+    )
+
+
+def _limits(rates: Rates) -> LimitsView:
+    return LimitsView(
+        frame_bytes=limits.FRAME_BYTES_MAX,
+        text_chars=limits.TEXT_CHARS_MAX,
+        page_events=limits.PAGE_EVENTS_MAX,
+        durable=_view(rates.durable),
+        live=_view(rates.live),
+        ask=_view(rates.ask),
+    )
+
+
+def _view(rate: Rate | None) -> RateView | None:
+    return None if rate is None else rate.view()

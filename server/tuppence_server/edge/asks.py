@@ -1,0 +1,87 @@
+"""The ask lane: a question to the read side, one result or one error back. The same for WebSocket and HTTP."""
+
+from typing import TYPE_CHECKING
+
+import structlog
+from tuppence_protocol import codec
+from tuppence_protocol.errors import Refusal
+from tuppence_protocol.frames import (
+    Ask,
+    AskConversations,
+    AskEvent,
+    AskHistory,
+    AskMembers,
+    AskUser,
+    AskWallet,
+)
+
+from tuppence_server.store.base import Store
+
+from .admission import balance_of
+from .frames import text_frame
+from .services import Services
+
+if TYPE_CHECKING:
+    from .websocket import Socket
+
+NO_CONVERSATION = Refusal("not_found", "There is no such conversation.", "$.conv")
+NO_EVENT = Refusal("not_found", "There is no such event.", "$.body.id")
+NO_USER = Refusal("not_found", "There is nobody with that handle.", "$.body.handle")
+FAILED = Refusal("unavailable", "The server cannot read now; ask again.", retry_ms=1_000)
+log = structlog.get_logger("tuppence.edge")
+
+
+async def answer(services: Services, socket: "Socket", frame: Ask) -> None:
+    """Answer one ask on its connection."""
+    person = socket.person
+    try:
+        result = FAILED if person is None else await result_of(services.store, person.id, frame)
+    except Exception:
+        log.exception("ask_fault", kind=frame.kind)
+        result = FAILED
+    socket.asks -= 1
+    if isinstance(result, Refusal):
+        socket.refuse(result, frame.id)
+    elif socket.transport is not None and socket.closing_at is None:
+        socket.push_answer(text_frame(result))
+    services.hub.flush()
+
+
+async def result_of(store: Store, user: str, frame: Ask) -> bytes | Refusal:
+    """The `result` frame for a question of this person, or the refusal."""
+    match frame:
+        case AskHistory():
+            return await _history(store, user, frame)
+        case AskConversations():
+            before = _given(frame.body.before)
+            views, complete = await store.conversations(user, before, frame.body.limit)
+            return codec.encode_result(frame.id, conversations=views, complete=complete)
+        case AskEvent():
+            event = await store.event(user, frame.body.id)
+            return NO_EVENT if event is None else codec.encode_result(frame.id, event=codec.stored(event))
+        case AskMembers():
+            after = frame.body.after or ""
+            found = await store.members(user, frame.conv, after, frame.body.limit)
+            if found is None:
+                return NO_CONVERSATION
+            return codec.encode_result(frame.id, members=found[0], complete=found[1])
+        case AskUser():
+            view = await store.person(frame.body.handle)
+            return NO_USER if view is None else codec.encode_result(frame.id, user=view)
+        case AskWallet():
+            funds, pos = await store.funds(user)
+            return codec.encode_result(frame.id, balances=[balance_of(each, pos) for each in funds])
+    raise AssertionError(f"no answer for {frame.kind}")
+
+
+async def _history(store: Store, user: str, frame: AskHistory) -> bytes | Refusal:
+    body = frame.body
+    page = await store.history(user, frame.conv, _given(body.before), _given(body.after), body.limit)
+    if page is None:
+        return NO_CONVERSATION
+    events = [codec.stored(event) for event in page.events]
+    return codec.encode_result(frame.id, events=events, complete=page.complete)
+
+
+def _given(value: object) -> int | None:
+    return value if isinstance(value, int) else None

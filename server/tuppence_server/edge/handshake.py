@@ -1,0 +1,62 @@
+"""The WebSocket handshake: which request becomes a connection, and from which address it counts."""
+
+import asyncio
+import logging
+from http import HTTPStatus
+from typing import Final
+
+from tuppence_protocol.limits import FRAME_BYTES_MAX, SUBPROTOCOL
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
+from websockets.typing import Origin, Subprotocol
+
+from tuppence_server.settings import Settings
+
+from .services import Services
+
+PATH: Final = "/v1/ws"
+_quiet = logging.getLogger("tuppence.websockets")
+_quiet.setLevel(logging.CRITICAL)
+
+
+def make_engine(settings: Settings) -> ServerProtocol:
+    """The RFC 6455 engine of one connection. No compression: one encoding serves every receiver."""
+    return ServerProtocol(
+        origins=_origins(settings),
+        extensions=None,
+        subprotocols=[Subprotocol(SUBPROTOCOL)],
+        select_subprotocol=_offered,
+        max_size=FRAME_BYTES_MAX,
+        logger=_quiet,
+    )
+
+
+def judge(services: Services, engine: ServerProtocol, request: Request, address: str) -> Response:
+    """Accept the handshake or say why not."""
+    path, _, _query = request.path.partition("?")
+    if path != PATH:
+        return engine.reject(HTTPStatus.NOT_FOUND, f"The WebSocket is at {PATH}.\n")
+    if services.draining:
+        return engine.reject(HTTPStatus.SERVICE_UNAVAILABLE, "The server is stopping.\n")
+    if services.addresses.crowded(address):
+        return engine.reject(HTTPStatus.TOO_MANY_REQUESTS, "Too many connections from this address.\n")
+    return engine.accept(request)
+
+
+def client_address(transport: asyncio.BaseTransport) -> str:
+    """The peer's network address."""
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if peer else ""
+
+
+def _offered(_: ServerProtocol, offered: object) -> Subprotocol | None:
+    """Echo the subprotocol where it was offered; do without it where it was not."""
+    return Subprotocol(SUBPROTOCOL) if isinstance(offered, (list, tuple)) and SUBPROTOCOL in offered else None
+
+
+def _origins(settings: Settings) -> list[Origin | None]:
+    """Exactly these; no Origin at all is fine, since that is not a browser."""
+    own = {settings.base_url}
+    if settings.host in ("127.0.0.1", "localhost", "::1"):
+        own |= {f"http://{name}:{settings.port}" for name in ("127.0.0.1", "localhost", "[::1]")}
+    return [None, *(Origin(origin) for origin in sorted(own | set(settings.origins)))]

@@ -1,0 +1,287 @@
+"""The routes beside the WebSocket. Errors have the same body as the `error` frame, with the natural status."""
+
+from collections.abc import Awaitable, Callable
+from hmac import compare_digest
+from typing import Any, Final
+
+import msgspec
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from tuppence_protocol import codec, schema
+from tuppence_protocol.errors import Refusal
+from tuppence_protocol.frames import Ask, Durable
+from tuppence_protocol.limits import DEVICE_CHARS_MAX, FRAME_BYTES_MAX
+
+from tuppence_server import __version__
+from tuppence_server.backup import BackupError
+from tuppence_server.domain.outflow import Stored
+from tuppence_server.domain.request import Request as Submission
+from tuppence_server.ids import token_hash
+from tuppence_server.office import Office, Refused
+from tuppence_server.store.base import Identity
+
+from .asks import result_of
+from .rates import LOGIN, REGISTRATION, Paces, Rate
+from .services import Services
+
+log = structlog.get_logger("tuppence.http")
+BAD_TOKEN: Final = Refusal("bad_token", "The token is unknown, expired or revoked.")
+CLOSED: Final = Refusal("forbidden", "Registration is closed; ask the operator for an account.")
+ONLY_DURABLE_OR_ASK: Final = Refusal(
+    "unknown_kind", "HTTP takes durable and ask frames; the rest needs the WebSocket.", "$.kind"
+)
+JSON: Final = "application/json"
+_COMMON_HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+
+
+class Register(msgspec.Struct, forbid_unknown_fields=True):
+    """POST /v1/users."""
+
+    handle: str
+    password: str
+    name: str = ""
+
+
+class LogIn(msgspec.Struct, forbid_unknown_fields=True):
+    """POST /v1/sessions."""
+
+    handle: str
+    password: str
+    device: str = ""
+
+
+class Action(msgspec.Struct, forbid_unknown_fields=True):
+    """POST /v1/admin."""
+
+    do: str
+    arguments: dict[str, Any] = {}
+
+
+class Api:
+    """The HTTP side of one server."""
+
+    def __init__(self, services: Services, office: Office, admin_token: str) -> None:
+        self._services = services
+        self._office = office
+        self._admin_token = admin_token
+        self._paces = Paces()
+        self._schemas = {
+            "/v1/schema.json": codec.encode_object(schema.json_schema()),
+            "/v1/asyncapi.json": codec.encode_object(schema.asyncapi()),
+        }
+
+    def app(self) -> Starlette:
+        """The routes, as a contents page."""
+        return Starlette(
+            routes=[
+                Route("/v1/users", self._wrap(self.register), methods=["POST"]),
+                Route("/v1/sessions", self._wrap(self.log_in), methods=["POST"]),
+                Route("/v1/sessions", self._wrap(self.sessions), methods=["GET"]),
+                Route("/v1/sessions/{session}", self._wrap(self.log_out), methods=["DELETE"]),
+                Route("/v1/frames", self._wrap(self.frame), methods=["POST"]),
+                Route("/v1/admin", self._wrap(self.admin), methods=["POST"]),
+                Route("/v1/schema.json", self._wrap(self.schema), methods=["GET"]),
+                Route("/v1/asyncapi.json", self._wrap(self.schema), methods=["GET"]),
+                Route("/healthz", self._wrap(self.health), methods=["GET"]),
+                Route("/readyz", self._wrap(self.ready), methods=["GET"]),
+                Route("/metrics", self._wrap(self.metrics), methods=["GET"]),
+            ],
+            exception_handlers={HTTPException: _http_error},
+        )
+
+    def _wrap(self, work: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        async def handle(request: Request) -> Response:
+            try:
+                return await work(request)
+            except Refused as refused:
+                self._services.metrics.refusals[refused.refusal.code] += 1
+                return refusal_response(refused.refusal)
+            except ClientDisconnect:
+                return Response(status_code=400)
+            except Exception:
+                log.exception("http_fault", path=request.scope["route"].path if "route" in request.scope else "")
+                return refusal_response(Refusal("internal", "The server failed.", retry_ms=2_000))
+
+        return handle
+
+    # People and logins
+
+    async def register(self, request: Request) -> Response:
+        """Make an account."""
+        body: Register = await self._read(request, Register)
+        if self._services.settings.registration == "closed":
+            raise Refused(CLOSED)
+        self._pace(REGISTRATION, f"register {_address(request)}")
+        made = await self._office.add_user(body.handle, body.name, body.password)
+        return _json({"user": made}, 201)
+
+    async def log_in(self, request: Request) -> Response:
+        """Trade handle and password for a token."""
+        body: LogIn = await self._read(request, LogIn)
+        if len(body.device) > DEVICE_CHARS_MAX:
+            raise Refused(Refusal("too_big", f"At most {DEVICE_CHARS_MAX} characters.", "$.device"))
+        self._pace(LOGIN, f"login {_address(request)} {body.handle[:40]}")
+        return _json(await self._office.log_in(body.handle, body.password, body.device), 201)
+
+    async def sessions(self, request: Request) -> Response:
+        """One's logins."""
+        identity = await self._who(request)
+        views = [
+            {
+                "session": session.id,
+                "device": session.device,
+                "created_at": session.created_at,
+                "expires_at": session.expires_at,
+                "current": session.id == identity.session.id,
+            }
+            for session in await self._services.store.sessions(identity.user.id)
+        ]
+        return _json({"sessions": views})
+
+    async def log_out(self, request: Request) -> Response:
+        """End a login; its sockets close."""
+        identity = await self._who(request)
+        session = request.path_params["session"]
+        await self._office.close_session(
+            identity.user.id, identity.session.id if session == "current" else session
+        )
+        return Response(status_code=204, headers=_COMMON_HEADERS)
+
+    # Frames
+
+    async def frame(self, request: Request) -> Response:
+        """One durable or ask frame; answers with the event or the result."""
+        identity = await self._who(request)
+        decoded = codec.decode_client(await _body(request))
+        if isinstance(decoded, Refusal):
+            raise Refused(decoded)
+        frame = decoded.frame
+        services = self._services
+        services.metrics.frames[frame.kind] += 1
+        user = identity.user
+        person = services.hub.people.get(user.id) or self._paces.person(user.id, user.handle)
+        now = services.loop.time()
+        if isinstance(frame, Durable):
+            _hurry(services.rates.durable_wait_ms(person, now))
+            outcome = await services.pipeline.ask(Submission(frame, user.id, decoded.content))
+            if isinstance(outcome, Refusal):
+                raise Refused(outcome)
+            assert isinstance(outcome, Stored), "a durable frame becomes an event"
+            return _raw(codec.splice(outcome.head, outcome.body))
+        if isinstance(frame, Ask):
+            _hurry(services.rates.ask_wait_ms(person, now))
+            result = await result_of(services.store, user.id, frame)
+            if isinstance(result, Refusal):
+                raise Refused(result)
+            return _raw(result)
+        raise Refused(ONLY_DURABLE_OR_ASK)
+
+    # The operator
+
+    async def admin(self, request: Request) -> Response:
+        """An office action, for whoever can read the token file in the data directory."""
+        if not compare_digest(_bearer(request).encode(), self._admin_token.encode()):
+            raise Refused(BAD_TOKEN)
+        action: Action = await self._read(request, Action)
+        try:
+            return _json({"result": await self._office.do(action.do, action.arguments)})
+        except BackupError as fault:
+            raise Refused(Refusal("bad_frame", str(fault), "$.arguments.path")) from fault
+
+    async def schema(self, request: Request) -> Response:
+        """The wire's generated schemas."""
+        return _raw(self._schemas[request.url.path])
+
+    async def health(self, request: Request) -> Response:  # noqa: ARG002
+        """The process lives."""
+        return _json({"status": "ok", "version": __version__})
+
+    async def ready(self, request: Request) -> Response:  # noqa: ARG002
+        """The store takes writes and nobody asked the server to stop."""
+        services = self._services
+        good = not services.draining and services.pipeline.writable and await services.store.ready()
+        return _json({"status": "ready" if good else "unavailable"}, 200 if good else 503)
+
+    async def metrics(self, request: Request) -> Response:  # noqa: ARG002
+        """Prometheus."""
+        return Response(self._services.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    # Helpers
+
+    async def _who(self, request: Request) -> Identity:
+        identity = await self._services.store.identify(token_hash(_bearer(request)))
+        if identity is None or identity.session.revoked_at is not None:
+            raise Refused(BAD_TOKEN)
+        if identity.session.expires_at <= self._services.clock_ms():
+            raise Refused(BAD_TOKEN)
+        if identity.user.disabled:
+            raise Refused(Refusal("account_disabled", "This user is disabled."))
+        return identity
+
+    async def _read(self, request: Request, cls: type[Any]) -> Any:
+        found = codec.decode_strict(await _body(request), cls)
+        if isinstance(found, Refusal):
+            raise Refused(found)
+        return found
+
+    def _pace(self, rate: Rate, key: str) -> None:
+        if self._services.settings.rate_limits == "on":
+            _hurry(self._paces.wait_ms(rate, key, self._services.loop.time()))
+
+
+def refusal_response(refusal: Refusal) -> Response:
+    """A refusal as HTTP."""
+    headers = dict(_COMMON_HEADERS)
+    if refusal.retry_ms is not None:
+        headers["retry-after"] = str(-(-refusal.retry_ms // 1000))
+    if refusal.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return Response(codec.encode_object(refusal.body()), refusal.status, headers, JSON)
+
+
+async def _body(request: Request) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > FRAME_BYTES_MAX:
+            raise Refused(Refusal("too_big", f"A body has at most {FRAME_BYTES_MAX} bytes.", "$"))
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _bearer(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Refused(BAD_TOKEN)
+    return token.strip()
+
+
+def _hurry(wait_ms: int) -> None:
+    if wait_ms:
+        raise Refused(Refusal("rate_limited", "Too fast; wait retry_ms.", retry_ms=wait_ms))
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(codec.encode_object(value), status, _COMMON_HEADERS, JSON)
+
+
+def _raw(data: bytes) -> Response:
+    return Response(data, 200, _COMMON_HEADERS, JSON)
+
+
+async def _http_error(_: Request, fault: Exception) -> Response:
+    status = fault.status_code if isinstance(fault, HTTPException) else 500
+    headers = dict((fault.headers or {}) if isinstance(fault, HTTPException) else {})
+    refusal = Refusal("not_found", "There is nothing at this address.")
+    if status == 405:
+        refusal = Refusal("bad_frame", "This address takes another method.")
+    return Response(codec.encode_object(refusal.body()), status, {**_COMMON_HEADERS, **headers}, JSON)

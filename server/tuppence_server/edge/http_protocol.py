@@ -1,0 +1,101 @@
+"""HTTP connections under the same rules as WebSockets: counted per address, and a request must come in time."""
+
+import asyncio
+from http import HTTPStatus
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from .handshake import client_address
+from .services import Services
+
+REQUEST_S_MAX: Final = 10.0
+"""From the connection, or the first byte of a further request, to the end of its headers and body."""
+HEADER_BYTES_MAX: Final = 16 * 1024
+_CROWDED: Final = (
+    b"HTTP/1.1 429 Too Many Requests\r\nconnection: close\r\ncontent-length: 0\r\nretry-after: 10\r\n\r\n"
+)
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP protocol with a deadline for slow senders and a bound on headers."""
+
+    services: Services
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._slot: int | None = None
+        self._address = ""
+        self._started: float | None = None
+        self._head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Count the connection, or turn it away."""
+        super().connection_made(transport)
+        services = self.services
+        self._address = client_address(transport)
+        self._started = services.loop.time()
+        self._slot = services.wheel.add(self)
+        services.addresses.enter(self._address)
+        if services.addresses.crowded(self._address):
+            transport.write(_CROWDED)
+            transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._unwatch()
+        self.services.addresses.leave(self._address)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of a request."""
+        if self.transport.is_closing():
+            return
+        if self._started is None:
+            self._started = self.services.loop.time()
+        super().data_received(data)
+
+    def handle_websocket_upgrade(self) -> None:
+        """From here on the socket watches and counts itself."""
+        self._unwatch()
+        super().handle_websocket_upgrade()
+
+    def on_message_begin(self) -> None:
+        """A new request."""
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the target."""
+        self._measure(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header."""
+        self._measure(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_message_complete(self) -> None:
+        """The request is here as a whole."""
+        self._started = None
+        super().on_message_complete()
+
+    def check(self, now: float) -> None:
+        """Cut a connection whose request does not come to an end."""
+        if self._started is not None and now - self._started > REQUEST_S_MAX:
+            self.transport.abort()
+
+    def _measure(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > HEADER_BYTES_MAX:
+            raise ValueError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE.phrase)
+
+    def _unwatch(self) -> None:
+        if self._slot is not None:
+            self.services.wheel.remove(self, self._slot)
+            self._slot = None
+
+
+def http_protocol(services: Services) -> type[HttpProtocol]:
+    """The class that uvicorn makes connections of, bound to one server."""
+    return type("BoundHttpProtocol", (HttpProtocol,), {"services": services})

@@ -1,0 +1,87 @@
+"""The live lane: typing, read marks, presence, heartbeats. Nothing here becomes an event."""
+
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from tuppence_protocol import codec
+from tuppence_protocol.errors import Refusal
+from tuppence_protocol.events import Pong, PongBody, TypingNotice
+from tuppence_protocol.frames import Live, LiveRead, LiveTyping, LiveWatch, Ping
+
+from tuppence_server.domain.office import MarkSeen
+from tuppence_server.domain.outflow import Outcome
+from tuppence_server.domain.request import Request
+from tuppence_server.hub.broker import Whisper
+from tuppence_server.hub.people import Person
+
+from .asks import FAILED, NO_CONVERSATION
+from .frames import text_frame
+from .services import Services
+
+if TYPE_CHECKING:
+    from .websocket import Socket
+
+NOT_PRESENT: Final = Refusal("not_found", "There is nobody to watch.", "$.body.users")
+log = structlog.get_logger("tuppence.edge")
+
+
+async def act(services: Services, socket: "Socket", frame: Live) -> None:
+    """Carry out one live frame; a refusal comes back without `ref`."""
+    person = socket.person
+    if person is None:
+        return
+    try:
+        refusal = await _act(services, socket, person, frame)
+    except Exception:
+        log.exception("live_fault", kind=frame.kind)
+        refusal = FAILED
+    if refusal is not None:
+        socket.refuse(refusal, None)
+    services.hub.flush()
+
+
+async def _act(services: Services, socket: "Socket", person: Person, frame: Live) -> Refusal | None:
+    if isinstance(frame, LiveWatch):
+        near = await services.store.acquainted(person.id, frame.body.users)
+        services.hub.people.watch(socket, frozenset(near))
+        for notice in services.hub.presence_of(near):
+            socket.push_live(notice)
+        return None
+    assert isinstance(frame, (LiveTyping, LiveRead)), "the lane has three kinds"
+    place = await services.store.place(person.id, frame.conv)
+    if place is None:
+        return NO_CONVERSATION
+    if isinstance(frame, LiveRead):
+        return _mark(services, place.conv, person.id, read=frame.body.seq, delivered=0)
+    notice = codec.encode(TypingNotice(conv=place.conv, from_=person.id))
+    services.broker.whisper(Whisper(place.conv, place.people, person.id, notice))
+    return None
+
+
+def beat(services: Services, socket: "Socket", frame: Ping) -> None:
+    """Answer a heartbeat; what it acknowledges moves the delivered marks."""
+    socket.push_answer(text_frame(codec.encode(Pong(body=PongBody(now=services.clock_ms())))))
+    person, pos = socket.person, frame.body.pos
+    if person is not None and isinstance(pos, int):
+        for conv, seq in person.acknowledge(pos):
+            _mark(services, conv, person.id, read=0, delivered=seq)
+
+
+def _mark(services: Services, conv: str, user: str, *, read: int, delivered: int) -> Refusal | None:
+    return services.pipeline.submit(Request(MarkSeen(conv, user, read, delivered), user), _unheard)
+
+
+def _unheard(_request: Request, _outcome: Outcome) -> None:
+    """Marks only move forward; one that was refused or lost is made good by the next."""
+
+
+def departed(services: Services, socket: "Socket", *, clean: bool) -> None:
+    """A connection ended: the hub forgets it, and presence follows at once or after the grace."""
+    person = services.hub.detach(socket, services.clock_ms())
+    if person is None:
+        return
+    if clean:
+        services.hub.gone(person)
+        services.hub.flush()
+    else:
+        services.departures.add(person)

@@ -1,0 +1,59 @@
+"""What the edge works with; built once, in `app`."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from tuppence_server.hub.broker import Broker
+from tuppence_server.hub.hub import Hub
+from tuppence_server.metrics import Metrics
+from tuppence_server.pipeline import Pipeline
+from tuppence_server.settings import Settings
+from tuppence_server.store.base import Store
+
+from .addresses import Addresses
+from .departures import Departures
+from .rates import Rates
+from .wheel import Wheel
+
+
+class Services:
+    """The parts of one running server that the edge calls."""
+
+    __slots__ = (
+        "addresses", "broker", "clock_ms", "departures", "draining", "hub", "loop", "metrics", "pipeline",
+        "rates", "settings", "store", "tasks", "wheel",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        pipeline: Pipeline,
+        hub: Hub,
+        broker: Broker,
+        metrics: Metrics,
+        rates: Rates,
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.settings = settings
+        self.store = store
+        self.pipeline = pipeline
+        self.hub = hub
+        self.broker = broker
+        self.metrics = metrics
+        self.rates = rates
+        self.clock_ms = clock_ms
+        self.wheel = Wheel(self.loop)
+        self.addresses = Addresses(0 if settings.rate_limits == "off" else settings.connections_per_address)
+        self.departures = Departures(self.hub, self.loop)
+        self.wheel.add(self.departures)
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self.draining = False
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a short piece of work beside the sockets, and keep it from being collected."""
+        task = self.loop.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)

@@ -1,0 +1,1 @@
+"""Who is connected here, and what each connection still has to get."""

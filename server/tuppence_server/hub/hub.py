@@ -1,0 +1,265 @@
+"""From a commit to the sockets: each event encoded once, one write per socket per batch, in `pos` order."""
+
+from collections.abc import Callable, Iterable
+from itertools import groupby
+
+from tuppence_protocol import codec
+from tuppence_protocol.errors import CLOSES, CloseCode
+from tuppence_protocol.events import (
+    BalanceNotice,
+    BalanceView,
+    PresenceBody,
+    PresenceNotice,
+    ReceiptBody,
+    ReceiptNotice,
+)
+from tuppence_protocol.limits import RECEIPT_MEMBERS_MAX
+from tuppence_protocol.money import format_amount
+
+from tuppence_server.domain.outflow import (
+    Balance,
+    Joined,
+    Left,
+    Marked,
+    Outflow,
+    Publish,
+    SessionEnded,
+    UserEnded,
+)
+from tuppence_server.metrics import Metrics
+from tuppence_server.pipeline import Committed
+
+from .broker import Whisper
+from .outbox import Joining, Outbox
+from .people import People, Person
+
+Ender = Callable[[Outbox, CloseCode], None]
+
+
+class Hub:
+    """Conversation -> connections of this node. `frame` wraps a text for the socket; `end` closes one."""
+
+    def __init__(self, frame: Callable[[bytes], bytes], end: Ender, metrics: Metrics) -> None:
+        self._frame = frame
+        self.end = end
+        self._metrics = metrics
+        self.people = People()
+        self.touched: list[Outbox] = []
+        self._groups: dict[str, set[Outbox]] = {}
+
+    # Connections
+
+    def attach(self, outbox: Outbox, user: str, handle: str, groups: Iterable[str]) -> None:
+        """Let a connection take part; its events wait in `joining` until `admit`."""
+        outbox.joining = Joining()
+        if self.people.attach(user, handle, outbox):
+            self._presence(user, online=True, last_seen=None)
+        for conv in groups:
+            self._enter(outbox, conv)
+
+    def admit(self, outbox: Outbox, pos: int, groups: Iterable[str], greeting: list[bytes]) -> None:
+        """Send what a snapshot at `pos` says, then what came since, then go live.
+
+        The snapshot knows the groups up to `pos`; what changed after that has been noted on the way.
+        """
+        joining = outbox.joining
+        if joining is None:
+            return
+        outbox.joining = None
+        later = {conv: joined for conv, known_at, joined in joining.changes if known_at > pos}
+        known = set(groups)
+        stale = {conv for conv in outbox.groups - known if not later.get(conv)}
+        for conv in stale:
+            self._exit(outbox, conv)
+        for conv in known - outbox.groups:
+            if later.get(conv, True):
+                self._enter(outbox, conv)
+        for data in greeting:
+            outbox.push_answer(data)
+        for conv, at, data in joining.events:
+            if at > pos and conv not in stale:
+                outbox.push(conv, at, data)
+        self.flush()
+
+    def detach(self, outbox: Outbox, now: int) -> Person | None:
+        """A connection is gone; the person where it was the last one."""
+        for conv in tuple(outbox.groups):
+            self._exit(outbox, conv)
+        person = self.people.detach(outbox)
+        if person is not None:
+            person.seen_at = now
+        return person
+
+    def gone(self, person: Person) -> None:
+        """Nobody came back within the grace: the person is offline."""
+        if person.outboxes or self.people.get(person.id) is not person:
+            return
+        self.people.drop(person.id)
+        self._presence(person.id, online=False, last_seen=person.seen_at)
+
+    def _enter(self, outbox: Outbox, conv: str) -> None:
+        if not outbox.groups:
+            outbox.groups = set()
+        outbox.groups.add(conv)
+        self._groups.setdefault(conv, set()).add(outbox)
+
+    def _exit(self, outbox: Outbox, conv: str) -> None:
+        outbox.groups.discard(conv)
+        members = self._groups.get(conv)
+        if members is not None:
+            members.discard(outbox)
+            if not members:
+                del self._groups[conv]
+
+    # Commits
+
+    def committed(self, commit: Committed) -> None:
+        """Hand one commit to every connection that it concerns."""
+        for run_of, run in groupby(commit.outflow, _run):
+            if run_of is None:
+                for item in run:
+                    self._change(item)
+            else:
+                self._publish([item for item in run if isinstance(item, Publish)])
+        for balance in commit.balances:
+            self._balance(balance)
+        for request, sink, outcome in commit.outcomes:
+            sink(request, outcome)
+        self.flush()
+
+    def _publish(self, run: list[Publish]) -> None:
+        """Send consecutive events of one conversation as one piece."""
+        last = run[-1]
+        frame, splice = self._frame, codec.splice
+        data = b"".join([frame(splice(event.head, event.body)) for event in run])
+        count = 0
+        conv, pos = last.conv, last.pos
+        if last.people is None:
+            members: Iterable[Outbox] = self._groups.get(conv, ())
+            if last.members <= RECEIPT_MEMBERS_MAX:
+                for outbox in members:
+                    if outbox.person is not None:
+                        outbox.person.note(conv, pos, last.seq)
+            for outbox in members:
+                outbox.push(conv, pos, data)
+                count += 1
+        else:
+            get = self.people.get
+            for user in last.people:
+                person = get(user)
+                if person is not None:
+                    person.note(conv, pos, last.seq)
+                    for outbox in person.outboxes:
+                        outbox.push(conv, pos, data)
+                        count += 1
+        self._metrics.deliveries += count * len(run)
+
+    def _change(self, item: Outflow) -> None:
+        match item:
+            case Joined():
+                self._joined(item.conv, item.user, item.pos)
+            case Left():
+                self._left(item.conv, item.user, item.pos)
+            case Marked():
+                self._marked(item)
+            case SessionEnded():
+                self._end_all(item.user, CLOSES["bad_token"], item.session)
+            case UserEnded():
+                code = CLOSES["account_disabled" if item.disabled else "bad_token"]
+                self._end_all(item.user, code, None)
+
+    def _joined(self, conv: str, user: str, pos: int) -> None:
+        for outbox in self._outboxes(user):
+            if outbox.joining is not None:
+                outbox.joining.changes.append((conv, pos + 1, True))
+            self._enter(outbox, conv)
+
+    def _left(self, conv: str, user: str, pos: int) -> None:
+        for outbox in self._outboxes(user):
+            if outbox.joining is not None:
+                outbox.joining.changes.append((conv, pos, False))
+            self._exit(outbox, conv)
+
+    def _marked(self, mark: Marked) -> None:
+        if mark.members > RECEIPT_MEMBERS_MAX:
+            return
+        body = ReceiptBody(delivered=mark.delivered, read=mark.read)
+        notice = codec.encode(ReceiptNotice(conv=mark.conv, from_=mark.user, body=body))
+        self._live(mark.conv, mark.people, self._frame(notice), None)
+
+    def _balance(self, balance: Balance) -> None:
+        person = self.people.get(balance.owner)
+        if person is None or not person.outboxes:
+            return
+        data = self._frame(codec.encode(BalanceNotice(body=balance_view(balance))))
+        for outbox in person.outboxes:
+            outbox.push_live(data)
+
+    def _end_all(self, user: str, code: CloseCode, session: str | None) -> None:
+        for outbox in self._outboxes(user):
+            if session is None or outbox.session_id == session:
+                self.end(outbox, code)
+
+    # Live
+
+    def whispered(self, whisper: Whisper) -> None:
+        """Pass a fleeting frame to everybody else in the conversation."""
+        self._live(whisper.conv, whisper.people, self._frame(whisper.data), whisper.author)
+        self.flush()
+
+    def presence_of(self, users: Iterable[str]) -> list[bytes]:
+        """How each of these people stands now, ready to send."""
+        notices = []
+        for user in users:
+            person = self.people.get(user)
+            online = person is not None
+            notices.append(self._frame(_presence(user, online=online, last_seen=None)))
+        return notices
+
+    def flush(self) -> None:
+        """Write what is pending, once per connection."""
+        touched = self.touched
+        for outbox in touched:
+            outbox.flush()
+        touched.clear()
+
+    def _live(self, conv: str, people: tuple[str, ...] | None, data: bytes, author: str | None) -> None:
+        if people is None:
+            for outbox in self._groups.get(conv, ()):
+                if outbox.person is not None and outbox.person.id != author:
+                    outbox.push_live(data)
+            return
+        for user in people:
+            if user != author:
+                for outbox in self._outboxes(user):
+                    outbox.push_live(data)
+
+    def _presence(self, user: str, *, online: bool, last_seen: int | None) -> None:
+        watchers = self.people.watchers(user)
+        if watchers:
+            data = self._frame(_presence(user, online=online, last_seen=last_seen))
+            for outbox in watchers:
+                outbox.push_live(data)
+
+    def _outboxes(self, user: str) -> tuple[Outbox, ...]:
+        person = self.people.get(user)
+        return () if person is None else person.outboxes
+
+
+def balance_view(balance: Balance) -> BalanceView:
+    """A balance as the wire shows it."""
+    currency = balance.currency
+    return BalanceView(
+        currency,
+        format_amount(balance.available, currency),
+        format_amount(balance.held, currency),
+        balance.pos,
+    )
+
+
+def _run(item: Outflow) -> str | None:
+    return item.conv if isinstance(item, Publish) else None
+
+
+def _presence(user: str, *, online: bool, last_seen: int | None) -> bytes:
+    return codec.encode(PresenceNotice(body=PresenceBody(user=user, online=online, last_seen=last_seen)))

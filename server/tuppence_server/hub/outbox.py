@@ -1,0 +1,119 @@
+"""One connection's bounded outbox: one write per batch, shared bytes, live frames dropped first.
+
+While the socket takes what it is given, nothing waits here. Once it does not, events queue by reference (a
+thousand stalled readers share one copy) up to OUTBOX_BYTES_MAX; then the connection ends as a slow consumer
+and all it missed comes with resume.
+"""
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from .people import Person
+
+OUTBOX_BYTES_MAX: Final = 256 * 1024
+OUTBOX_WRITE_BYTES_MAX: Final = 64 * 1024
+"""Above this the transport is asked to call `pause_writing`."""
+
+
+_NO_GROUPS: Final[set[str]] = set()
+"""Shared by all connections that are in no group; never changed."""
+
+
+class Joining:
+    """What happens to a connection between its attaching and its snapshot."""
+
+    __slots__ = ("changes", "events")
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, int, bytes]] = []
+        self.changes: list[tuple[str, int, bool]] = []
+        """(group, the first `pos` that knows of it, joined or left)"""
+
+
+class Outbox:
+    """The hub's side of a connection. The edge gives it `transmit` and `overflow`."""
+
+    __slots__ = (
+        "backlog", "backlog_bytes", "groups", "joining", "paused", "pending",
+        "person", "session_id", "touched", "watched",
+    )  # fmt: skip
+
+    def __init__(self, touched: "list[Outbox]") -> None:
+        self.person: Person | None = None
+        self.session_id = ""
+        self.groups: set[str] = _NO_GROUPS
+        self.watched: frozenset[str] = frozenset()
+        self.touched = touched
+        self.pending: list[bytes] | None = None
+        self.joining: Joining | None = None
+        self.backlog: deque[bytes] | None = None
+        self.backlog_bytes = 0
+        self.paused = False
+
+    def transmit(self, data: bytes) -> None:
+        """Hand bytes to the socket."""
+        raise NotImplementedError
+
+    def overflow(self) -> None:
+        """The outbox is full: end the connection as a slow consumer."""
+        raise NotImplementedError
+
+    def push(self, conv: str, pos: int, data: bytes) -> None:
+        """Queue encoded events of one conversation, the last of them at `pos`, for the end of the batch."""
+        if self.joining is not None:
+            self.joining.events.append((conv, pos, data))
+        elif self.pending is None:
+            self.pending = [data]
+            self.touched.append(self)
+        else:
+            self.pending.append(data)
+
+    def push_answer(self, data: bytes) -> None:
+        """Queue what answers this connection alone; it does not wait for the snapshot."""
+        if self.pending is None:
+            self.pending = [data]
+            self.touched.append(self)
+        else:
+            self.pending.append(data)
+
+    def push_live(self, data: bytes) -> None:
+        """Queue a fleeting frame, unless the reader is behind or not ready."""
+        if not self.paused and self.joining is None:
+            self.push_answer(data)
+
+    def flush(self) -> None:
+        """Write all that is pending at once, or queue it where the socket is full."""
+        pending, self.pending = self.pending, None
+        if not pending:
+            return
+        data = pending[0] if len(pending) == 1 else b"".join(pending)
+        if not self.paused:
+            self.transmit(data)
+            return
+        if self.backlog is None:
+            self.backlog = deque()
+        self.backlog.append(data)
+        self.backlog_bytes += len(data)
+        if self.backlog_bytes > OUTBOX_BYTES_MAX:
+            self.discard()
+            self.overflow()
+
+    def discard(self) -> None:
+        """Forget everything that has not been handed to the socket."""
+        self.pending = self.backlog = self.joining = None
+        self.backlog_bytes = 0
+
+    def pause_writing(self) -> None:
+        """The socket's buffer is full."""
+        self.paused = True
+
+    def resume_writing(self) -> None:
+        """The socket has room again."""
+        self.paused = False
+        while self.backlog and not self.paused:
+            data = self.backlog.popleft()
+            self.backlog_bytes -= len(data)
+            self.transmit(data)
+        if not self.backlog:
+            self.backlog = None

@@ -1,0 +1,74 @@
+"""New ids, tokens and salts: the one place that asks the operating system for randomness."""
+
+import secrets
+import time
+from base64 import b32encode
+from hashlib import sha256
+from typing import Final
+from uuid import UUID
+
+from .domain.chain import SALT_BYTES
+
+_SALTS_PER_READ: Final = 1024
+
+
+def _random_id(prefix: str) -> str:
+    return prefix + b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
+
+
+def user_id() -> str:
+    """A new user id."""
+    return _random_id("u_")
+
+
+def conversation_id() -> str:
+    """A new conversation id."""
+    return _random_id("c_")
+
+
+def session_id() -> str:
+    """A new session id."""
+    return _random_id("s_")
+
+
+def epoch() -> str:
+    """A new name for a generation of the log."""
+    return _random_id("e_")
+
+
+def token() -> str:
+    """A new bearer token: 256 bits."""
+    return secrets.token_urlsafe(32)
+
+
+def token_hash(token: str) -> str:
+    """What is kept of a token."""
+    return sha256(token.encode()).hexdigest()
+
+
+def event_id() -> str:
+    """A UUID of version 7: time-ordered, so that index pages stay hot (RFC 9562 section 5.7)."""
+    stamp = time.time_ns() // 1_000_000
+    bits = secrets.randbits(74)
+    value = (stamp << 80) | (0x7 << 76) | ((bits >> 62) << 64) | (0b10 << 62) | (bits & (2**62 - 1))
+    return str(UUID(int=value))
+
+
+class Randomness:
+    """Fresh ids and salts for the domain; salts are cut from one larger read."""
+
+    def __init__(self) -> None:
+        self._salts = b""
+        self._at = 0
+
+    def conversation_id(self) -> str:
+        """A new conversation id."""
+        return conversation_id()
+
+    def salt(self) -> bytes:
+        """A new salt, 16 bytes."""
+        at = self._at
+        if at == len(self._salts):
+            self._salts, at = secrets.token_bytes(SALT_BYTES * _SALTS_PER_READ), 0
+        self._at = at + SALT_BYTES
+        return self._salts[at : self._at]

@@ -1,0 +1,115 @@
+"""Keeping the data well, for the command line: verify, restore, and look for what could go wrong."""
+
+import os
+import shutil
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from .app import opened_store
+from .backup import DATABASE, restore
+from .desk import running
+from .settings import Settings
+from .store.migrate import migrations
+from .verify import Progress as Report
+from .verify import verify
+
+FREE_BYTES_WARNING: Final = 1 << 30
+WAL_BYTES_WARNING: Final = 600 << 20
+WAL_RESET_FIXED: Final = (3, 51, 3)
+"""sqlite.org/wal.html#walresetbug: two connections that write and checkpoint at once could corrupt the file."""
+
+
+@contextmanager
+def progress_bar(what: str, *, quiet: bool) -> Iterator[Report | None]:
+    """A bar on stderr, where there is somebody to look at it."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+async def verify_data(data: Path, *, quiet: bool) -> dict[str, Any]:
+    """Check the ledger of a data directory that no server has."""
+    if not (data / DATABASE).exists():
+        raise FileNotFoundError(f"{data} holds no database.")
+    async with opened_store(data) as store:
+        with progress_bar("verifying", quiet=quiet) as progress:
+            report: dict[str, Any] = msgspec.to_builtins(await verify(store, progress))
+    return report
+
+
+async def restore_data(source: Path, target: Path, *, verify: bool, quiet: bool) -> dict[str, Any]:
+    """Restore a backup, and check it if asked to."""
+    with progress_bar("verifying", quiet=quiet) as progress:
+        manifest, report = await restore(source, target, check=verify, progress=progress)
+    found: dict[str, Any] = msgspec.to_builtins(manifest if report is None else report)
+    return found
+
+
+def examine(settings: Settings) -> list[dict[str, str]]:
+    """What could go wrong, each with what to do."""
+    findings: list[dict[str, str]] = []
+
+    def note(check: str, state: str, detail: str) -> None:
+        findings.append({"check": check, "state": state, "detail": detail})
+
+    note("python", "ok", sys.version.split()[0])
+    fixed = sqlite3.sqlite_version_info >= WAL_RESET_FIXED
+    reason = "" if fixed else "; older than 3.51.3: safe here, since one connection alone writes and checkpoints"
+    note("sqlite", "ok", sqlite3.sqlite_version + reason)
+    _examine_disk(settings, note)
+    access = running(settings.data)
+    note("server", "ok", f"running at {access.url}" if access else "not running")
+    _examine_database(settings.data / DATABASE, note)
+    if settings.host not in ("127.0.0.1", "::1", "localhost") and not settings.tls_certificate:
+        note("tls", "warning", "listens beyond this machine without TLS; set tls_certificate or use a TLS proxy")
+    if settings.rate_limits == "off":
+        note("limits", "warning", "rate limits are off")
+    return findings
+
+
+def _examine_disk(settings: Settings, note: Any) -> None:
+    data = settings.data
+    place = data if data.exists() else data.absolute().parent
+    if not os.access(place, os.W_OK):
+        note("data", "problem", f"{place} cannot be written to")
+        return
+    free = shutil.disk_usage(place).free
+    state = "ok" if free > FREE_BYTES_WARNING else "warning"
+    note("disk", state, f"{free / 2**30:.1f} GiB free at {place.absolute()}")
+    if data.exists() and data.stat().st_mode & 0o077:
+        note("data", "warning", f"others can look into {data}; chmod 700 {data}")
+
+
+def _examine_database(path: Path, note: Any) -> None:
+    if not path.exists():
+        note("database", "ok", "none yet; the first `tuppence serve` makes it")
+        return
+    wal = path.with_name(path.name + "-wal")
+    if wal.exists() and wal.stat().st_size > WAL_BYTES_WARNING:
+        note("wal", "warning", f"{wal.stat().st_size >> 20} MiB; a long reader keeps it from shrinking")
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        applied = connection.execute("SELECT max(version) FROM migration").fetchone()[0]
+        pos = connection.execute("SELECT pos FROM head").fetchone()[0]
+        problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.Error as fault:
+        note("database", "problem", f"cannot be read: {fault}")
+        return
+    finally:
+        connection.close()
+    newest = migrations()[-1].version
+    state = "ok" if applied <= newest and problem == "ok" else "problem"
+    note("database", state, f"schema {applied} of {newest}, log position {pos}, quick check: {problem}")

@@ -1,0 +1,63 @@
+"""What the operator can watch. Counting is adding to plain integers; Prometheus reads them when it scrapes."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+_COMMIT_BUCKETS_S = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.0)
+
+
+class Metrics:
+    """All counters of one server. `gauge` adds a figure that is read at the scrape."""
+
+    def __init__(self) -> None:
+        self.frames: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter()
+        self.closes: Counter[str] = Counter()
+        self.batches = 0
+        self.committed = 0
+        self.deliveries = 0
+        self._gauges: list[tuple[str, str, Callable[[], float]]] = []
+        self.registry = CollectorRegistry()
+        self.commit_seconds = Histogram(
+            "tuppence_commit_seconds",
+            "Time to commit one batch.",
+            buckets=_COMMIT_BUCKETS_S,
+            registry=self.registry,
+        )
+        self.registry.register(self)
+
+    def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
+        """Show a figure under `tuppence_<name>`."""
+        self._gauges.append((f"tuppence_{name}", meaning, read))
+
+    def describe(self) -> list[Metric]:
+        """Nothing ahead of the scrape."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """The figures as they are now."""
+        labelled = (
+            ("frames", "Frames received, by kind.", "kind", self.frames),
+            ("refusals", "Frames refused, by code.", "code", self.refusals),
+            ("closes", "Connections closed by the server, by reason.", "reason", self.closes),
+        )
+        for name, meaning, label, counter in labelled:
+            family = CounterMetricFamily(f"tuppence_{name}", meaning, labels=[label])
+            for key, count in sorted(counter.items()):
+                family.add_metric([key], count)
+            yield family
+        for name, meaning, value in (
+            ("batches", "Batches committed.", self.batches),
+            ("events", "Events committed.", self.committed),
+            ("deliveries", "Events handed to connections.", self.deliveries),
+        ):
+            yield CounterMetricFamily(f"tuppence_{name}", meaning, value=value)
+        for name, meaning, read in self._gauges:
+            yield GaugeMetricFamily(name, meaning, value=read())
+
+    def text(self) -> bytes:
+        """The Prometheus exposition."""
+        return generate_latest(self.registry)

@@ -1,0 +1,199 @@
+"""What the operator can do, by the same road as everybody: in the running server, or in process when it is down."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from tuppence_protocol.errors import Refusal
+from tuppence_protocol.limits import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
+from tuppence_protocol.money import format_amount
+
+from . import ids
+from .backup import make_backup
+from .domain.office import Command, CreateUser, Deposit, DisableUser, OpenSession, RevokeSession, SetPassword
+from .domain.outflow import Outcome, Stored
+from .domain.request import Request
+from .domain.rows import OPERATOR, User
+from .edge.passwords import Passwords, TooManyChecks
+from .pipeline import Pipeline
+from .store.base import Store
+
+DAY_MS: Final = 86_400_000
+WEAK: Final = Refusal(
+    "bad_frame",
+    f"A password has {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters.",
+    "$.password",
+)
+OVERLOADED: Final = Refusal("busy", "Too many logins at once; try again.", retry_ms=2_000)
+NOBODY: Final = Refusal("not_found", "There is nobody with that handle.", "$.handle")
+
+
+class Refused(Exception):
+    """An office command was refused."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+class Office:
+    """Users, logins, credits and copies. Every method answers plain JSON values or raises `Refused`."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        store: Store,
+        passwords: Passwords,
+        session_days: int,
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self._pipeline = pipeline
+        self._store = store
+        self._passwords = passwords
+        self._session_ms = session_days * DAY_MS
+        self._clock_ms = clock_ms
+        self._actions: dict[str, Callable[..., Awaitable[Any]]] = {
+            "user.add": self.add_user,
+            "user.list": self.list_users,
+            "user.passwd": self.set_password,
+            "user.disable": self.disable_user,
+            "session.open": self.open_session,
+            "wallet.credit": self.credit,
+            "wallet.show": self.wallet,
+            "backup": self.backup,
+        }
+
+    async def do(self, action: str, arguments: dict[str, Any]) -> Any:
+        """Carry out an action by name (the administration endpoint and the command line)."""
+        work = self._actions.get(action)
+        if work is None:
+            raise Refused(Refusal("unknown_kind", f"There is no action {action!r}.", "$.do"))
+        try:
+            return await work(**arguments)
+        except TypeError as fault:
+            raise Refused(Refusal("bad_frame", f"{action}: {fault}", "$")) from fault
+
+    # Users
+
+    async def add_user(self, handle: str, name: str = "", password: str | None = None) -> dict[str, Any]:
+        """Register a person; without a password only the operator can log them in."""
+        kept = None if password is None else await self._hash(password)
+        command = CreateUser(ids.user_id(), ids.conversation_id(), handle, name, kept)
+        await self._submit(command)
+        return {"id": command.user, "handle": handle, "name": name}
+
+    async def list_users(self) -> list[dict[str, Any]]:
+        """Everybody."""
+        return [
+            {"id": u.id, "handle": u.handle, "name": u.name, "disabled": u.disabled, "created_at": u.created_at}
+            for u in await self._store.users()
+        ]
+
+    async def set_password(self, handle: str, password: str) -> dict[str, Any]:
+        """Give a person another password; all their logins end."""
+        await self._submit(SetPassword(handle, await self._hash(password)))
+        return {"handle": handle}
+
+    async def disable_user(self, handle: str, disabled: bool = True) -> dict[str, Any]:
+        """Shut a person out, or let them in again."""
+        await self._submit(DisableUser(handle, disabled))
+        return {"handle": handle, "disabled": disabled}
+
+    # Logins
+
+    async def log_in(self, handle: str, password: str, device: str) -> dict[str, Any]:
+        """Check a password and open a session."""
+        user = await self._store.user(handle)
+        try:
+            right = await self._passwords.check(user.password if user else None, password)
+        except TooManyChecks:
+            raise Refused(OVERLOADED) from None
+        if user is None or not right:
+            raise Refused(Refusal("bad_credentials", "Handle and password do not match."))
+        return await self._open(user, device)
+
+    async def open_session(self, handle: str, device: str = "operator") -> dict[str, Any]:
+        """Log a person in without a password, for the operator."""
+        return await self._open(await self._user(handle), device)
+
+    async def _open(self, user: User, device: str) -> dict[str, Any]:
+        token = ids.token()
+        expires_at = self._clock_ms() + self._session_ms
+        command = OpenSession(
+            ids.session_id(), user.id, ids.token_hash(token), device, expires_at, user.password
+        )
+        await self._submit(command)
+        view = {"id": user.id, "handle": user.handle, "name": user.name}
+        return {"token": token, "session": command.session, "user": view, "expires_at": expires_at}
+
+    async def close_session(self, user: str, session: str) -> None:
+        """Log a device out."""
+        await self._submit(RevokeSession(session, user))
+
+    # Money
+
+    async def credit(
+        self,
+        handle: str,
+        amount: str,
+        currency: str,
+        note: str | None = None,
+        id: str | None = None,  # noqa: A002
+    ) -> dict[str, Any]:
+        """Credit a person with money that the operator took in; the same id again changes nothing."""
+        command = Deposit(id or ids.event_id(), handle.removeprefix("@"), amount, currency, note)
+        stored = await self._submit(command)
+        assert isinstance(stored, Stored), "a deposit is an event"
+        body = msgspec.json.decode(stored.body)
+        return {
+            "id": command.id,
+            "pos": stored.pos,
+            "handle": command.handle,
+            "amount": body["amount"],
+            "currency": currency,
+            "repeated": stored.repeated,
+        }
+
+    async def wallet(self, handle: str) -> dict[str, Any]:
+        """A person's balances."""
+        user = await self._user(handle.removeprefix("@"))
+        funds, pos = await self._store.funds(user.id)
+        return {
+            "handle": user.handle,
+            "pos": pos,
+            "balances": [
+                {
+                    "currency": each.currency,
+                    "available": format_amount(each.available, each.currency),
+                    "held": format_amount(each.held, each.currency),
+                }
+                for each in funds
+            ],
+        }
+
+    # Copies
+
+    async def backup(self, path: str) -> dict[str, Any]:
+        """Write a copy of everything as of one moment into a new directory."""
+        return await make_backup(self._store, Path(path), self._clock_ms())
+
+    async def _user(self, handle: str) -> User:
+        user = await self._store.user(handle)
+        if user is None:
+            raise Refused(NOBODY)
+        return user
+
+    async def _hash(self, password: str) -> str:
+        if not PASSWORD_CHARS_MIN <= len(password) <= PASSWORD_CHARS_MAX:
+            raise Refused(WEAK)
+        try:
+            return await self._passwords.hash(password)
+        except TooManyChecks:
+            raise Refused(OVERLOADED) from None
+
+    async def _submit(self, command: Command) -> Outcome:
+        outcome = await self._pipeline.ask(Request(command, OPERATOR, msgspec.json.encode(command)))
+        if isinstance(outcome, Refusal):
+            raise Refused(outcome)
+        return outcome

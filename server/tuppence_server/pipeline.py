@@ -1,0 +1,215 @@
+"""The one road: inbox, then load, decide, save, commit for everything waiting, then tell.
+
+One task owns the writer and is never cancelled. There is no timer: while one commit is in fsync the next batch
+gathers. Nobody is told anything before the commit returned.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+from msgspec import Struct
+from tuppence_protocol.errors import Refusal
+
+from .domain.book import Book, Fresh, Keys, Policy
+from .domain.outflow import Balance, Outcome, Outflow
+from .domain.request import Request
+from .domain.rows import Head
+from .domain.rules import RuleFault, needs, settle
+from .metrics import Metrics
+from .store.base import Store, StoreFault
+
+INBOX_FRAMES_MAX: Final = 20_000
+BATCH_FRAMES_MAX: Final = 1_024
+BATCH_BYTES_MAX: Final = 2 * 1024 * 1024
+BOOK_ROWS_MAX: Final = 400_000
+LOAD_WAVES_MAX: Final = 4
+BUSY: Final = Refusal("busy", "The server has too much to do; send again.", retry_ms=500)
+STOPPING: Final = Refusal("busy", "The server is stopping; send again after reconnecting.", retry_ms=1_000)
+UNAVAILABLE: Final = Refusal(
+    "unavailable", "The server cannot store now; send again under the same id.", retry_ms=2_000
+)
+INTERNAL: Final = Refusal(
+    "internal", "The server failed on this frame; it was not stored.", retry_ms=2_000
+)
+
+Sink = Callable[[Request, Outcome], None]
+"""Where the outcome of a request goes; called after the commit, must not raise."""
+Submission = tuple[Request, Sink]
+log = structlog.get_logger("tuppence.road")
+
+
+class Committed(Struct, frozen=True):
+    """All that one commit lets out, in order."""
+
+    pos: int
+    outflow: list[Outflow]
+    balances: list[Balance]
+    outcomes: list[tuple[Request, Sink, Outcome]]
+
+
+class Pipeline:
+    """Takes requests from everybody and commits them in batches.
+
+    `tell` receives each commit; `fatal` is called once if what is on disk can no longer be trusted.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        policy: Policy,
+        fresh: Fresh,
+        tell: Callable[[Committed], None],
+        metrics: Metrics,
+        fatal: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._book = Book(Head(""), policy, fresh)
+        self._tell = tell
+        self._metrics = metrics
+        self._fatal = fatal
+        self._inbox: deque[Submission] = deque()
+        self._bell: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._clock_ms = 0
+        self._stopping = False
+        self.writable = True
+
+    @property
+    def depth(self) -> int:
+        """Requests waiting."""
+        return len(self._inbox)
+
+    def start(self, head: Head) -> None:
+        """Begin from where the log stands."""
+        self._book.forget(head)
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="road")
+
+    def submit(self, request: Request, sink: Sink) -> Refusal | None:
+        """Put a request on the road; a refusal comes back at once where the inbox is full."""
+        if self._stopping:
+            return STOPPING
+        if len(self._inbox) >= INBOX_FRAMES_MAX:
+            return BUSY
+        self._inbox.append((request, sink))
+        bell = self._bell
+        if bell is not None and not bell.done():
+            bell.set_result(None)
+        return None
+
+    async def ask(self, request: Request) -> Outcome:
+        """Put a request on the road and wait for its outcome (HTTP, the command line)."""
+        waiting: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+        def sink(_: Request, outcome: Outcome) -> None:
+            if not waiting.done():
+                waiting.set_result(outcome)
+
+        return self.submit(request, sink) or await waiting
+
+    async def stop(self) -> None:
+        """Take nothing more, commit what is waiting, and end."""
+        self._stopping = True
+        if self._bell is not None and not self._bell.done():
+            self._bell.set_result(None)
+        if self._task is not None:
+            await asyncio.shield(self._task)
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._inbox or not self._stopping:
+            if not self._inbox:
+                self._bell = loop.create_future()
+                await self._bell
+                self._bell = None
+                continue
+            await self._road(self._take())
+
+    def _take(self) -> list[Submission]:
+        batch: list[Submission] = []
+        size = 0
+        inbox = self._inbox
+        while inbox and len(batch) < BATCH_FRAMES_MAX and size < BATCH_BYTES_MAX:
+            submission = inbox.popleft()
+            size += len(submission[0].content)
+            batch.append(submission)
+        return batch
+
+    async def _road(self, batch: list[Submission]) -> None:
+        """Commit a batch; one that cannot be applied is taken again frame by frame."""
+        try:
+            await self._commit(batch)
+        except StoreFault as fault:
+            log.error("store_fault", error=str(fault), fatal=fault.fatal, frames=len(batch))
+            await self._refuse(batch, UNAVAILABLE)
+            self.writable = False
+            if fault.fatal:
+                self._fatal()
+        except Exception:
+            log.exception("batch_fault", frames=len(batch))
+            if len(batch) == 1:
+                await self._refuse(batch, INTERNAL)
+                return
+            self._book.forget(await self._store.head())
+            for submission in batch:
+                await self._road([submission])
+
+    async def _commit(self, batch: list[Submission]) -> None:
+        started = time.perf_counter()
+        book = self._book
+        if book.rows() > BOOK_ROWS_MAX:
+            book.forget(book.head)
+        book.begin(self._now_ms())
+        await self._load(batch)
+        outcomes = [(request, sink, self._settle(request)) for request, sink in batch]
+        changes = book.changes
+        if changes:
+            await self._store.save(changes, book.head)
+            self._metrics.batches += 1
+            self._metrics.committed += len(changes.events)
+            self._metrics.commit_seconds.observe(time.perf_counter() - started)
+        self.writable = True
+        pos = book.head.pos
+        balances = [
+            Balance(account.owner, account.currency, account.available, account.held, pos)
+            for account in changes.accounts.values()
+            if account.code == "customer"
+        ]
+        self._tell(Committed(pos, book.outflow, balances, outcomes))
+
+    async def _load(self, batch: list[Submission]) -> None:
+        """Fetch what the batch needs: handles first, then conversations, then members and accounts."""
+        book = self._book
+        for _ in range(LOAD_WAVES_MAX):
+            keys = Keys()
+            for request, _sink in batch:
+                needs(book, keys, request)
+            if not keys:
+                return
+            await self._store.load(keys, book)
+            if keys.only_receipts():
+                return
+
+    def _settle(self, request: Request) -> Outcome:
+        try:
+            return settle(self._book, request)
+        except RuleFault:
+            log.exception("rule_fault", kind=type(request.frame).__name__)
+            return INTERNAL
+
+    async def _refuse(self, batch: list[Submission], refusal: Refusal) -> None:
+        outcomes: list[tuple[Request, Sink, Outcome]] = [(r, sink, refusal) for r, sink in batch]
+        self._tell(Committed(0, [], [], outcomes))
+        try:
+            self._book.forget(await self._store.head())
+        except Exception:
+            log.exception("store_unreadable")
+            self._fatal()
+
+    def _now_ms(self) -> int:
+        """Commit time; never behind the commit before, even where the clock was set back."""
+        self._clock_ms = max(self._clock_ms, time.time_ns() // 1_000_000)
+        return self._clock_ms

@@ -1,0 +1,192 @@
+"""Every setting once: flag > TUPPENCE_* > tuppence.toml > default. Nothing else reads the environment."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+import msgspec
+from msgspec import Struct
+from tuppence_protocol.currencies import EXPONENTS
+
+ENV_PREFIX: Final = "TUPPENCE_"
+FILE_NAME: Final = "tuppence.toml"
+DEFAULT_CURRENCIES: Final = ("CHF", "CNY", "EUR", "GBP", "JPY", "USD")
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used; the message says which, from where, and what is expected."""
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """How one server runs."""
+
+    data: Path = Path("data")
+    host: str = "127.0.0.1"
+    port: int = 8802
+    origins: tuple[str, ...] = ()
+    currencies: tuple[str, ...] = DEFAULT_CURRENCIES
+    registration: Literal["open", "closed"] = "open"
+    rate_limits: Literal["on", "off"] = "on"
+    connections_per_user: int = 10
+    connections_per_address: int = 200
+    session_days: int = 90
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    log_format: Literal["auto", "text", "json"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    password_workers: int = 2
+    password_memory_kib: int = 65_536
+
+    @property
+    def base_url(self) -> str:
+        """The address to show a person."""
+        scheme = "https" if self.tls_certificate else "http"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{host}:{self.port}"
+
+
+MEANINGS: Final[dict[str, str]] = {
+    "data": "Directory that holds the database, the lock and the administration token.",
+    "host": "Address to listen on.",
+    "port": "Port to listen on; 0 takes any free one.",
+    "origins": "Web origins that may open a WebSocket besides the server's own; clients outside browsers send none.",
+    "currencies": "ISO 4217 codes that people may be paid in here.",
+    "registration": "Whether anybody may register over HTTP, or only the operator adds users.",
+    "rate_limits": "Pace limits for users and addresses; off only for benchmarks and load tests.",
+    "connections_per_user": "WebSockets that one user may have open.",
+    "connections_per_address": "Connections that one network address may have open; 0 for no limit.",
+    "session_days": "Days that a login lasts.",
+    "tls_certificate": "PEM file with the certificate chain; set with tls_key to serve https and wss.",
+    "tls_key": "PEM file with the certificate's key.",
+    "trusted_proxies": "Addresses of proxies whose X-Forwarded-For names the client.",
+    "log_format": "How log lines look; auto is text on a terminal and JSON elsewhere.",
+    "log_level": "The least level that is logged.",
+    "password_workers": "Threads that check passwords; each check uses password_memory_kib.",
+    "password_memory_kib": "Memory that one password hash takes (argon2id); at least 19456.",
+}
+_LEAST: Final = {"port": 0, "connections_per_user": 1, "connections_per_address": 0, "session_days": 1,
+                 "password_workers": 1, "password_memory_kib": 8}  # fmt: skip
+
+
+class Setting(Struct, frozen=True):
+    """One setting: what it is, and where its value came from."""
+
+    name: str
+    value: Any
+    origin: str
+    default: Any
+    meaning: str
+    expected: str
+
+    @property
+    def environment(self) -> str:
+        """The environment variable that sets it."""
+        return ENV_PREFIX + self.name.upper()
+
+
+def describe(values: Mapping[str, Any] | None = None, origins: Mapping[str, str] | None = None) -> list[Setting]:
+    """All settings, for `config show` and `config doc`."""
+    found = []
+    for field in msgspec.structs.fields(Settings):
+        name = field.name
+        value = (values or {}).get(name, field.default)
+        origin = (origins or {}).get(name, "default")
+        found.append(Setting(name, value, origin, field.default, MEANINGS[name], _expected(field.type)))
+    return found
+
+
+def load(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> tuple[Settings, dict[str, str]]:
+    """The settings, and where each came from. Flags that are None were not given.
+
+    Raises:
+        SettingsError: an unknown name, or a value that does not fit.
+    """
+    env = os.environ if environ is None else environ
+    names = {field.name: field for field in msgspec.structs.fields(Settings)}
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    given = {name: value for name, value in flags.items() if value is not None}
+    data = given.get("data") or env.get(ENV_PREFIX + "DATA") or names["data"].default
+    sources: list[tuple[str, Mapping[str, Any]]] = [
+        *_file(Path(data)),
+        ("environment", _environment(env, names)),
+        ("flag", given),
+    ]
+    for source, mapping in sources:
+        for name, value in mapping.items():
+            if name not in names:
+                raise SettingsError(f"{source}: there is no setting {name!r}{_nearest(name, names)}.")
+            values[name] = _convert(name, value, names[name].type, source)
+            origins[name] = source
+    settings = Settings(**values)
+    _check(settings)
+    return settings, origins
+
+
+def _file(data: Path) -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    for path in (Path(FILE_NAME), data / FILE_NAME):
+        if path.is_file():
+            try:
+                found.append((str(path), tomllib.loads(path.read_text("utf-8"))))
+            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+                raise SettingsError(f"{path}: not TOML: {fault}.") from fault
+    return found
+
+
+def _environment(env: Mapping[str, str], names: Mapping[str, Any]) -> dict[str, str]:
+    found = {}
+    for key, value in env.items():
+        name = key.removeprefix(ENV_PREFIX).lower()
+        if key.startswith(ENV_PREFIX) and name not in ("token", "password"):
+            if name not in names:
+                raise SettingsError(f"environment: {key} sets nothing{_nearest(name, names)}.")
+            found[name] = value
+    return found
+
+
+def _convert(name: str, value: Any, kind: Any, source: str) -> Any:
+    """Read a value; a text may also be a list, separated by commas."""
+    if kind == tuple[str, ...] and isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if isinstance(value, Path):
+        value = str(value)
+    if kind in (Path, Path | None) and isinstance(value, str):
+        return Path(value)
+    try:
+        return msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError as fault:
+        raise SettingsError(f"{source}: {name} is {value!r}; expected {_expected(kind)}.") from fault
+
+
+def _check(settings: Settings) -> None:
+    for name, least in _LEAST.items():
+        if getattr(settings, name) < least:
+            raise SettingsError(f"{name} is {getattr(settings, name)}; it is at least {least}.")
+    if settings.port > 65_535:
+        raise SettingsError(f"port is {settings.port}; it is at most 65535.")
+    for currency in settings.currencies:
+        if currency not in EXPONENTS:
+            raise SettingsError(f"currencies: {currency!r} is not an ISO 4217 code such as EUR.")
+    if (settings.tls_certificate is None) != (settings.tls_key is None):
+        raise SettingsError("tls_certificate and tls_key go together; one of them is missing.")
+
+
+def _expected(kind: Any) -> str:
+    if kind in (int, str):
+        return "a whole number" if kind is int else "text"
+    if kind == tuple[str, ...]:
+        return "a list"
+    choices = get_args(kind)
+    if choices and all(isinstance(choice, str) for choice in choices):
+        return "one of " + ", ".join(choices)
+    return "a path"
+
+
+def _nearest(name: str, names: Mapping[str, Any]) -> str:
+    close = get_close_matches(name, names, 1)
+    return f"; did you mean {close[0]!r}" if close else ""

@@ -1,0 +1,1 @@
+"""Where rows are kept: one contract, `base.Store`, and the stores that fulfil it."""

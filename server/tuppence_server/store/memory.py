@@ -1,0 +1,315 @@
+"""The store in memory: the contract at its plainest, for tests and for models of the other stores.
+
+Rows are copied in and out, so nobody holds what is stored; `save` swaps nothing half-way.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+from tuppence_protocol.codec import splice
+from tuppence_protocol.events import ConversationView, MemberView, UserView
+from tuppence_protocol.limits import READY_CONVERSATIONS_MAX, RESUME_EVENTS_MAX
+
+from tuppence_server.domain.book import Book, Changes, Keys
+from tuppence_server.domain.rows import (
+    Account,
+    AccountKey,
+    Conversation,
+    Head,
+    LoggedEvent,
+    Member,
+    MemberKey,
+    Receipt,
+    Session,
+    Transfer,
+    User,
+    pair_of,
+)
+
+from .base import Cursor, Funds, Identity, Missed, Page, Place, Snapshot, StoreFault
+from .views import conversation_view, member_view, place_of, user_view
+
+RowT = TypeVar("RowT", bound=Struct)
+
+
+class MemoryStore:
+    """The `Store` contract over dictionaries; `fail` makes the next save fail like a disk would."""
+
+    def __init__(self, epoch: str = "e_memory") -> None:
+        self._head = Head(epoch)
+        self._users: dict[str, User] = {}
+        self._sessions: dict[str, Session] = {}
+        self._conversations: dict[str, Conversation] = {}
+        self._members: dict[MemberKey, Member] = {}
+        self._accounts: dict[AccountKey, Account] = {}
+        self._events: list[LoggedEvent] = []
+        self._receipts: dict[str, Receipt] = {}
+        self._transfers: list[Transfer] = []
+        self.fail: StoreFault | None = None
+
+    async def open(self) -> Head:
+        """Tell where the log stands."""
+        return await self.head()
+
+    async def close(self) -> None:
+        """Nothing to close; the rows stay."""
+
+    async def head(self) -> Head:
+        """Where the log stands."""
+        return replace(self._head)
+
+    async def ready(self) -> bool:
+        """True where a save would be taken."""
+        return self.fail is None
+
+    # The road
+
+    async def load(self, keys: Keys, book: Book) -> None:
+        """Bring the rows into the book."""
+        for id in keys.receipts & self._receipts.keys():  # noqa: A001
+            receipt = book.receipts[id] = self._receipts[id]
+            if receipt.pos is not None:
+                book.events[receipt.pos] = self._events[receipt.pos - 1]
+        for user in self._users.values():
+            if user.id in keys.users or user.handle in keys.handles or user.skeleton in keys.skeletons:
+                book.hold_user(replace(user))
+        for conversation in self._conversations.values():
+            if conversation.id in keys.conversations or conversation.pair in keys.pairs:
+                book.hold_conversation(replace(conversation))
+        _copy(self._sessions, keys.sessions, book.sessions.__setitem__)
+        _copy(self._members, keys.members, book.members.__setitem__)
+        _copy(self._accounts, keys.accounts, book.accounts.__setitem__)
+        book.settle_absent(keys)
+
+    async def save(self, changes: Changes, head: Head) -> None:
+        """Take in one batch.
+
+        Raises:
+            StoreFault: where `fail` says so; then nothing was taken in.
+        """
+        if self.fail is not None:
+            fault, self.fail = self.fail, None
+            raise fault
+        for user, at in changes.ended_users.items():
+            for session in self._sessions.values():
+                if session.user == user and session.revoked_at is None:
+                    session.revoked_at = at
+        self._users |= {key: replace(row) for key, row in changes.users.items()}
+        self._sessions |= {key: replace(row) for key, row in changes.sessions.items()}
+        self._conversations |= {key: replace(row) for key, row in changes.conversations.items()}
+        self._members |= {key: replace(row) for key, row in changes.members.items()}
+        self._accounts |= {key: replace(row) for key, row in changes.accounts.items()}
+        self._events += changes.events
+        self._transfers += changes.transfers
+        for receipt in changes.receipts:
+            assert receipt.id not in self._receipts, "one outcome per id"
+            self._receipts[receipt.id] = receipt
+        self._head = replace(head)
+
+    # Sessions
+
+    async def identify(self, token_hash: str) -> Identity | None:
+        """Who the token belongs or belonged to; None where it is unknown."""
+        for session in self._sessions.values():
+            if session.token_hash == token_hash:
+                user = self._users[session.user]
+                return Identity(replace(user), replace(session), self._groups(user.id))
+        return None
+
+    def _groups(self, user: str) -> list[str]:
+        return [
+            member.conv
+            for member in self._members.values()
+            if member.user == user
+            and member.until is None
+            and self._conversations[member.conv].pair is None
+        ]
+
+    async def snapshot(self, user: str, session: str, cursor: Cursor | None) -> Snapshot:
+        """How things stand for a person, and what they missed since the cursor."""
+        head = self._head
+        login, person = self._sessions.get(session), self._users.get(user)
+        alive = login is not None and login.revoked_at is None and person is not None and not person.disabled
+        views, _ = await self.conversations(user, None, READY_CONVERSATIONS_MAX)
+        funds, _ = await self.funds(user)
+        groups = self._groups(user)
+        if cursor is None:
+            return Snapshot(head.epoch, head.pos, views, funds, groups, None, "first", alive)
+        if cursor.epoch != head.epoch or cursor.pos > head.pos:
+            return Snapshot(head.epoch, head.pos, views, funds, groups, None, "epoch", alive)
+        missed = [
+            Missed(event.pos, splice(event.head, event.body))
+            for event in self._events[cursor.pos :]
+            if self._saw(event, user)
+        ]
+        if len(missed) > RESUME_EVENTS_MAX:
+            return Snapshot(head.epoch, head.pos, views, funds, groups, None, "too_far", alive)
+        return Snapshot(head.epoch, head.pos, views, funds, groups, missed, None, alive)
+
+    def _saw(self, event: LoggedEvent, user: str) -> bool:
+        member = self._members.get((event.conv, user))
+        if member is None or event.seq < member.since:
+            return False
+        return member.until is None or event.seq <= member.until
+
+    # Conversations
+
+    async def place(self, user: str, place: str) -> Place | None:
+        """The conversation that a place names, if this person is in it."""
+        found = self._place(user, place)
+        return None if found is None else place_of(found[0])
+
+    async def acquainted(self, user: str, people: Sequence[str]) -> list[str]:
+        """Those of the people ("@handle" or id) who share a conversation with this person, by id."""
+        named = {person.removeprefix("@") for person in people}
+        near = {
+            other.user
+            for own in self._members.values()
+            if own.user == user and own.until is None
+            for other in self._members.values()
+            if other.conv == own.conv and other.until is None
+        }
+        return [u.id for u in self._users.values() if u.id in near and named & {u.id, u.handle}]
+
+    async def history(
+        self, user: str, place: str, before: int | None, after: int | None, limit: int
+    ) -> Page | None:
+        """A page of events that this person may see; None where there is no such conversation for them."""
+        found = self._place(user, place)
+        if found is None:
+            return None
+        conversation, member = found
+        low = max(member.since, 1 if after is None else after + 1)
+        high = conversation.seq if before is None else min(conversation.seq, before - 1)
+        seen = [
+            splice(event.head, event.body)
+            for event in self._events
+            if event.conv == conversation.id and low <= event.seq <= high
+        ]
+        forward = after is not None and before is None
+        return Page(seen[:limit] if forward else seen[max(0, len(seen) - limit) :], len(seen) <= limit)
+
+    def _place(self, user: str, place: str) -> tuple[Conversation, Member] | None:
+        pair = user if place == "self" else None
+        if place.startswith("@"):
+            peer = next((u for u in self._users.values() if u.handle == place[1:]), None)
+            pair = "" if peer is None else pair_of(user, peer.id)
+        for conversation in self._conversations.values():
+            if conversation.id == place or (pair is not None and conversation.pair == pair):
+                member = self._members.get((conversation.id, user))
+                if member is not None and member.until is None:
+                    return conversation, member
+        return None
+
+    async def conversations(
+        self, user: str, before: int | None, limit: int
+    ) -> tuple[list[ConversationView], bool]:
+        """A person's conversations, latest first, and whether these are the last."""
+        mine = [
+            (self._conversations[member.conv], member)
+            for member in self._members.values()
+            if member.user == user and member.until is None
+        ]
+        mine = [pair for pair in mine if before is None or pair[0].pos < before]
+        mine.sort(key=lambda pair: (-pair[0].pos, pair[0].id))
+        views = [conversation_view(c, member, self._peer(c, user)) for c, member in mine[:limit]]
+        return views, len(mine) <= limit
+
+    def _peer(self, conversation: Conversation, user: str) -> User | None:
+        if conversation.kind != "dm" or conversation.pair is None:
+            return None
+        return self._users[conversation.pair.replace(user, "").replace("|", "")]
+
+    async def event(self, user: str, id: str) -> bytes | None:  # noqa: A002
+        """One event, if this person may see it."""
+        receipt = self._receipts.get(id)
+        if receipt is None or receipt.pos is None:
+            return None
+        event = self._events[receipt.pos - 1]
+        member = self._members.get((event.conv, user))
+        if member is None or member.until is not None or event.seq < member.since:
+            return None
+        return splice(event.head, event.body)
+
+    async def members(
+        self, user: str, place: str, after: str, limit: int
+    ) -> tuple[list[MemberView], bool] | None:
+        """Who is in a conversation, by user id."""
+        found = self._place(user, place)
+        if found is None:
+            return None
+        here = [
+            member
+            for member in self._members.values()
+            if member.conv == found[0].id and member.until is None and member.user > after
+        ]
+        here.sort(key=lambda member: member.user)
+        views = [member_view(member, self._users[member.user]) for member in here[:limit]]
+        return views, len(here) <= limit
+
+    # People and money
+
+    async def person(self, reference: str) -> UserView | None:
+        """A person by "@handle", "handle" or id, as others see them."""
+        name = reference.removeprefix("@")
+        for user in self._users.values():
+            if name in (user.id, user.handle):
+                return user_view(user)
+        return None
+
+    async def user(self, handle: str) -> User | None:
+        """A person by handle, whole."""
+        return next((replace(user) for user in self._users.values() if user.handle == handle), None)
+
+    async def users(self) -> list[User]:
+        """Everybody, by handle."""
+        return sorted((replace(user) for user in self._users.values()), key=lambda user: user.handle)
+
+    async def funds(self, user: str) -> tuple[list[Funds], int]:
+        """A person's balances and the `pos` at which they are so."""
+        own = [a for a in self._accounts.values() if a.owner == user and a.code == "customer"]
+        own.sort(key=lambda account: account.currency)
+        return [Funds(a.currency, a.available, a.held) for a in own], self._head.pos
+
+    async def sessions(self, user: str) -> list[Session]:
+        """A person's logins that are still good, latest first."""
+        own = [s for s in self._sessions.values() if s.user == user and s.revoked_at is None]
+        return [replace(s) for s in sorted(own, key=lambda s: (-s.created_at, s.id))]
+
+    # Checking and copying
+
+    async def log(self, after: int, upto: int) -> AsyncIterator[Sequence[LoggedEvent]]:
+        """The log in order."""
+        if events := self._events[after:upto]:
+            yield events
+
+    async def transfers(self, after: int, upto: int) -> AsyncIterator[Sequence[Transfer]]:
+        """All transfers in order."""
+        if transfers := self._transfers[after:upto]:
+            yield transfers
+
+    async def accounts(self) -> list[Account]:
+        """All accounts, by id."""
+        return [replace(account) for account in sorted(self._accounts.values(), key=lambda a: a.id)]
+
+    async def receipts_without_event(self) -> int:
+        """Receipts that name a place in the log where nothing is: none, in a good ledger."""
+        return sum(r.pos is not None and r.pos > len(self._events) for r in self._receipts.values())
+
+    async def backup(self, path: Path) -> None:
+        """Memory has nothing to copy to a file."""
+        raise StoreFault(f"a memory store cannot be backed up to {path}", fatal=False)
+
+
+def _copy(
+    table: dict[str, RowT] | dict[MemberKey, RowT] | dict[AccountKey, RowT],
+    keys: set[str] | set[MemberKey] | set[AccountKey],
+    hold: Callable[..., None],
+) -> None:
+    for key in keys:
+        row = table.get(key)  # type: ignore[arg-type]
+        if row is not None:
+            hold(key, replace(row))

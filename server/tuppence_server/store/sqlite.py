@@ -1,0 +1,213 @@
+"""The embedded store: one SQLite file, one connection that writes and checkpoints, a few that read.
+
+WAL with synchronous=FULL: what `save` returned from survives a crash and a power cut, if the disk honours
+fsync. Only the road's task uses the writer, and nothing cancels that task: a statement that was handed to
+aiosqlite runs even where the await is cancelled, and would leave a transaction open.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import aiosqlite
+
+from tuppence_protocol.codec import encode_object
+from tuppence_server.domain.book import Book, Changes, Keys
+from tuppence_server.domain.rows import Account, Conversation, Head, LoggedEvent, Member, Receipt, Session, User
+
+from . import tables
+from .base import StoreFault
+from .migrate import migrate
+from .sqlite_reads import SqliteReads
+
+WAL_PAGES_CHECKPOINT: Final = 16_000
+"""Pages in the WAL before a commit also checkpoints; SQLite's default of 1000 halves the throughput."""
+WAL_BYTES_MAX: Final = 512 * 1024 * 1024
+"""Beyond this the writer waits for readers to finish, so that the WAL starts again."""
+WAL_CHECK_COMMITS: Final = 200
+CACHE_KIB: Final = 65_536
+_FATAL_CODES: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+_UPSERTS: Final = {
+    table.name: table.upsert()
+    for table in (tables.USER, tables.SESSION, tables.CONVERSATION, tables.MEMBER, tables.ACCOUNT)
+}
+_INSERTS: Final = {
+    table.name: table.insert() for table in (tables.EVENT, tables.RECEIPT, tables.TRANSFER)
+}
+_END_USER: Final = 'UPDATE "session" SET revoked_at = ? WHERE "user" = ? AND revoked_at IS NULL'
+_HEAD: Final = "UPDATE head SET pos = ?, hash = ?, account_id = ?, transfer_id = ? WHERE one = 1"
+
+
+def _by(table: tables.Table, column: str) -> str:
+    return (
+        f'SELECT {table.select()} FROM "{table.name}" '
+        f'WHERE "{column}" IN (SELECT value FROM json_each(?))'
+    )
+
+
+_MEMBERS: Final = (
+    f"SELECT {tables.MEMBER.select('m')} FROM json_each(?) AS k CROSS JOIN member AS m "
+    "ON m.conv = json_extract(k.value, '$[0]') AND m.user = json_extract(k.value, '$[1]')"
+)
+_ACCOUNTS: Final = (
+    f"SELECT {tables.ACCOUNT.select('a')} FROM json_each(?) AS k CROSS JOIN account AS a "
+    "ON a.owner = json_extract(k.value, '$[0]') AND a.currency = json_extract(k.value, '$[1]') "
+    "AND a.code = json_extract(k.value, '$[2]')"
+)
+
+
+class SqliteStore(SqliteReads):
+    """The `Store` contract over one SQLite file."""
+
+    def __init__(self, path: Path, readers: int = 2) -> None:
+        super().__init__(path, readers)
+        self._writer: aiosqlite.Connection | None = None
+        self._commits = 0
+
+    async def open(self) -> Head:
+        """Open or create the file, migrate it, and tell where the log stands.
+
+        Raises:
+            SchemaTooNew, StoreFault: see `migrate`.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if not self.path.exists():
+            self.path.touch(mode=0o600)
+        writer = await aiosqlite.connect(self.path, isolation_level=None, cached_statements=256)
+        try:
+            for pragma in _pragmas():
+                await writer.execute(f"PRAGMA {pragma}")
+            await migrate(writer, time.time_ns() // 1_000_000)
+        except BaseException:
+            await writer.close()
+            raise
+        self._writer = writer
+        await self.open_readers()
+        return await self.head()
+
+    async def close(self) -> None:
+        """Close all connections; the last one folds the WAL into the file."""
+        await self.close_readers()
+        if self._writer is not None:
+            await self._writer.close()
+            self._writer = None
+
+    async def start_epoch(self, epoch: str) -> None:
+        """Begin a generation of the log: at first, and after a restore."""
+        await self._db.execute(
+            "INSERT INTO head VALUES (1, ?, 0, zeroblob(32), 0, 0) "
+            "ON CONFLICT (one) DO UPDATE SET epoch = excluded.epoch",
+            (epoch,),
+        )
+
+    @property
+    def _db(self) -> aiosqlite.Connection:
+        assert self._writer is not None, "the store is open"
+        return self._writer
+
+    # The road's reads
+
+    async def load(self, keys: Keys, book: Book) -> None:
+        """Bring the rows into the book: one SELECT per table."""
+        if keys.receipts:
+            await self._load_receipts(keys.receipts, book)
+        if keys.conversations or keys.pairs:
+            for column, wanted in (("id", keys.conversations), ("pair", keys.pairs)):
+                for row in await self._select(_by(tables.CONVERSATION, column), wanted):
+                    book.hold_conversation(Conversation(*row))
+        for column, names in (("id", keys.users), ("handle", keys.handles), ("skeleton", keys.skeletons)):
+            for row in await self._select(_by(tables.USER, column), names):
+                book.hold_user(User(*row))
+        for row in await self._select(_by(tables.SESSION, "id"), keys.sessions):
+            book.sessions[row[0]] = Session(*row)
+        for row in await self._select(_MEMBERS, keys.members):
+            book.members[row[0], row[1]] = Member(*row)
+        for row in await self._select(_ACCOUNTS, keys.accounts):
+            book.accounts[row[1], row[2], row[3]] = Account(*row)
+        book.settle_absent(keys)
+
+    async def _load_receipts(self, ids: set[str], book: Book) -> None:
+        found = [Receipt(*row) for row in await self._select(_by(tables.RECEIPT, "id"), ids)]
+        for receipt in found:
+            book.receipts[receipt.id] = receipt
+        stored = [receipt.pos for receipt in found if receipt.pos is not None]
+        for row in await self._select(_by(tables.EVENT, "pos"), stored):
+            book.events[row[0]] = LoggedEvent(*row)
+
+    async def _select(self, sql: str, wanted: Iterable[Any]) -> Iterable[Any]:
+        values = list(wanted)
+        if not values:
+            return ()
+        return await self._db.execute_fetchall(sql, (encode_object(values).decode(),))
+
+    # The road's writes
+
+    async def save(self, changes: Changes, head: Head) -> None:
+        """Commit one batch.
+
+        Raises:
+            StoreFault: nothing of it was committed; `fatal` where the disk can no longer be trusted.
+        """
+        db = self._db
+        try:
+            await db.execute("BEGIN IMMEDIATE")
+            if changes.ended_users:
+                ended = [(at, user) for user, at in changes.ended_users.items()]
+                await db.executemany(_END_USER, ended)
+            await self._write("user", changes.users.values())
+            await self._write("session", changes.sessions.values())
+            await self._write("conversation", changes.conversations.values())
+            await self._write("member", changes.members.values())
+            await self._write("event", changes.events)
+            await self._write("receipt", changes.receipts)
+            await self._write("account", changes.accounts.values())
+            await self._write("transfer", changes.transfers)
+            await db.execute(_HEAD, (head.pos, head.hash, head.account_id, head.transfer_id))
+            await db.execute("COMMIT")
+        except sqlite3.Error as fault:
+            await self._undo()
+            raise _translated(fault) from fault
+        self._commits += 1
+        if self._commits % WAL_CHECK_COMMITS == 0:
+            await self._bound_wal()
+
+    async def _write(self, name: str, rows: Iterable[Any]) -> None:
+        values = [tables.values(row) for row in rows]
+        if values:
+            await self._db.executemany(_INSERTS.get(name) or _UPSERTS[name], values)
+
+    async def _undo(self) -> None:
+        if self._db.in_transaction:
+            await self._db.execute("ROLLBACK")
+
+    async def _bound_wal(self) -> None:
+        wal = self.path.with_name(self.path.name + "-wal")
+        if wal.exists() and os.stat(wal).st_size > WAL_BYTES_MAX:
+            await self._db.execute_fetchall("PRAGMA wal_checkpoint(RESTART)")
+
+    async def ready(self) -> bool:
+        """True where a write transaction can begin."""
+        return self._writer is not None
+
+
+def _pragmas() -> tuple[str, ...]:
+    return (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "busy_timeout = 5000",
+        f"cache_size = -{CACHE_KIB}",
+        f"wal_autocheckpoint = {WAL_PAGES_CHECKPOINT}",
+        f"journal_size_limit = {WAL_BYTES_MAX}",
+        "temp_store = MEMORY",
+    )
+
+
+def _translated(fault: sqlite3.Error) -> StoreFault:
+    """After a failed fsync SQLite itself would go on acknowledging, so an I/O error ends the process."""
+    code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
+    return StoreFault(f"{type(fault).__name__}: {fault}", fatal=code in _FATAL_CODES)

@@ -1,0 +1,93 @@
+"""Every vector, through the functions that servers and clients use."""
+
+import json
+import zlib
+
+import msgspec
+import pytest
+from tests.conformance import make_vectors
+
+from tuppence_protocol import codec
+from tuppence_protocol import events as ev
+from tuppence_protocol.errors import Refusal
+from tuppence_protocol.frames import CLIENT_FRAMES
+from tuppence_protocol.money import format_amount, parse_amount
+
+
+def rows(name: str) -> list[dict]:
+    return [json.loads(line) for line in (make_vectors.VECTORS / name).read_text("utf-8").splitlines()]
+
+
+def octets(row: dict) -> bytes:
+    """The message of an invalid vector."""
+    if "raw_hex" in row:
+        return bytes.fromhex(row["raw_hex"])
+    pieces = row["repeat"] if "repeat" in row else [[row["raw"], 1]]
+    return "".join(text * times for text, times in pieces).encode()
+
+
+def named(name: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("row", rows(name), ids=lambda row: f"{zlib.crc32(str(row).encode()):08x}")
+
+
+@pytest.mark.parametrize("name", make_vectors.FILES)
+def test_files_are_what_the_generator_writes(name: str) -> None:
+    assert (make_vectors.VECTORS / name).read_text("utf-8") == make_vectors.lines(name)
+    names = [row["name"] for row in rows(name)]
+    assert len(names) == len(set(names))
+
+
+@named("valid.jsonl")
+def test_valid(row: dict) -> None:
+    decoded = codec.decode_client(row["frame"].encode())
+    assert isinstance(decoded, codec.Decoded), row["name"]
+    assert decoded.frame.kind == row["kind"]
+    assert codec.decode_client(row["frame"]) == decoded
+
+
+def test_every_client_kind_has_valid_vectors() -> None:
+    assert {row["kind"] for row in rows("valid.jsonl")} == {cls.kind for cls in CLIENT_FRAMES}
+
+
+def test_same_content_has_one_canonical_text() -> None:
+    content = {row["name"]: codec.decode_client(row["frame"]).content for row in rows("valid.jsonl")}
+    twins = [row for row in rows("valid.jsonl") if "same" in row]
+    assert len(twins) >= 8
+    for row in twins:
+        assert content[row["name"]] == content[row["same"]], row["name"]
+
+
+@named("invalid.jsonl")
+def test_invalid(row: dict) -> None:
+    raw = octets(row)
+    refusal = codec.decode_client(raw)
+    assert isinstance(refusal, Refusal), row["name"]
+    assert (refusal.code, refusal.field) == (row["code"], row["field"]), row["name"]
+    assert len(refusal.message) < 400
+    assert refusal.final
+    codec.claimed_id(raw)
+
+
+@named("events.jsonl")
+def test_events(row: dict) -> None:
+    event = codec.decode_event(row["raw"])
+    expected = ev.EVENT_BODIES.get(row["kind"], ev.UnknownBody)
+    assert type(event.body) is expected, row["name"]
+    assert (expected is not ev.UnknownBody) == row["known"]
+    assert msgspec.to_builtins(event.body) == row["body"]
+    assert codec.decode_server(row["raw"]) == event
+
+
+def test_every_event_kind_has_vectors() -> None:
+    assert {row["kind"] for row in rows("events.jsonl") if row["known"]} == set(ev.EVENT_BODIES)
+
+
+@named("money.jsonl")
+def test_money(row: dict) -> None:
+    minor = parse_amount(row["amount"], row["currency"])
+    if "code" in row:
+        assert isinstance(minor, Refusal), row["name"]
+        assert minor.code == row["code"], row["name"]
+        return
+    assert minor == row["minor"], row["name"]
+    assert format_amount(row["minor"], row["currency"]) == row["canonical"]

@@ -1,0 +1,272 @@
+"""The terminal client without a terminal: what is typed, what is shown, and what must never reach the screen."""
+
+import unicodedata
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.document import Document
+
+from tuppence_client import connect
+from tuppence_client.errors import FundsError
+from tuppence_client.terminal import commands as cmd
+from tuppence_client.terminal.actions import Actions
+from tuppence_client.terminal.clean import clean, clean_lines
+from tuppence_client.terminal.commands import parse
+from tuppence_client.terminal.complete import LineCompleter
+from tuppence_client.terminal.lines import (
+    balance_line,
+    error_line,
+    event_lines,
+    handle_style,
+    place_line,
+    place_title,
+    plain,
+)
+from tuppence_client.testing import FakeServer
+from tuppence_protocol import events as ev
+
+ALICE = "u_" + "a" * 26
+BOB = "u_" + "b" * 26
+CAROL = "u_" + "c" * 26
+NAMES = {ALICE: "alice", BOB: "bob", CAROL: "carol"}
+
+
+def event(body: ev.EventBody, author: str = BOB, kind: str = "chat.text") -> ev.Event:
+    return ev.Event(
+        kind=kind, id="i", conv="c_1", seq=1, pos=1, from_=author, at=1_790_000_000_000, body=body
+    )  # fmt: skip
+
+
+def shown(body: ev.EventBody, author: str = BOB, kind: str = "chat.text", me: str = ALICE) -> list[str]:
+    lines = event_lines(event(body, author, kind), me, NAMES.__getitem__)
+    return [plain(line)[7:] if n == 0 else plain(line) for n, line in enumerate(lines)]
+
+
+def payment(payee: str, note: str | None = None) -> ev.PaymentSent:
+    given_note = {} if note is None else {"note": note}
+    return ev.PaymentSent(
+        amount="5.00", currency="EUR", payee=payee, state="completed", alt="paid", **given_note
+    )  # fmt: skip
+
+
+# --- what is typed -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("hello /there", cmd.Say("hello /there")),
+        ("//shrug", cmd.Say("/shrug")),
+        ("  ", None),
+        ("/pay @bob 5 EUR lunch today", cmd.Pay("@bob", "5.00", "EUR", "lunch today")),
+        ("/pay 12.5 eur", cmd.Pay(None, "12.50", "EUR", None)),
+        ("/pay @bob 100 JPY", cmd.Pay("@bob", "100", "JPY", None)),
+        ("/to @bob", cmd.To("@bob")),
+        ("/to Flat share", cmd.To("Flat share")),
+        ("/group Flat share @bob @carol", cmd.Group("Flat share", ("@bob", "@carol"))),
+        ("/group Alone", cmd.Group("Alone", ())),
+        ("/invite @bob @carol", cmd.Invite(("@bob", "@carol"))),
+        ("/remove @bob", cmd.Remove("@bob")),
+        ("/role @bob admin", cmd.Role("@bob", "admin")),
+        ("/rename Our flat", cmd.Rename("Our flat")),
+        ("/history", cmd.History(20)),
+        ("/history 5", cmd.History(5)),
+        *[
+            (f"/{name}", cmd.Plain(name))
+            for name in ("list", "wallet", "who", "read", "help", "quit", "leave")
+        ],
+    ],
+)
+def test_a_line_becomes_a_command(line, command):
+    assert parse(line) == command
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "/pay", "/pay @bob", "/pay @bob 5", "/pay @bob five EUR", "/pay @bob -5 EUR", "/pay @bob 5.001 EUR",
+        "/pay @bob 1e3 EUR", "/pay @bob 5 XXX1", "/pay @Böb 5 EUR", "/to", "/group", "/group @bob",
+        "/invite", "/invite bob", "/remove", "/remove @bob @carol", "/role @bob", "/role @bob king",
+        "/rename", "/history 0", "/history 201", "/history x", "/history ٣", "/wallet now", "/unknown", "/",
+    ],
+)  # fmt: skip
+def test_a_wrong_line_gets_one_complaint(line):
+    found = parse(line)
+    assert isinstance(found, cmd.Complaint)
+    assert "\n" not in found.text
+
+
+@given(st.text(max_size=60))
+def test_no_line_crashes_the_parser(line):
+    parse(line)
+    parse("/pay " + line)
+    parse("/group " + line)
+
+
+def test_every_example_in_the_help_is_a_command():
+    for line, _ in cmd.HELP:
+        assert not isinstance(parse(line), cmd.Complaint), line
+
+
+# --- what must never reach the screen -----------------------------------------------------------------
+
+
+@given(st.text())
+def test_nothing_that_acts_on_a_terminal_is_left(text):
+    for line in clean_lines(text):
+        categories = {unicodedata.category(char) for char in line}
+        assert not categories & {"Cc", "Cs", "Zl", "Zp", "Cn", "Co"}
+        assert all(char in "\u200c\u200d" for char in line if unicodedata.category(char) == "Cf")
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("\x1b[2J", "␛[2J"),
+        ("a\rb", "a␍b"),
+        ("\x9b31m", "<U+009B>31m"),
+        ("abc\u202edef", "abc<U+202E>def"),
+        ("\u2066x\u2069", "<U+2066>x<U+2069>"),
+        ("zero\u200bwidth", "zero<U+200B>width"),
+        ("a\tb", "a b"),
+        ("\x7f", "␡"),
+        ("👩\u200d🚀 ünïcode 日本語", "👩\u200d🚀 ünïcode 日本語"),
+        ("e" + "\u0301" * 40, "e" + "\u0301" * 4),
+    ],
+)
+def test_others_text_is_made_harmless(text, safe):
+    assert clean(text) == safe
+
+
+def test_a_second_line_cannot_pass_for_another_message():
+    first, second = shown(ev.TextPosted(text="hi\r\n12:00  @alice  I owe you"))
+    assert first == "@bob  hi"
+    assert second == "     │ 12:00  @alice  I owe you"
+
+
+# --- how it looks ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "author", "line"),
+    [
+        (ev.TextPosted(text="hi"), ALICE, "you  hi"),
+        (payment(BOB, "lunch"), ALICE, "▲ you paid @bob 5.00 EUR · lunch"),
+        (payment(ALICE, "a\nb\x1b"), BOB, "▼ @bob paid you 5.00 EUR · a␊b␛"),
+        (payment(CAROL), BOB, "◆ @bob paid @carol 5.00 EUR"),
+        (payment(ALICE), "server", "▼ the server paid you 5.00 EUR"),
+        (ev.MemberLeft(alt="@bob\r left"), BOB, "· @bob␍ left"),
+        (ev.UnknownBody(alt=""), BOB, "· pay.future"),
+    ],
+)
+def test_an_event_is_one_readable_line(body, author, line):
+    kind = "pay.future" if isinstance(body, ev.UnknownBody) else "chat.text"
+    assert shown(body, author, kind) == [line]
+
+
+def test_a_deposit_is_seen_by_its_payee_and_others():
+    body = ev.Deposited(amount="9.00", currency="EUR", payee=ALICE, state="completed", alt="…", note="cash")
+    assert shown(body, "server", me=ALICE) == ["▼ you received 9.00 EUR · cash"]
+    assert shown(body, "server", me=BOB) == ["▼ @alice received 9.00 EUR · cash"]
+
+
+def test_places_balances_and_errors():
+    dm = ev.ConversationView(
+        conv="c_1", kind="dm", seq=5, pos=9, role="member", since=1, read=2, members=2,
+        peer=ev.UserView(id=BOB, handle="bob"),
+    )  # fmt: skip
+    assert place_title(dm) == "@bob"
+    assert "● 3 unread" in plain(place_line(1, dm, current=True))
+    balance = ev.BalanceView(currency="EUR", available="5.00", held="0.00", pos=1)
+    assert plain(balance_line(balance)).strip() == "5.00 EUR"
+    error = FundsError("insufficient_funds", "Not covered.\x1b", state={"available": "1.00"})
+    assert plain(error_line(error)) == "✗ Not covered.␛ (insufficient_funds, available 1.00)"
+    assert handle_style("bob") == handle_style("bob")
+
+
+# --- completion ---------------------------------------------------------------------------------------------
+
+
+def offers(text: str) -> list[str]:
+    views = [
+        SimpleNamespace(kind="group", title="Flat", peer=None, conv="c_1"),
+        SimpleNamespace(kind="dm", title="", peer=ev.UserView(id=BOB, handle="bob"), conv="c_2"),
+    ]
+    me = SimpleNamespace(
+        user=ev.UserView(id=ALICE, handle="alice"),
+        people={user: ev.UserView(id=user, handle=name) for user, name in NAMES.items()},
+        balances={"EUR": ev.BalanceView(currency="EUR", available="5.00", held="0.00", pos=1)},
+        conversations={view.conv: view for view in views},
+    )
+    found = LineCompleter(me).get_completions(Document(text), CompleteEvent())
+    return [completion.text for completion in found]
+
+
+def test_completion_offers_what_fits():
+    assert offers("/pa") == ["/pay"]
+    assert offers("/pay @b") == ["@bob"]
+    assert offers("/pay ") == ["@bob", "@carol"]
+    assert offers("/pay @bob 5 E")[0] == "EUR"
+    assert offers("/to F") == ["Flat"]
+    assert offers("/role @bob a") == ["admin"]
+    assert offers("hello @c") == ["@carol"]
+    assert offers("hello c") == []
+
+
+# --- commands against a server ------------------------------------------------------------------------------
+
+
+class Screen:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def __call__(self, line) -> None:
+        self.lines.append(plain(line))
+
+    def take(self) -> str:
+        text = "\n".join(self.lines)
+        self.lines.clear()
+        return text
+
+
+async def test_an_evening_at_the_terminal():
+    async with FakeServer() as server:
+        for handle in ("bob", "carol"):
+            server.token(handle)
+        async with connect(server.url, token=server.token("alice")) as me:
+            screen, events = Screen(), me.events()
+            actions = Actions(me, screen)
+
+            async def typed(line: str, events_after: int = 0) -> str:
+                command = parse(line)
+                assert command is not None
+                await actions.run(command)
+                for _ in range(events_after):
+                    await actions.show_event(await anext(events))
+                return screen.take()
+
+            assert "/to @handle" in await typed("hello?")
+            assert "nothing said yet" in await typed("/to @bob")
+            assert "you  hello bob" in await typed("hello bob", 1)
+            assert "▲ you paid @bob 5.00 EUR · lunch" in await typed("/pay 5 EUR lunch", 1)
+            assert "[@carol] ▲ you paid @carol 1.00 EUR" in await typed("/pay @carol 1 EUR", 1)
+            assert "insufficient_funds, available 94.00" in await typed("/pay @bob 1000 EUR")
+            assert "94.00 EUR" in await typed("/wallet")
+            assert "made Flat" in await typed("/group Flat @bob", 1)
+            assert "[" not in await typed("/pay @bob 2 EUR rent", 1)
+            assert "invited @carol" in await typed("/invite @carol", 1)
+            assert "@carol" in await typed("/who")
+            assert "renamed" in await typed("/rename Home", 1)
+            assert "admin" in await typed("/role @carol admin", 1)
+            assert "removed @carol" in await typed("/remove @carol", 1)
+            assert "· rent" in await typed("/history 5")
+            assert "▸  1 Home" in await typed("/list")
+            assert "── @carol ──" in await typed("/to 2")
+            assert "── Home ──" in await typed("/to home")
+            assert "left" in await typed("/leave", 1)
+            assert actions.place is None
+            assert "not_found" in await typed("/to @nobody")
+            assert "/pay @bob 5 EUR" in await typed("/help")
