@@ -78,7 +78,7 @@ class Seeder:
         convs = []
         for outcome in await self.submit(requests):
             assert isinstance(outcome, Stored)
-            convs.append(str(codec.decode_head(outcome.head)["conv"]))
+            convs.append(str(codec.decode_head(outcome.event.head)["conv"]))
         return convs
 
     async def room(self, people: Sequence[tuple[str, str]]) -> str:
@@ -90,7 +90,7 @@ class Seeder:
         )
         (outcome,) = await self.submit([Request(create, owner, codec.encode(create))])
         assert isinstance(outcome, Stored)
-        conv = str(codec.decode_head(outcome.head)["conv"])
+        conv = str(codec.decode_head(outcome.event.head)["conv"])
         for start in range(101, len(people), 200):
             users = [user for user, _ in people[start : start + 200]]
             invite = frames.RoomInvite(id=ids.event_id(), conv=conv, body=frames.InviteBody(users=users))

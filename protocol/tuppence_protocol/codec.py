@@ -15,8 +15,8 @@ import orjson
 
 from . import events as ev
 from .errors import Refusal
-from .frames import CLIENT_FRAMES, ID_PATTERN, Ask, Durable, Frame
-from .limits import FRAME_BYTES_MAX, FRAME_DEPTH_MAX
+from .frames import CLIENT_FRAMES, ID_PATTERN, Ask, Durable, Frame, InPlace
+from .limits import FRAME_BYTES_MAX
 
 T = TypeVar("T")
 
@@ -55,6 +55,9 @@ _completed: Final = frozenset(cls for cls in CLIENT_FRAMES if _has_defaults(cls)
 
 
 _BAD_ID: Final = Refusal("bad_id", "An id is a lower-case UUID of version 4 or 7.", "$.id")
+_BAD_REF: Final = Refusal(
+    "bad_id", "A ref is the id of an event: a lower-case UUID of version 4 or 7.", "$.ref"
+)
 
 
 class Decoded(msgspec.Struct, frozen=True, gc=False):
@@ -82,8 +85,11 @@ def decode_client(raw: bytes | str) -> Decoded | Refusal:
         return repeated
     if b"\\u0000" in content and _nul(content) is not None:
         return Refusal("bad_frame", "U+0000 is not accepted in text.", "$.body")
-    if isinstance(frame, (Durable, Ask)) and _id(frame.id) is None:
-        return _BAD_ID
+    if isinstance(frame, (Durable, Ask)):
+        if _id(frame.id) is None:
+            return _BAD_ID
+        if isinstance(frame, InPlace) and frame.ref and _id(frame.ref) is None:
+            return _BAD_REF
     return Decoded(frame, content)
 
 
@@ -95,6 +101,10 @@ def _repeated(text: bytes, frame: Frame, content: bytes) -> Refusal | None:
     """
     if b"\\" not in text and text.count(b":") == content.count(b":") and type(frame) not in _completed:
         return None
+    return _twice(text)
+
+
+def _twice(text: bytes) -> Refusal | None:
     found: list[str] = []
 
     def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -113,7 +123,7 @@ def _repeated(text: bytes, frame: Frame, content: bytes) -> Refusal | None:
 
 def _explain(fault: Exception) -> Refusal:
     if isinstance(fault, RecursionError):
-        return Refusal("bad_json", f"Nested deeper than {FRAME_DEPTH_MAX} levels.", "$")
+        return Refusal("bad_json", "Nested too deeply.", "$")
     if isinstance(fault, UnicodeDecodeError):
         return Refusal("bad_json", f"Not UTF-8 ({fault.reason}).", "$")
     text = str(fault)
@@ -153,13 +163,15 @@ def is_id(text: str) -> bool:
 def encode_head(
     kind: str, id: str, conv: str, seq: int, pos: int, author: str, at: int, ref: str | None
 ) -> bytes:
-    """The envelope of an event without its body; together with the body it is what clients receive."""
-    head: dict[str, str | int] = {"kind": kind, "id": id, "conv": conv, "seq": seq, "pos": pos}
-    head["from"] = author
-    head["at"] = at
-    if ref is not None:
-        head["ref"] = ref
-    return orjson.dumps(head)
+    """The envelope of an event without its body; together with the body it is what clients receive.
+
+    Every member is an id, a kind or a number, none of which JSON would escape.
+    """
+    about = "" if ref is None else f',"ref":"{ref}"'
+    return (
+        f'{{"kind":"{kind}","id":"{id}","conv":"{conv}","seq":{seq},"pos":{pos}'
+        f',"from":"{author}","at":{at}{about}}}'
+    ).encode()
 
 
 def encode_body(body: Mapping[str, Any] | msgspec.Struct) -> bytes:
@@ -179,8 +191,10 @@ def decode_head(head: bytes) -> dict[str, str | int]:
 
 def decode_body(kind: str, body: bytes | msgspec.Raw) -> ev.EventBody:
     """The typed body of an event; `UnknownBody` for a kind this library does not know."""
-    decode = _bodies.get(kind, _decode_unknown_body)
-    return decode(body)
+    try:
+        return _bodies.get(kind, _decode_unknown_body)(body)
+    except msgspec.ValidationError:  # a later server says more than this library knows
+        return _decode_unknown_body(body)
 
 
 def decode_event(raw: bytes | str | msgspec.Raw) -> ev.Event:
@@ -279,7 +293,8 @@ def decode_strict(raw: bytes, cls: type[Any]) -> Any | Refusal:
     if len(raw) > FRAME_BYTES_MAX:
         return Refusal("too_big", f"A body has at most {FRAME_BYTES_MAX} bytes.", "$")
     try:
-        return msgspec.json.decode(raw, type=cls)
+        found = msgspec.json.decode(raw, type=cls)
+        return _twice(raw) or found
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
         return _explain(fault)
 

@@ -1,10 +1,19 @@
 """What a server sends: events as stored, and the frames around them. Open: unknown members are ignored."""
 
-from typing import Final, Literal
+from typing import Annotated, Final
 
-from msgspec import UNSET, Raw, Struct, UnsetType, field
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
-Role = Literal["owner", "admin", "member", "reader"]
+
+def _examples(*words: str) -> Meta:
+    return Meta(extra_json_schema={"examples": list(words)})
+
+
+# Words that a later server may add to: a client must live with one that it does not know.
+Role = Annotated[str, _examples("owner", "admin", "member", "reader")]
+State = Annotated[str, _examples("completed")]
+ConversationKind = Annotated[str, _examples("dm", "group", "self")]
+Why = Annotated[str, _examples("first", "epoch", "too_far")]
 SERVER_AUTHOR: Final = "server"
 """The `from` of an event that no user wrote."""
 
@@ -25,7 +34,7 @@ class PaymentSent(Open, frozen=True):
     amount: str
     currency: str
     payee: str
-    state: Literal["completed"]
+    state: State
     alt: str
     note: str | UnsetType = UNSET
     not_after: int | UnsetType = UNSET
@@ -35,7 +44,7 @@ class Deposited(Open, frozen=True):
     amount: str
     currency: str
     payee: str
-    state: Literal["completed"]
+    state: State
     alt: str
     note: str | UnsetType = UNSET
 
@@ -43,7 +52,7 @@ class Deposited(Open, frozen=True):
 class RoomCreated(Open, frozen=True):
     title: str
     members: list[str]
-    kind: Literal["group"]
+    kind: str
     alt: str
 
 
@@ -152,7 +161,7 @@ class ConversationView(Open, frozen=True):
     """Where one conversation stands for one person; unread = `seq` - `read`."""
 
     conv: str
-    kind: Literal["dm", "group", "self"]
+    kind: ConversationKind
     seq: int
     pos: int
     role: Role
@@ -204,7 +213,7 @@ class ReadyBody(Open, frozen=True):
     limits: LimitsView
     conversations: list[ConversationView]
     balances: list[BalanceView]
-    why: Literal["first", "epoch", "too_far"] | UnsetType = UNSET
+    why: Why | UnsetType = UNSET
 
 
 class SyncedBody(Open, frozen=True):

@@ -15,6 +15,7 @@ from .money import AMOUNT_PATTERN, CURRENCY_PATTERN
 USER_PATTERN: Final = r"^u_[a-z2-7]{26}$"
 CONV_PATTERN: Final = r"^(c_[a-z2-7]{26}|@[a-z0-9_]{2,32}|self)$"
 PERSON_PATTERN: Final = r"^(u_[a-z2-7]{26}|@[a-z0-9_]{2,32})$"
+NAMED_PATTERN: Final = r"^(u_[a-z2-7]{26}|@?[a-z0-9_]{2,32})$"
 HANDLE_PATTERN: Final = r"^[a-z0-9_]{2,32}$"
 ID_PATTERN: Final = r"^[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
 
@@ -37,10 +38,8 @@ def _pattern(pattern: str) -> dict[str, object]:
 Id = Annotated[str, Meta(max_length=36, extra_json_schema=_pattern(ID_PATTERN))]
 Place = Annotated[str, Meta(max_length=34, extra_json_schema=_pattern(CONV_PATTERN))]
 Person = Annotated[str, Meta(max_length=34, extra_json_schema=_pattern(PERSON_PATTERN))]
-Handle = Annotated[str, Meta(max_length=33, extra_json_schema=_pattern(HANDLE_PATTERN))]
-Amount = Annotated[
-    str, Meta(max_length=limits.AMOUNT_CHARS_MAX, extra_json_schema=_pattern(AMOUNT_PATTERN))
-]
+Named = Annotated[str, Meta(max_length=34, extra_json_schema=_pattern(NAMED_PATTERN))]
+Amount = Annotated[str, Meta(max_length=limits.AMOUNT_CHARS_MAX, extra_json_schema=_pattern(AMOUNT_PATTERN))]
 Currency = Annotated[str, Meta(max_length=3, extra_json_schema=_pattern(CURRENCY_PATTERN))]
 Text = Annotated[str, Meta(min_length=1, max_length=limits.TEXT_CHARS_MAX)]
 Note = Annotated[str, Meta(min_length=1, max_length=limits.NOTE_CHARS_MAX)]
@@ -117,9 +116,7 @@ class InPlace(Durable, frozen=True):
 class TextBody(Body, frozen=True):
     text: Text
     mentions: (
-        Annotated[
-            list[Annotated[str, Meta(pattern=USER_PATTERN)]], Meta(max_length=limits.MENTIONS_MAX)
-        ]
+        Annotated[list[Annotated[str, Meta(pattern=USER_PATTERN)]], Meta(max_length=limits.MENTIONS_MAX)]
         | UnsetType
     ) = UNSET
 
@@ -143,9 +140,7 @@ class UpdateBody(Body, frozen=True):
 
 
 class InviteBody(Body, frozen=True):
-    users: Annotated[
-        list[Person], Meta(min_length=1, max_length=limits.ROOM_INVITES_PER_FRAME_MAX)
-    ]
+    users: Annotated[list[Person], Meta(min_length=1, max_length=limits.ROOM_INVITES_PER_FRAME_MAX)]
 
 
 class RemoveBody(Body, frozen=True):
@@ -276,7 +271,7 @@ class MembersBody(Body, frozen=True):
 
 
 class UserBody(Body, frozen=True):
-    handle: Handle
+    handle: Named
 
 
 class AskHistory(Ask, tag="ask.history", kw_only=True, frozen=True):
@@ -306,7 +301,7 @@ class AskMembers(Ask, tag="ask.members", kw_only=True, frozen=True):
 
 
 class AskUser(Ask, tag="ask.user", kw_only=True, frozen=True):
-    """A person by handle."""
+    """A person by handle (with or without @) or by id."""
 
     body: UserBody
 

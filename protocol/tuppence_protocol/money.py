@@ -5,6 +5,7 @@ one spelling.
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from .currencies import exponent
@@ -13,10 +14,13 @@ from .limits import AMOUNT_MINOR_MAX
 
 AMOUNT_PATTERN: Final = r"^(0|[1-9][0-9]{0,14})(\.[0-9]{1,8})?$"
 CURRENCY_PATTERN: Final = r"^[A-Z]{3}$"
+AMOUNTS_REMEMBERED_MAX: Final = 4_096
+"""People pay round amounts again and again; reading one anew costs ten times as much as remembering it."""
 _amount = re.compile(r"(0|[1-9][0-9]{0,14})(?:\.([0-9]{1,8}))?", re.ASCII).fullmatch
 
 
-def parse_amount(text: str, currency: str, field: str = "body.amount") -> int | Refusal:
+@lru_cache(maxsize=AMOUNTS_REMEMBERED_MAX)
+def parse_amount(text: str, currency: str, field: str = "$.body.amount") -> int | Refusal:
     """Read a positive amount as minor units of `currency`.
 
     Errors: `unknown_currency`, `amount_format` (not the pattern), `amount_range` (zero, more than
@@ -24,7 +28,7 @@ def parse_amount(text: str, currency: str, field: str = "body.amount") -> int | 
     """
     digits = exponent(currency)
     if digits is None:
-        return Refusal("unknown_currency", f"{currency!r} is not an ISO 4217 currency.", "body.currency")
+        return Refusal("unknown_currency", f"{currency!r} is not an ISO 4217 currency.", "$.body.currency")
     match = _amount(text)
     if match is None:
         expected = 'expected a decimal string such as "12.50", without sign, exponent or spaces'
@@ -34,11 +38,12 @@ def parse_amount(text: str, currency: str, field: str = "body.amount") -> int | 
         return Refusal("amount_range", f"{currency} has {digits} decimals at most.", field)
     minor = int(whole + fraction.ljust(digits, "0"))
     if not 1 <= minor <= AMOUNT_MINOR_MAX:
-        top = format_amount(AMOUNT_MINOR_MAX, currency)
+        top = format_amount(min(AMOUNT_MINOR_MAX, 10 ** (15 + digits) - 1), currency)
         return Refusal("amount_range", f"An amount is more than zero and at most {top} {currency}.", field)
     return minor
 
 
+@lru_cache(maxsize=AMOUNTS_REMEMBERED_MAX)
 def format_amount(minor: int, currency: str) -> str:
     """Write minor units as the canonical decimal string; a negative sum keeps its sign (statements)."""
     digits = exponent(currency)
@@ -51,7 +56,7 @@ def format_amount(minor: int, currency: str) -> str:
     return f"{sign}{text[:-digits]}.{text[-digits:]}"
 
 
-def parse_money(text: str, field: str = "body.amount") -> tuple[int, str] | Refusal:
+def parse_money(text: str, field: str = "$.body.amount") -> tuple[int, str] | Refusal:
     """Read what a person types, "12.50 EUR", as (minor units, currency)."""
     parts = text.split()
     if len(parts) != 2:

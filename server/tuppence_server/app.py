@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ import msgspec
 import structlog
 import uvicorn
 from filelock import FileLock, Timeout
+
 from tuppence_protocol.errors import CLOSES
 
 from . import ids
@@ -38,9 +40,12 @@ from .settings import Settings
 from .store.sqlite import SqliteStore
 
 LOCK: Final = "tuppence.lock"
-ADMIN_TOKEN: Final = "admin.json"
+ADMIN_ACCESS: Final = "admin.json"
 DRAIN_S_MAX: Final = 4.0
 RETRY_MS_RANGE: Final = (500, 5_000)
+SWITCH_INTERVAL_S: Final = 0.0002
+"""The writer's thread waits at most so long to get the interpreter's lock back from a busy event loop; Python's
+default of 5 ms, several times per commit, would be most of a commit's time under load."""
 log = structlog.get_logger("tuppence.app")
 
 
@@ -142,9 +147,10 @@ class Server(uvicorn.Server):
         await services.pipeline.stop()
         loop = asyncio.get_running_loop()
         for open_socket in _sockets(services):
-            open_socket.close(CLOSES["shutdown"], retry_ms=random.randint(*RETRY_MS_RANGE))
+            retry_ms = random.randint(*RETRY_MS_RANGE)  # noqa: S311 - jitter
+            open_socket.close(CLOSES["shutdown"], retry_ms=retry_ms)
         deadline = loop.time() + DRAIN_S_MAX
-        while _sockets(services) and loop.time() < deadline:
+        while _sockets(services) and loop.time() < deadline:  # noqa: ASYNC110 - sockets end one by one
             await asyncio.sleep(0.02)
         for open_socket in _sockets(services):
             if open_socket.transport is not None:
@@ -171,10 +177,13 @@ async def _serve(settings: Settings, store: SqliteStore, announce: Callable[[Adm
     broker = LocalBroker()
     hub = Hub(text_frame, end, metrics)
     broker.listen(hub)
-    failing: list[Callable[[], None]] = []
-    pipeline = Pipeline(
-        store, _policy(settings), ids.Randomness(), broker.commit, metrics, lambda: failing[0]()
-    )
+    servers: list[Server] = []
+
+    def fail() -> None:
+        for server in servers:
+            server.fail()
+
+    pipeline = Pipeline(store, _policy(settings), ids.Randomness(), broker.commit, metrics, fail)
     rates = UNLIMITED if settings.rate_limits == "off" else LIMITED
     services = Services(settings, store, pipeline, hub, broker, metrics, rates, clock_ms)
     passwords = Passwords(settings.password_workers, settings.password_memory_kib)
@@ -183,14 +192,15 @@ async def _serve(settings: Settings, store: SqliteStore, announce: Callable[[Adm
     _gauges(services)
 
     def started(port: int) -> None:
-        access.url = msgspec.structs.replace(settings, port=port).base_url
+        services.settings = msgspec.structs.replace(settings, port=port)
+        access.url = services.settings.base_url
         _write_access(settings.data, access)
         gc.freeze()
         announce(access)
 
     api = Api(services, office, access.token)
     server = Server(_config(settings, services, api.app()), services, started)
-    failing.append(server.fail)
+    servers.append(server)
     pipeline.start(await store.head())
     try:
         with _quiet_signals():
@@ -198,7 +208,7 @@ async def _serve(settings: Settings, store: SqliteStore, announce: Callable[[Adm
     finally:
         await pipeline.stop()
         passwords.close()
-        (settings.data / ADMIN_TOKEN).unlink(missing_ok=True)
+        (settings.data / ADMIN_ACCESS).unlink(missing_ok=True)
     return 1 if server.failed or not server.started else 0
 
 
@@ -237,7 +247,7 @@ def _gauges(services: Services) -> None:
 
 
 def _write_access(data: Path, access: AdminAccess) -> None:
-    path = data / ADMIN_TOKEN
+    path = data / ADMIN_ACCESS
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
@@ -259,6 +269,7 @@ def _quiet_signals() -> Any:
 def run(settings: Settings, announce: Callable[[AdminAccess], None]) -> int:
     """Run the server in this process, on uvloop where it is installed."""
     gc.set_threshold(50_000, 50, 100)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(serve(settings, announce))
 

@@ -71,7 +71,7 @@ async def restore(
         raise BackupError(f"{target} exists already; restore into a new directory.")
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     await asyncio.to_thread(shutil.copyfile, backup / DATABASE, target)
-    os.chmod(target, 0o600)
+    target.chmod(0o600)
     if await asyncio.to_thread(_digest_and_sync, target) != manifest.sha256:
         target.unlink()
         raise BackupError(f"{backup / DATABASE} is damaged: its SHA-256 is not the manifest's.")

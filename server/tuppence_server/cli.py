@@ -15,10 +15,12 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 from rich.table import Table
+
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.money import parse_amount
 
-from . import __version__, settings as configuration
+from . import __version__
+from . import settings as configuration
 from .settings import Settings, SettingsError
 
 FAILED, USAGE, CANNOT_START, PROBLEMS, UNREACHABLE = 1, 2, 3, 4, 5
@@ -42,10 +44,18 @@ wallets = typer.Typer(no_args_is_help=True, help="Credit people and show balance
 ledgers = typer.Typer(no_args_is_help=True, help="Check the ledger.")
 configs = typer.Typer(no_args_is_help=True, help="Show and explain the settings.")
 schemas = typer.Typer(no_args_is_help=True, help="Write the wire's schemas.")
-for group, name in ((users, "user"), (wallets, "wallet"), (ledgers, "ledger"), (configs, "config"), (schemas, "schema")):
+for group, name in (
+    (users, "user"),
+    (wallets, "wallet"),
+    (ledgers, "ledger"),
+    (configs, "config"),
+    (schemas, "schema"),
+):
     app.add_typer(group, name=name)
 
-DataOption = Annotated[Path | None, typer.Option("--data", help="Data directory (default: ./data).", show_default=False)]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Data directory (default: ./data).", show_default=False)
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -109,7 +119,9 @@ def show(value: Any, as_json: bool, text: str | Table) -> None:
 def serve(
     data: DataOption = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.", show_default="8802")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; 0 takes a free one.", show_default="8802")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the server until it is told to stop (Ctrl-C or SIGTERM).
@@ -127,7 +139,9 @@ def serve(
             show({"url": access.url, "data": str(settings.data), "pid": os.getpid()}, True, "")
             out.file.flush()
             return
-        talk.print(f"[bold]Tuppence {__version__}[/] at [cyan]{access.url}[/]   data: {settings.data.resolve()}")
+        talk.print(
+            f"[bold]Tuppence {__version__}[/] at [cyan]{access.url}[/]   data: {settings.data.resolve()}"
+        )
         talk.print("Add people:    tuppence user add alice      (a password is asked for)")
         talk.print("Give money:    tuppence wallet credit @alice 100.00 EUR")
         talk.print("Talk and pay:  tuppence chat --as alice     Stop: Ctrl-C")
@@ -146,7 +160,9 @@ def insecure(settings: Settings) -> list[str]:
     """Settings that are unwise outside this machine."""
     found = []
     if settings.host not in ("127.0.0.1", "::1", "localhost") and not settings.tls_certificate:
-        found.append("listening beyond this machine without TLS; set tls_certificate or put a TLS proxy in front.")
+        found.append(
+            "listening beyond this machine without TLS; set tls_certificate or put a TLS proxy in front."
+        )
     if settings.rate_limits == "off":
         found.append("rate limits are off.")
     if settings.password_memory_kib < 19_456:
@@ -174,7 +190,9 @@ def demo(
 def chat(
     as_handle: Annotated[str, typer.Option("--as", help="Whose account: a handle such as alice.")],
     data: DataOption = None,
-    url: Annotated[str | None, typer.Option(help="Server to talk to; without it, the one of the data directory.")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Server to talk to; without it, the one of the data directory.")
+    ] = None,
 ) -> None:
     """Talk and pay in the terminal.
 
@@ -183,8 +201,6 @@ def chat(
     """
     import asyncio
 
-    from tuppence_client.terminal import run_terminal
-
     from . import desk
 
     handle = as_handle.removeprefix("@")
@@ -192,12 +208,22 @@ def chat(
         settings = read_settings(data=data)
         access = desk.running(settings.data)
         if access is None:
-            raise fail(f"No server runs on {settings.data}; start one with: tuppence serve --data {settings.data}")
+            raise fail(
+                f"No server runs on {settings.data}; start one with: tuppence serve --data {settings.data}"
+            )
         session = desk.do(settings, "session.open", handle=handle, device="terminal")
         address, token = access.url, session["token"]
     else:
         address, token = url, _token_for(url, handle)
-    asyncio.run(run_terminal(address, token))
+    asyncio.run(_chat(address, token))
+
+
+async def _chat(url: str, token: str) -> None:
+    from tuppence_client import connect
+    from tuppence_client.terminal import run_terminal
+
+    async with connect(url, token=token, device="terminal") as me:
+        await run_terminal(me)
 
 
 def _token_for(url: str, handle: str) -> str:
@@ -231,7 +257,9 @@ def user_add(
     handle: Annotated[str, typer.Argument(help="2 to 32 of a-z, 0-9 and _.")],
     name: Annotated[str, typer.Option(help="The name to show.")] = "",
     password_stdin: StdinOption = False,
-    no_password: Annotated[bool, typer.Option("--no-password", help="No login but through the operator.")] = False,
+    no_password: Annotated[
+        bool, typer.Option("--no-password", help="No login but through the operator.")
+    ] = False,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -242,7 +270,9 @@ def user_add(
     from . import desk
 
     password = None if no_password else _new_password(password_stdin)
-    made = desk.do(read_settings(data=data), "user.add", handle=handle.removeprefix("@"), name=name, password=password)
+    made = desk.do(
+        read_settings(data=data), "user.add", handle=handle.removeprefix("@"), name=name, password=password
+    )
     show(made, as_json, f"@{made['handle']} is {made['id']}")
 
 
@@ -255,13 +285,17 @@ def user_list(data: DataOption = None, as_json: JsonOption = False) -> None:
     found = desk.do(read_settings(data=data), "user.list")
     table = Table("handle", "name", "id", "state", box=None)
     for user in found:
-        table.add_row("@" + user["handle"], _plain(user["name"]), user["id"], "disabled" if user["disabled"] else "")
+        table.add_row(
+            "@" + user["handle"], _plain(user["name"]), user["id"], "disabled" if user["disabled"] else ""
+        )
     show(found, as_json, table if found else "Nobody yet. Add somebody: tuppence user add alice")
 
 
 @users.command("passwd")
 @guarded
-def user_passwd(handle: str, password_stdin: StdinOption = False, data: DataOption = None, as_json: JsonOption = False) -> None:
+def user_passwd(
+    handle: str, password_stdin: StdinOption = False, data: DataOption = None, as_json: JsonOption = False
+) -> None:
     """Give a person another password; all their logins end."""
     from . import desk
 
@@ -297,7 +331,9 @@ def wallet_credit(
     amount: Annotated[str, typer.Argument(help="How much, such as 100.00.")],
     currency: Annotated[str, typer.Argument(help="ISO 4217 code, such as EUR.")],
     note: Annotated[str | None, typer.Option(help="A line for the person to see.")] = None,
-    id: Annotated[str | None, typer.Option(help="Idempotency key (a UUID): the same again changes nothing.")] = None,  # noqa: A002
+    id: Annotated[
+        str | None, typer.Option(help="Idempotency key (a UUID): the same again changes nothing.")
+    ] = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -445,7 +481,10 @@ def config_doc(as_json: JsonOption = False) -> None:
     for row in rows:
         default = _text(row.default) or "none"
         lines.append(f"| `{row.name}` | `{row.environment}` | `{default}` | {row.expected} | {row.meaning} |")
-    value = [{"name": r.name, "environment": r.environment, "default": _text(r.default), "meaning": r.meaning} for r in rows]
+    value = [
+        {"name": r.name, "environment": r.environment, "default": _text(r.default), "meaning": r.meaning}
+        for r in rows
+    ]
     show(value, as_json, "\n".join(lines))
 
 

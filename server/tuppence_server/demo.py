@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from rich.console import Console
+
 from tuppence_client.script import run_script
 
 from . import app, ids
@@ -19,7 +20,12 @@ from .logs import configure
 from .settings import Settings
 
 PEOPLE: Final = (("alice", "Alice"), ("bob", "Bob"), ("carol", "Carol"))
-CREDITS: Final = (("alice", "100.00", "EUR"), ("bob", "50.00", "EUR"), ("carol", "80.00", "EUR"), ("carol", "5000", "JPY"))
+CREDITS: Final = (
+    ("alice", "100.00", "EUR"),
+    ("bob", "50.00", "EUR"),
+    ("carol", "80.00", "EUR"),
+    ("carol", "5000", "JPY"),
+)
 talk: Final = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
@@ -27,7 +33,11 @@ def run_demo(data: Path | None, port: int | None) -> int:
     """Run the demo; the exit code. Without a data directory everything is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="tuppence-demo-") as scratch:
         settings, _ = configuration.load(
-            {"data": data or Path(scratch) / "data", "port": 0 if port is None else port, "log_level": "warning"}
+            {
+                "data": data or Path(scratch) / "data",
+                "port": 0 if port is None else port,
+                "log_level": "warning",
+            }
         )
         configure(settings)
         seed(settings)
@@ -42,7 +52,15 @@ def seed(settings: Settings) -> None:
             do(settings, "user.add", handle=handle, name=name, password=None)
     for handle, amount, currency in CREDITS:
         if handle not in there:
-            do(settings, "wallet.credit", handle=handle, amount=amount, currency=currency, note="sandbox money", id=ids.event_id())
+            do(
+                settings,
+                "wallet.credit",
+                handle=handle,
+                amount=amount,
+                currency=currency,
+                note="sandbox money",
+                id=ids.event_id(),
+            )
 
 
 def _serve_and_play(settings: Settings, console: Console) -> int:
@@ -60,7 +78,9 @@ def _serve_and_play(settings: Settings, console: Console) -> int:
     return code
 
 
-async def _play(settings: Settings, access: AdminAccess, console: Console, outcome: list[BaseException]) -> None:
+async def _play(
+    settings: Settings, access: AdminAccess, console: Console, outcome: list[BaseException]
+) -> None:
     """Play the script, then serve on for a person at a terminal or stop the server."""
     try:
         tokens = [
@@ -68,10 +88,12 @@ async def _play(settings: Settings, access: AdminAccess, console: Console, outco
             for handle in ("alice", "bob")
         ]
         await run_script(access.url, tokens[0], tokens[1], console.print)
-    except Exception as fault:
+    except Exception as fault:  # noqa: BLE001 - whatever it is, the demo says so and fails
         outcome.append(fault)
     if sys.stdin.isatty() and not outcome:
-        talk.print(f"\nThe server goes on at [cyan]{access.url}[/] until Ctrl-C. Join in from another terminal:")
+        talk.print(
+            f"\nThe server goes on at [cyan]{access.url}[/] until Ctrl-C. Join in from another terminal:"
+        )
         talk.print(f"  tuppence chat --as carol --data {settings.data}")
         return
     os.kill(os.getpid(), signal.SIGTERM)

@@ -12,9 +12,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+
 from tuppence_protocol.errors import CODES, Refusal
 
-from .app import ADMIN_TOKEN, AdminAccess, DataInUse, opened_office
+from .app import ADMIN_ACCESS, AdminAccess, opened_office
 from .backup import BackupError
 from .office import Refused
 from .settings import Settings
@@ -39,7 +40,7 @@ def do(settings: Settings, action: str, **arguments: Any) -> Any:
 def running(data: Path) -> AdminAccess | None:
     """Where the server of this data directory is, if one left its address."""
     try:
-        return msgspec.json.decode((data / ADMIN_TOKEN).read_bytes(), type=AdminAccess)
+        return msgspec.json.decode((data / ADMIN_ACCESS).read_bytes(), type=AdminAccess)
     except (FileNotFoundError, msgspec.MsgspecError):
         return None
 
@@ -64,7 +65,7 @@ def _remotely(access: AdminAccess, action: str, arguments: dict[str, Any]) -> An
     except (OSError, http.client.HTTPException, ValueError) as fault:
         raise Unreachable(
             f"The server (process {access.pid}) at {access.url} does not answer: {fault}. "
-            f"If it crashed, remove {ADMIN_TOKEN} from the data directory and try again."
+            f"If it crashed, remove {ADMIN_ACCESS} from the data directory and try again."
         ) from fault
     finally:
         connection.close()
@@ -82,5 +83,3 @@ def _https(host: str | None, port: int | None) -> http.client.HTTPSConnection:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return http.client.HTTPSConnection(host or "", port, timeout=600, context=context)
-
-

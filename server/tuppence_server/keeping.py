@@ -67,14 +67,20 @@ def examine(settings: Settings) -> list[dict[str, str]]:
 
     note("python", "ok", sys.version.split()[0])
     fixed = sqlite3.sqlite_version_info >= WAL_RESET_FIXED
-    reason = "" if fixed else "; older than 3.51.3: safe here, since one connection alone writes and checkpoints"
+    reason = (
+        "" if fixed else "; older than 3.51.3: safe here, since one connection alone writes and checkpoints"
+    )
     note("sqlite", "ok", sqlite3.sqlite_version + reason)
     _examine_disk(settings, note)
     access = running(settings.data)
     note("server", "ok", f"running at {access.url}" if access else "not running")
     _examine_database(settings.data / DATABASE, note)
     if settings.host not in ("127.0.0.1", "::1", "localhost") and not settings.tls_certificate:
-        note("tls", "warning", "listens beyond this machine without TLS; set tls_certificate or use a TLS proxy")
+        note(
+            "tls",
+            "warning",
+            "listens beyond this machine without TLS; set tls_certificate or use a TLS proxy",
+        )
     if settings.rate_limits == "off":
         note("limits", "warning", "rate limits are off")
     return findings

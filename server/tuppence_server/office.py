@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 from tuppence_protocol.money import format_amount
@@ -86,7 +87,13 @@ class Office:
     async def list_users(self) -> list[dict[str, Any]]:
         """Everybody."""
         return [
-            {"id": u.id, "handle": u.handle, "name": u.name, "disabled": u.disabled, "created_at": u.created_at}
+            {
+                "id": u.id,
+                "handle": u.handle,
+                "name": u.name,
+                "disabled": u.disabled,
+                "created_at": u.created_at,
+            }
             for u in await self._store.users()
         ]
 
@@ -145,10 +152,10 @@ class Office:
         command = Deposit(id or ids.event_id(), handle.removeprefix("@"), amount, currency, note)
         stored = await self._submit(command)
         assert isinstance(stored, Stored), "a deposit is an event"
-        body = msgspec.json.decode(stored.body)
+        body = msgspec.json.decode(stored.event.body)
         return {
             "id": command.id,
-            "pos": stored.pos,
+            "pos": stored.event.pos,
             "handle": command.handle,
             "amount": body["amount"],
             "currency": currency,

@@ -1,7 +1,8 @@
 """The one road: inbox, then load, decide, save, commit for everything waiting, then tell.
 
-One task owns the writer and is never cancelled. There is no timer: while one commit is in fsync the next batch
-gathers. Nobody is told anything before the commit returned.
+One task owns the writer and is never cancelled. There is no timer: while one batch is being saved the next one
+gathers and is decided on the book as it will be. Nobody is told anything before the commit returned; where it
+fails, what was decided after it is void as well.
 """
 
 import asyncio
@@ -12,19 +13,22 @@ from typing import Final
 
 import structlog
 from msgspec import Struct
+
 from tuppence_protocol.errors import Refusal
 
-from .domain.book import Book, Fresh, Keys, Policy
+from .domain.book import Book, Changes, Fresh, Keys, Policy
 from .domain.outflow import Balance, Outcome, Outflow
 from .domain.request import Request
 from .domain.rows import Head
 from .domain.rules import RuleFault, needs, settle
 from .metrics import Metrics
-from .store.base import Store, StoreFault
+from .store.base import Packed, Store, StoreFault
 
 INBOX_FRAMES_MAX: Final = 20_000
 BATCH_FRAMES_MAX: Final = 1_024
 BATCH_BYTES_MAX: Final = 2 * 1024 * 1024
+SLICE_FRAMES: Final = 64
+"""Frames decided in one go before the sockets and the writer get a turn."""
 BOOK_ROWS_MAX: Final = 400_000
 LOAD_WAVES_MAX: Final = 4
 BUSY: Final = Refusal("busy", "The server has too much to do; send again.", retry_ms=500)
@@ -32,9 +36,7 @@ STOPPING: Final = Refusal("busy", "The server is stopping; send again after reco
 UNAVAILABLE: Final = Refusal(
     "unavailable", "The server cannot store now; send again under the same id.", retry_ms=2_000
 )
-INTERNAL: Final = Refusal(
-    "internal", "The server failed on this frame; it was not stored.", retry_ms=2_000
-)
+INTERNAL: Final = Refusal("internal", "The server failed on this frame; it was not stored.", retry_ms=2_000)
 
 Sink = Callable[[Request, Outcome], None]
 """Where the outcome of a request goes; called after the commit, must not raise."""
@@ -49,6 +51,15 @@ class Committed(Struct, frozen=True):
     outflow: list[Outflow]
     balances: list[Balance]
     outcomes: list[tuple[Request, Sink, Outcome]]
+
+
+class _Decided(Struct, frozen=True):
+    """A batch between decision and commit."""
+
+    batch: list[Submission]
+    changes: Changes
+    packed: Packed | None
+    commit: Committed
 
 
 class Pipeline:
@@ -74,6 +85,8 @@ class Pipeline:
         self._inbox: deque[Submission] = deque()
         self._bell: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
+        self._saving: asyncio.Task[bool] | None = None
+        self._on_the_way: Changes | None = None
         self._clock_ms = 0
         self._stopping = False
         self.writable = True
@@ -119,14 +132,19 @@ class Pipeline:
             await asyncio.shield(self._task)
 
     async def _run(self) -> None:
+        """Decide one batch while the one before is being saved; tell of each when it is committed."""
         loop = asyncio.get_running_loop()
         while self._inbox or not self._stopping:
             if not self._inbox:
+                if self._saving is not None:
+                    await self._saved()
+                    continue
                 self._bell = loop.create_future()
                 await self._bell
                 self._bell = None
                 continue
             await self._road(self._take())
+        await self._saved()
 
     def _take(self) -> list[Submission]:
         batch: list[Submission] = []
@@ -139,46 +157,70 @@ class Pipeline:
         return batch
 
     async def _road(self, batch: list[Submission]) -> None:
-        """Commit a batch; one that cannot be applied is taken again frame by frame."""
+        """Decide a batch and start to save it; one that cannot be applied is taken again frame by frame."""
         try:
-            await self._commit(batch)
-        except StoreFault as fault:
-            log.error("store_fault", error=str(fault), fatal=fault.fatal, frames=len(batch))
-            await self._refuse(batch, UNAVAILABLE)
-            self.writable = False
-            if fault.fatal:
-                self._fatal()
+            decided = await self._prepare(batch)
         except Exception:
             log.exception("batch_fault", frames=len(batch))
+            await self._saved()
             if len(batch) == 1:
-                await self._refuse(batch, INTERNAL)
+                await self._void(batch, INTERNAL)
                 return
-            self._book.forget(await self._store.head())
+            await self._forget()
             for submission in batch:
                 await self._road([submission])
+            return
+        if not await self._saved():
+            await self._void(batch, UNAVAILABLE)
+            return
+        self._on_the_way = decided.changes  # now, since the next batch may begin before the task does
+        self._saving = asyncio.get_running_loop().create_task(self._save(decided), name="save")
 
-    async def _commit(self, batch: list[Submission]) -> None:
-        started = time.perf_counter()
+    async def _prepare(self, batch: list[Submission]) -> "_Decided":
         book = self._book
-        if book.rows() > BOOK_ROWS_MAX:
+        if book.rows() > BOOK_ROWS_MAX and await self._saved():
             book.forget(book.head)
-        book.begin(self._now_ms())
+        book.begin(self._now_ms(), None if self._saving is None else self._on_the_way)
         await self._load(batch)
-        outcomes = [(request, sink, self._settle(request)) for request, sink in batch]
+        outcomes: list[tuple[Request, Sink, Outcome]] = []
+        for start in range(0, len(batch), SLICE_FRAMES):
+            part = batch[start : start + SLICE_FRAMES]
+            outcomes += [(request, sink, self._settle(request)) for request, sink in part]
+            await asyncio.sleep(0)
         changes = book.changes
-        if changes:
-            await self._store.save(changes, book.head)
-            self._metrics.batches += 1
-            self._metrics.committed += len(changes.events)
-            self._metrics.commit_seconds.observe(time.perf_counter() - started)
-        self.writable = True
         pos = book.head.pos
         balances = [
             Balance(account.owner, account.currency, account.available, account.held, pos)
             for account in changes.accounts.values()
             if account.code == "customer"
         ]
-        self._tell(Committed(pos, book.outflow, balances, outcomes))
+        packed = self._store.pack(changes, book.head) if changes else None
+        return _Decided(batch, changes, packed, Committed(pos, book.outflow, balances, outcomes))
+
+    async def _save(self, decided: "_Decided") -> bool:
+        """Commit, then tell. False where the store could not."""
+        try:
+            if decided.packed is not None:
+                started = time.perf_counter()
+                await self._store.save(decided.packed)
+                self._metrics.batches += 1
+                self._metrics.committed += len(decided.changes.events)
+                self._metrics.commit_seconds.observe(time.perf_counter() - started)
+        except StoreFault as fault:
+            log.error("store_fault", error=str(fault), fatal=fault.fatal, frames=len(decided.batch))
+            await self._void(decided.batch, UNAVAILABLE)
+            self.writable = False
+            if fault.fatal:
+                self._fatal()
+            return False
+        self.writable = True
+        self._tell(decided.commit)
+        return True
+
+    async def _saved(self) -> bool:
+        """Wait for the batch that is being saved; False where it failed, and what was decided on it is void."""
+        saving, self._saving = self._saving, None
+        return True if saving is None else await saving
 
     async def _load(self, batch: list[Submission]) -> None:
         """Fetch what the batch needs: handles first, then conversations, then members and accounts."""
@@ -200,9 +242,14 @@ class Pipeline:
             log.exception("rule_fault", kind=type(request.frame).__name__)
             return INTERNAL
 
-    async def _refuse(self, batch: list[Submission], refusal: Refusal) -> None:
+    async def _void(self, batch: list[Submission], refusal: Refusal) -> None:
+        """Refuse a whole batch, of which nothing was committed."""
         outcomes: list[tuple[Request, Sink, Outcome]] = [(r, sink, refusal) for r, sink in batch]
         self._tell(Committed(0, [], [], outcomes))
+        await self._forget()
+
+    async def _forget(self) -> None:
+        """Start again from what the store has."""
         try:
             self._book.forget(await self._store.head())
         except Exception:

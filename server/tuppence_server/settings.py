@@ -9,10 +9,13 @@ from typing import Any, Final, Literal, get_args
 
 import msgspec
 from msgspec import Struct
+
 from tuppence_protocol.currencies import EXPONENTS
 
 ENV_PREFIX: Final = "TUPPENCE_"
 FILE_NAME: Final = "tuppence.toml"
+CLIENT_NAMES: Final = frozenset({"token", "password", "peer_token", "peer_password", "peer", "url"})
+"""What the clients read from variables of the same prefix."""
 DEFAULT_CURRENCIES: Final = ("CHF", "CNY", "EUR", "GBP", "JPY", "USD")
 
 
@@ -88,7 +91,9 @@ class Setting(Struct, frozen=True):
         return ENV_PREFIX + self.name.upper()
 
 
-def describe(values: Mapping[str, Any] | None = None, origins: Mapping[str, str] | None = None) -> list[Setting]:
+def describe(
+    values: Mapping[str, Any] | None = None, origins: Mapping[str, str] | None = None
+) -> list[Setting]:
     """All settings, for `config show` and `config doc`."""
     found = []
     for field in msgspec.structs.fields(Settings):
@@ -99,7 +104,9 @@ def describe(values: Mapping[str, Any] | None = None, origins: Mapping[str, str]
     return found
 
 
-def load(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> tuple[Settings, dict[str, str]]:
+def load(
+    flags: Mapping[str, Any], environ: Mapping[str, str] | None = None
+) -> tuple[Settings, dict[str, str]]:
     """The settings, and where each came from. Flags that are None were not given.
 
     Raises:
@@ -142,7 +149,7 @@ def _environment(env: Mapping[str, str], names: Mapping[str, Any]) -> dict[str, 
     found = {}
     for key, value in env.items():
         name = key.removeprefix(ENV_PREFIX).lower()
-        if key.startswith(ENV_PREFIX) and name not in ("token", "password"):
+        if key.startswith(ENV_PREFIX) and name not in CLIENT_NAMES:
             if name not in names:
                 raise SettingsError(f"environment: {key} sets nothing{_nearest(name, names)}.")
             found[name] = value

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
 from msgspec import Struct
+
 from tuppence_protocol import codec
 from tuppence_protocol.money import parse_amount
 
@@ -90,9 +91,9 @@ class _Check:
                     self.wrong(f"account {account.id}: below zero")
             sums[account.currency][0] += account.debits_posted
             sums[account.currency][1] += account.credits_posted
-        for currency, (debits, credits) in sums.items():
-            if debits != credits:
-                self.wrong(f"{currency}: debits {debits} are not credits {credits}")
+        for currency, (debited, credited) in sums.items():
+            if debited != credited:
+                self.wrong(f"{currency}: debits {debited} are not credits {credited}")
         for unknown in [*self.debits, *self.credits]:
             self.wrong(f"account {unknown}: has transfers but does not exist")
         return dict(held)

@@ -49,7 +49,7 @@ def values(type_: mi.Type) -> st.SearchStrategy[Any]:
 def structs(cls: type[Any]) -> st.SearchStrategy[Any]:
     made = {}
     for member in mi.type_info(cls).fields:
-        value = IDS if member.name == "id" else values(member.type)
+        value = IDS if member.name in ("id", "ref") else values(member.type)
         made[member.name] = st.just(msgspec.UNSET) | value if member.default is msgspec.UNSET else value
     return st.builds(cls, **made)
 

@@ -68,7 +68,7 @@ class ServerError(TuppenceError):
     """The server could not; the outcome is unknown until the same id is sent again."""
 
 
-class ConnectionEnded(TuppenceError):  # noqa: N818 - it names an end, which may be a wanted one
+class ConnectionEnded(TuppenceError):
     """There is no connection, and none is coming: `close_code` and `reason` tell why."""
 
     def __init__(self, close_code: int, reason: str) -> None:
@@ -79,7 +79,7 @@ class ConnectionEnded(TuppenceError):  # noqa: N818 - it names an end, which may
         super().__init__(code, f"{said} (close code {close_code})", final=close_code >= 4500)
 
 
-class StreamOverflow(TuppenceError):  # noqa: N818 - the stream overflowed; nothing is wrong with the server
+class StreamOverflow(TuppenceError):
     """A stream was not read fast enough: `missed` items were dropped here; page history for them."""
 
     def __init__(self, missed: int) -> None:

@@ -53,7 +53,7 @@ class Link:
         self._fatal: ConnectionEnded | None = None
         self._opened = False
         self._heartbeat_s = 0.0
-        self._heard_s = 0.0
+        self._since_s = self._heard_s = 0.0
         self._ready = asyncio.Event()
         self._may_connect = asyncio.Event()
         self._may_connect.set()
@@ -86,7 +86,7 @@ class Link:
 
     async def run(self) -> ConnectionEnded:
         """Keep connecting until the server says to stop; returns why."""
-        attempt = 0
+        attempt = -1
         while True:
             await self._may_connect.wait()
             self._sink.state(State.CONNECTING, None, None)
@@ -94,11 +94,15 @@ class Link:
             retry_ms = self._bye.retry_ms if self._bye else None
             if ended.final:
                 return ended
-            attempt = 0 if self._opened else attempt + 1
+            attempt = 0 if self._lasted() else attempt + 1
             pause_s = self._pace.backoff(attempt, retry_ms)
             log.info("disconnected: %s; next attempt in %.1f s", ended.message, pause_s)
             self._sink.state(State.WAITING, pause_s, ended)
             await asyncio.sleep(pause_s)
+
+    def _lasted(self) -> bool:
+        """A connection that opens and falls again at once is no reason to start over with short pauses."""
+        return self._opened and asyncio.get_running_loop().time() - self._since_s > 10 * self._pace.backoff_s
 
     async def _one_socket(self) -> ConnectionEnded:
         self._bye = self._fatal = None
@@ -135,7 +139,7 @@ class Link:
 
     async def _converse(self, socket: ClientConnection) -> ConnectionEnded:
         self._socket = socket
-        self._heard_s = asyncio.get_running_loop().time()
+        self._since_s = self._heard_s = asyncio.get_running_loop().time()
         self.post(self._session.hello())
         helpers = [asyncio.create_task(self._write(socket)), asyncio.create_task(self._beat(socket))]
         try:

@@ -23,7 +23,7 @@ CURRENCY = "EUR"
 NEEDED_MINOR = 2_000
 
 
-class ScriptFailed(Exception):  # noqa: N818 - a verdict
+class ScriptFailed(Exception):
     """Something that the script expects did not hold."""
 
 

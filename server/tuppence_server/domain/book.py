@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from msgspec import Struct
+
 from tuppence_protocol import codec
 
 from . import chain, facts, outflow
@@ -113,15 +114,24 @@ class Book:
         self.sessions: dict[str, Session | None] = {}
         self.conversations: dict[str, Conversation | None] = {}
         self.pairs: dict[str, str | None] = {}
+        self.people: dict[str, tuple[str, ...]] = {}
         self.members: dict[MemberKey, Member | None] = {}
         self.accounts: dict[AccountKey, Account | None] = {}
         self.begin(0)
 
-    def begin(self, now: int) -> None:
-        """Start a batch at this time. Receipts and events are looked up anew in each."""
+    def begin(self, now: int, on_the_way: "Changes | None" = None) -> None:
+        """Start a batch at this time, while the one before may still be on its way to the store.
+
+        Receipts and events are looked up anew in each batch, but for those that the store does not have yet.
+        """
         self.now = now
         self.receipts.clear()
         self.events.clear()
+        if on_the_way is not None:
+            for receipt in on_the_way.receipts:
+                self.receipts[receipt.id] = receipt
+            for event in on_the_way.events:
+                self.events[event.pos] = event
         self.changes = Changes()
         self.outflow: list[outflow.Outflow] = []
 
@@ -154,6 +164,7 @@ class Book:
         self.conversations[conversation.id] = conversation
         if conversation.pair is not None:
             self.pairs[conversation.pair] = conversation.id
+            self.people[conversation.id] = tuple(conversation.pair.split("|"))
 
     def settle_absent(self, keys: Keys) -> None:
         """Note that keys which the store did not have are absent."""
@@ -179,44 +190,41 @@ class Book:
         self.changes.receipts.append(receipt)
 
     def _append(self, fact: facts.Append) -> None:
-        conversation = self.conversations[fact.conv]
+        conv, head, changes = fact.conv, self.head, self.changes
+        conversation = self.conversations[conv]
         assert conversation is not None, "a rule appends to conversations that it found or opened"
-        head = self.head
-        pos = head.pos + 1
-        conversation.seq = seq = conversation.seq + 1
-        conversation.pos = pos
-        self.changes.conversations[fact.conv] = conversation
+        pos, seq = head.pos + 1, conversation.seq + 1
+        conversation.seq, conversation.pos = seq, pos
+        changes.conversations[conv] = conversation
         transfers = b""
-        if fact.moves:
-            transfers = chain.encode_transfers([self._move(move, pos) for move in fact.moves])
-        top = codec.encode_head(fact.kind, fact.id, fact.conv, seq, pos, fact.author, self.now, fact.ref)
-        salt = self.fresh.salt()
-        digest = chain.link(head.hash, top, chain.commit(salt, fact.body), transfers)
-        head.pos = pos
-        head.hash = digest
-        event = LoggedEvent(pos, fact.conv, seq, top, fact.body, salt, digest)
-        self.events[pos] = event
-        self.changes.events.append(event)
-        people = None if conversation.pair is None else tuple(conversation.pair.split("|"))
-        self.outflow.append(outflow.Publish(fact.conv, people, conversation.members, pos, seq, top, fact.body))
+        for move in fact.moves:
+            transfers += self._move(move, pos)
+        body, salt = fact.body, self.fresh.salt()
+        top = codec.encode_head(fact.kind, fact.id, conv, seq, pos, fact.author, self.now, fact.ref)
+        digest = chain.link(head.hash, top, chain.commit(salt, body), transfers)
+        head.pos, head.hash = pos, digest
+        self.events[pos] = event = LoggedEvent(pos, conv, seq, top, body, salt, digest)
+        changes.events.append(event)
+        self.outflow.append(outflow.Publish(event, self.people.get(conv), conversation.members))
 
-    def _move(self, move: facts.Move, pos: int) -> Transfer:
-        debit, credit = self._account(move.debit), self._account(move.credit)
-        debit.debits_posted += move.amount
-        credit.credits_posted += move.amount
-        self.head.transfer_id += 1
-        transfer = Transfer(self.head.transfer_id, pos, debit.id, credit.id, move.amount, move.code)
+    def _move(self, move: facts.Move, pos: int) -> bytes:
+        """Move money; the transfer as the chain hashes it."""
+        head, amount, accounts, dirty = self.head, move.amount, self.accounts, self.changes.accounts
+        debit = accounts.get(move.debit) or self._open_account(move.debit)
+        credit = accounts.get(move.credit) or self._open_account(move.credit)
+        debit.debits_posted += amount
+        credit.credits_posted += amount
+        dirty[move.debit], dirty[move.credit] = debit, credit
+        head.transfer_id = number = head.transfer_id + 1
+        transfer = Transfer(number, pos, debit.id, credit.id, amount, move.code)
         self.changes.transfers.append(transfer)
-        return transfer
+        return chain.encode_transfer(transfer)
 
-    def _account(self, key: AccountKey) -> Account:
-        account = self.accounts.get(key)
-        if account is None:
-            self.head.account_id += 1
-            owner, currency, code = key
-            account = Account(self.head.account_id, owner, currency, code)  # type: ignore[arg-type]
-            self.accounts[key] = account
-        self.changes.accounts[key] = account
+    def _open_account(self, key: AccountKey) -> Account:
+        self.head.account_id += 1
+        owner, currency, code = key
+        account = Account(self.head.account_id, owner, currency, code)  # type: ignore[arg-type]
+        self.accounts[key] = account
         return account
 
     def _open_conversation(self, fact: facts.OpenConversation) -> None:
@@ -257,11 +265,9 @@ class Book:
         member = self._member(fact.conv, fact.user)
         member.read = max(member.read, fact.read)
         member.delivered = max(member.delivered, fact.delivered, member.read)
-        people = None if conversation.pair is None else tuple(conversation.pair.split("|"))
+        people = self.people.get(fact.conv)
         self.outflow.append(
-            outflow.Marked(
-                fact.conv, people, conversation.members, fact.user, member.read, member.delivered
-            )
+            outflow.Marked(fact.conv, people, conversation.members, fact.user, member.read, member.delivered)
         )
 
     def _add_user(self, fact: facts.AddUser | facts.ChangeUser) -> None:
@@ -283,10 +289,9 @@ class Book:
 
     def _end_sessions(self, fact: facts.EndSessions) -> None:
         self.changes.ended_users[fact.user] = fact.at
-        for session in self.changes.sessions.values():  # the store ends those from earlier batches
-            if session.user == fact.user and session.revoked_at is None:
+        for session in self.sessions.values():  # the store ends those that are not held here
+            if session is not None and session.user == fact.user and session.revoked_at is None:
                 session.revoked_at = fact.at
-        self.sessions.clear()
         self.outflow.append(outflow.UserEnded(fact.user, disabled=False))
 
     def _conversation(self, conv: str) -> Conversation:

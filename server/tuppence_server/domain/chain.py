@@ -23,24 +23,22 @@ def commit(salt: bytes, body: bytes) -> bytes:
 
 def encode_transfers(transfers: Iterable[Transfer]) -> bytes:
     """The transfers of one event as the chain hashes them; empty for an event that moves no money."""
-    return b"".join(
-        b"%d %d %d %d %b\n" % (moved.id, moved.debit, moved.credit, moved.amount, moved.code.encode())
-        for moved in transfers
-    )
+    return b"".join([encode_transfer(moved) for moved in transfers])
+
+
+def encode_transfer(moved: Transfer) -> bytes:
+    """One transfer as the chain hashes it."""
+    return f"{moved.id} {moved.debit} {moved.credit} {moved.amount} {moved.code}\n".encode()
 
 
 def link(previous: bytes, head: bytes, commitment: bytes, transfers: bytes) -> bytes:
     """The hash of one event, 32 bytes."""
     return sha256(
-        b"".join(
-            (
-                CHAIN_VERSION,
-                previous,
-                _length(len(head)),
-                head,
-                commitment,
-                _length(len(transfers)),
-                transfers,
-            )
-        )
+        CHAIN_VERSION
+        + previous
+        + _length(len(head))
+        + head
+        + commitment
+        + _length(len(transfers))
+        + transfers
     ).digest()

@@ -4,17 +4,15 @@ from msgspec import Struct
 
 from tuppence_protocol.errors import Refusal
 
+from .rows import LoggedEvent
+
 
 class Publish(Struct, frozen=True, gc=False):
     """An event for everybody in its conversation; `people` where that is a dm or self."""
 
-    conv: str
+    event: LoggedEvent
     people: tuple[str, ...] | None
     members: int
-    pos: int
-    seq: int
-    head: bytes
-    body: bytes
 
 
 class Joined(Struct, frozen=True, gc=False):
@@ -72,11 +70,9 @@ Outflow = Publish | Joined | Left | Marked | SessionEnded | UserEnded
 
 
 class Stored(Struct, frozen=True, gc=False):
-    """The frame is the event at `pos`; `repeated` where it was so already."""
+    """The frame is this event; `repeated` where it was so already."""
 
-    pos: int
-    head: bytes
-    body: bytes
+    event: LoggedEvent
     repeated: bool = False
 
 

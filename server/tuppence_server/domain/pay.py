@@ -1,16 +1,17 @@
 """The rules of money. Checks come in the catalogue's order: shape, place, account, state, limits, funds."""
 
 from msgspec import UNSET
+
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
-from tuppence_protocol.events import SERVER_AUTHOR
+from tuppence_protocol.events import SERVER_AUTHOR, Deposited, PaymentSent
 from tuppence_protocol.frames import PaySend, SendBody
 from tuppence_protocol.limits import BALANCE_MINOR_MAX
 from tuppence_protocol.money import format_amount, parse_amount
 
 from .book import Book, Keys
 from .chat import writable
-from .facts import Append, Fact, Move
+from .facts import Append, Fact, Move, OpenConversation
 from .office import Deposit
 from .places import find_person, membership, need_member, need_person, need_place, peer_of
 from .request import Request
@@ -38,23 +39,26 @@ def need_account(book: Book, keys: Keys, key: AccountKey) -> None:
 
 def needs_send(book: Book, keys: Keys, request: Request) -> None:
     """The conversation, the payee and both accounts."""
-    frame = request.frame
+    frame, author = request.frame, request.author
     assert isinstance(frame, PaySend)
     body = frame.body
-    need_account(book, keys, customer(request.author, body.currency))
-    conversation = need_place(book, keys, request.author, frame.conv)
+    need_account(book, keys, (author, body.currency, "customer"))
+    conversation = need_place(book, keys, author, frame.conv)
     if body.payee is not UNSET:
         payee = need_person(book, keys, body.payee)
+        if payee is None:
+            return
+        payee_id = payee.id
+        if conversation is not None and conversation.pair is None:
+            need_member(book, keys, conversation.id, payee_id)
     elif conversation is not None:
-        peer = peer_of(conversation, request.author)
-        payee = None if peer is None else book.users.get(peer)
+        payee_id = peer_of(book, conversation, author) or author
     else:
         payee = find_person(book, frame.conv)
-    if payee is None:
-        return
-    need_account(book, keys, customer(payee.id, body.currency))
-    if conversation is not None and conversation.pair is None:
-        need_member(book, keys, conversation.id, payee.id)
+        if payee is None:
+            return
+        payee_id = payee.id
+    need_account(book, keys, (payee_id, body.currency, "customer"))
 
 
 def send(book: Book, request: Request) -> list[Fact] | Refusal:
@@ -65,23 +69,23 @@ def send(book: Book, request: Request) -> list[Fact] | Refusal:
     minor = enabled_amount(book, body.amount, body.currency)
     if isinstance(minor, Refusal):
         return minor
-    place = writable(book, request.author, frame.conv)
+    author, currency = request.author, body.currency
+    place = writable(book, author, frame.conv)
     if isinstance(place, Refusal):
         return place
     conversation, facts = place
-    payee = _payee(book, request.author, conversation, body)
+    payee = _payee(book, author, conversation, facts, body)
     if isinstance(payee, Refusal):
         return payee
     if body.not_after is not UNSET and book.now > body.not_after:
         return EXPIRED
-    debit, credit = customer(request.author, body.currency), customer(payee.id, body.currency)
+    debit, credit = (author, currency, "customer"), (payee.id, currency, "customer")
     refusal = _room_for(book, credit, minor) or _covered(book, debit, minor)
     if refusal is not None:
         return refusal
-    text = _sent(book, request.author, payee, body, minor)
+    text = _sent(book, author, payee, body, minor)
     move = Move(debit, credit, minor, "pay.send")
-    ref = frame.ref or None
-    facts.append(Append(conversation.id, "pay.send", frame.id, request.author, ref, text, (move,)))
+    facts.append(Append(conversation.id, "pay.send", frame.id, author, frame.ref or None, text, (move,)))
     return facts
 
 
@@ -114,20 +118,11 @@ def deposit(book: Book, request: Request) -> list[Fact] | Refusal:
     if refusal is not None:
         return refusal
     amount = format_amount(minor, frame.currency)
-    body: dict[str, str] = {"amount": amount, "currency": frame.currency}
-    if frame.note is not None:
-        body["note"] = frame.note
-    body |= {
-        "payee": user.id,
-        "state": "completed",
-        "alt": f"@{user.handle} received {amount} {frame.currency} by deposit",
-    }
+    alt = f"@{user.handle} received {amount} {frame.currency} by deposit"
+    note = UNSET if frame.note is None else frame.note
+    body = codec.encode(Deposited(amount, frame.currency, user.id, "completed", alt, note))
     move = Move(debit, credit, minor, "pay.deposit")
-    return [
-        Append(
-            conversation.id, "pay.deposit", frame.id, SERVER_AUTHOR, None, codec.encode_body(body), (move,)
-        )
-    ]
+    return [Append(conversation.id, "pay.deposit", frame.id, SERVER_AUTHOR, None, body, (move,))]
 
 
 def enabled_amount(book: Book, amount: str, currency: str) -> int | Refusal:
@@ -138,8 +133,15 @@ def enabled_amount(book: Book, amount: str, currency: str) -> int | Refusal:
     return minor
 
 
-def _payee(book: Book, author: str, conversation: Conversation, body: SendBody) -> User | Refusal:
-    peer = peer_of(conversation, author)
+def _payee(
+    book: Book, author: str, conversation: Conversation, facts: list[Fact], body: SendBody
+) -> User | Refusal:
+    if facts:  # a dm that this payment opens
+        opened = facts[0]
+        assert isinstance(opened, OpenConversation), "writable opens a dm and nothing else"
+        peer: str | None = opened.members[1].user
+    else:
+        peer = peer_of(book, conversation, author)
     payee = find_person(book, body.payee) if body.payee is not UNSET else book.users.get(peer or "")
     if payee is None:
         return NO_PAYEE if body.payee is UNSET and peer is None else UNKNOWN_PAYEE
@@ -178,12 +180,6 @@ def _sent(book: Book, author: str, payee: User, body: SendBody, minor: int) -> b
     amount = format_amount(minor, body.currency)
     payer = book.users[author]
     assert payer is not None, "the author was found before the rule ran"
-    event: dict[str, str | int] = {"amount": amount, "currency": body.currency}
-    if body.note is not UNSET:
-        event["note"] = body.note
-    if body.not_after is not UNSET:
-        event["not_after"] = body.not_after
-    event["payee"] = payee.id
-    event["state"] = "completed"
-    event["alt"] = f"@{payer.handle} paid @{payee.handle} {amount} {body.currency}"
-    return codec.encode_body(event)
+    currency = body.currency
+    alt = f"@{payer.handle} paid @{payee.handle} {amount} {currency}"
+    return codec.encode(PaymentSent(amount, currency, payee.id, "completed", alt, body.note, body.not_after))

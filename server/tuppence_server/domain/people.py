@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from msgspec.structs import replace
+
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.frames import HANDLE_PATTERN
 from tuppence_protocol.limits import NAME_CHARS_MAX
@@ -24,7 +25,9 @@ from .places import NO_CONVERSATION, belongs, need_member, need_person, need_use
 from .request import Request
 from .rows import OPERATOR, Conversation, Member, Session, User
 
-RESERVED_HANDLES: Final = frozenset({"self", "server", "system", "admin", "tuppence", "all", "here", OPERATOR})
+RESERVED_HANDLES: Final = frozenset(
+    {"self", "server", "system", "admin", "tuppence", "all", "here", OPERATOR}
+)
 NO_SUCH_HANDLE = Refusal("not_found", "There is nobody with that handle.", "$.handle")
 _handle = re.compile(HANDLE_PATTERN[1:-1], re.ASCII).fullmatch
 
@@ -38,6 +41,7 @@ def skeleton(handle: str) -> str:
 
 
 _LOOKALIKES: Final = str.maketrans({"0": "o", "1": "l", "i": "l"})
+_RESERVED: Final = frozenset(map(skeleton, RESERVED_HANDLES))
 
 
 def needs_create(book: Book, keys: Keys, request: Request) -> None:
@@ -57,7 +61,7 @@ def create(book: Book, request: Request) -> list[Fact] | Refusal:
         return Refusal("bad_frame", "A handle is 2 to 32 of a-z, 0-9 and _.", "$.handle")
     if len(command.name) > NAME_CHARS_MAX:
         return Refusal("too_big", f"A name has at most {NAME_CHARS_MAX} characters.", "$.name")
-    if handle in RESERVED_HANDLES or book.skeletons.get(skeleton(handle)) is not None:
+    if skeleton(handle) in _RESERVED or book.skeletons.get(skeleton(handle)) is not None:
         return Refusal("handle_taken", "This handle, or one that looks like it, is taken.", "$.handle")
     user = User(command.user, handle, skeleton(handle), command.name, command.password, False, book.now)
     own = Conversation(command.conv, "self", "", user.id, book.now)

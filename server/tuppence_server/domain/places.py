@@ -37,26 +37,34 @@ def need_member(book: Book, keys: Keys, conv: str, user: str) -> None:
 
 def need_place(book: Book, keys: Keys, author: str, place: str) -> Conversation | None:
     """Ask for a conversation, its peer if it is a dm, and the author's membership if it is a group."""
-    need_user(book, keys, author)
+    conversation = book.conversations.get(place)
+    if conversation is None:
+        conversation = _look_for(book, keys, author, place)
+    if author not in book.users:
+        keys.users.add(author)
+    if conversation is None:
+        return None
+    people = book.people.get(conversation.id)
+    if people is None:
+        need_member(book, keys, conversation.id, author)
+        return conversation
+    for user in people:
+        if user not in book.users:
+            keys.users.add(user)
+    return conversation
+
+
+def _look_for(book: Book, keys: Keys, author: str, place: str) -> Conversation | None:
     if place.startswith("c_"):
         if place not in book.conversations:
             keys.conversations.add(place)
-        conversation = book.conversations.get(place)
-    else:
-        pair = _pair(book, keys, author, place)
-        if pair is None:
-            return None
-        if pair not in book.pairs:
-            keys.pairs.add(pair)
-        conversation = book.conversation_by_pair(pair)
-    if conversation is None:
         return None
-    if conversation.pair is None:
-        need_member(book, keys, conversation.id, author)
-    else:
-        for user in conversation.pair.split("|"):
-            need_user(book, keys, user)
-    return conversation
+    pair = _pair(book, keys, author, place)
+    if pair is None:
+        return None
+    if pair not in book.pairs:
+        keys.pairs.add(pair)
+    return book.conversation_by_pair(pair)
 
 
 def _pair(book: Book, keys: Keys, author: str, place: str) -> str | None:
@@ -83,8 +91,9 @@ def find_place(book: Book, author: str, place: str) -> Conversation | User | Ref
 
 def belongs(book: Book, conversation: Conversation, user: str) -> bool:
     """True where the person is in the conversation now."""
-    if conversation.pair is not None:
-        return user in conversation.pair.split("|")
+    people = book.people.get(conversation.id)
+    if people is not None:
+        return user in people
     return membership(book, conversation, user) is not None
 
 
@@ -94,9 +103,9 @@ def membership(book: Book, conversation: Conversation, user: str) -> Member | No
     return member if member is not None and member.until is None else None
 
 
-def peer_of(conversation: Conversation, user: str) -> str | None:
+def peer_of(book: Book, conversation: Conversation, user: str) -> str | None:
     """The other person of a dm; oneself in `self`; None in a group."""
-    if conversation.pair is None:
+    people = book.people.get(conversation.id)
+    if people is None:
         return None
-    one, _, other = conversation.pair.partition("|")
-    return (other or one) if one == user else one
+    return people[-1] if people[0] == user else people[0]

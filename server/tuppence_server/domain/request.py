@@ -1,14 +1,10 @@
 """What is submitted to the road: a client's frame or an office command, and who it is from."""
 
-from hashlib import sha256
-from typing import Final
-
 from msgspec import Struct
+
 from tuppence_protocol.frames import Durable
 
 from .office import Command
-
-FINGERPRINT_BYTES: Final = 16
 
 
 class Request(Struct, frozen=True, gc=False):
@@ -17,8 +13,3 @@ class Request(Struct, frozen=True, gc=False):
     frame: Durable | Command
     author: str
     content: bytes = b""
-
-    @property
-    def fingerprint(self) -> bytes:
-        """What tells the same content from other content under one id."""
-        return sha256(self.content).digest()[:FINGERPRINT_BYTES]

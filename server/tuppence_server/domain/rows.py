@@ -105,7 +105,6 @@ class Receipt(Struct, frozen=True, gc=False):
 
     id: str
     sender: str
-    fingerprint: bytes
     pos: int | None
     refusal: bytes | None
 

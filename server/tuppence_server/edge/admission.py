@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 from msgspec import UNSET
+
 from tuppence_protocol import codec, limits
 from tuppence_protocol.errors import CLOSES, CloseCode
 from tuppence_protocol.events import BalanceView, LimitsView, RateView, Ready, ReadyBody, Synced, SyncedBody
 from tuppence_protocol.frames import Hello
 from tuppence_protocol.money import format_amount
-
 from tuppence_server.ids import token_hash
 from tuppence_server.store.base import Cursor, Funds, Identity, Snapshot
 from tuppence_server.store.views import user_view

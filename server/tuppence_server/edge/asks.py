@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import structlog
+
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.frames import (
@@ -14,7 +15,6 @@ from tuppence_protocol.frames import (
     AskUser,
     AskWallet,
 )
-
 from tuppence_server.store.base import Store
 
 from .admission import balance_of

@@ -4,7 +4,6 @@ import asyncio
 from collections import deque
 
 from tuppence_protocol.limits import PRESENCE_GRACE_MS
-
 from tuppence_server.hub.hub import Hub
 from tuppence_server.hub.people import Person
 

@@ -5,11 +5,11 @@ import logging
 from http import HTTPStatus
 from typing import Final
 
-from tuppence_protocol.limits import FRAME_BYTES_MAX, SUBPROTOCOL
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import Origin, Subprotocol
 
+from tuppence_protocol.limits import FRAME_BYTES_MAX, SUBPROTOCOL
 from tuppence_server.settings import Settings
 
 from .services import Services

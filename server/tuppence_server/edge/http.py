@@ -11,11 +11,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+
 from tuppence_protocol import codec, schema
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.frames import Ask, Durable
 from tuppence_protocol.limits import DEVICE_CHARS_MAX, FRAME_BYTES_MAX
-
 from tuppence_server import __version__
 from tuppence_server.backup import BackupError
 from tuppence_server.domain.outflow import Stored
@@ -93,7 +93,9 @@ class Api:
             exception_handlers={HTTPException: _http_error},
         )
 
-    def _wrap(self, work: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    def _wrap(
+        self, work: Callable[[Request], Awaitable[Response]]
+    ) -> Callable[[Request], Awaitable[Response]]:
         async def handle(request: Request) -> Response:
             try:
                 return await work(request)
@@ -103,7 +105,9 @@ class Api:
             except ClientDisconnect:
                 return Response(status_code=400)
             except Exception:
-                log.exception("http_fault", path=request.scope["route"].path if "route" in request.scope else "")
+                log.exception(
+                    "http_fault", path=request.scope["route"].path if "route" in request.scope else ""
+                )
                 return refusal_response(Refusal("internal", "The server failed.", retry_ms=2_000))
 
         return handle
@@ -171,7 +175,7 @@ class Api:
             if isinstance(outcome, Refusal):
                 raise Refused(outcome)
             assert isinstance(outcome, Stored), "a durable frame becomes an event"
-            return _raw(codec.splice(outcome.head, outcome.body))
+            return _raw(codec.splice(outcome.event.head, outcome.event.body))
         if isinstance(frame, Ask):
             _hurry(services.rates.ask_wait_ms(person, now))
             result = await result_of(services.store, user.id, frame)

@@ -4,8 +4,8 @@ from collections import OrderedDict
 from typing import Final
 
 from msgspec import Struct
-from tuppence_protocol.events import RateView
 
+from tuppence_protocol.events import RateView
 from tuppence_server.hub.people import Person
 
 PENALTY_REFUSALS_MAX: Final = 20

@@ -7,6 +7,11 @@ hostile peer does costs it a bounded budget and us bounded memory.
 import asyncio
 from typing import Any, Final, cast
 
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request as Handshake
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
 from tuppence_protocol import codec
 from tuppence_protocol.errors import CLOSES, RFC6455_CLOSES, CloseCode, Refusal
 from tuppence_protocol.events import Bye, ByeBody
@@ -20,17 +25,13 @@ from tuppence_protocol.limits import (
     SILENCE_MS_MAX,
 )
 from tuppence_protocol.session import Phase, Refused, ServerSession
-from websockets.frames import Frame, Opcode
-from websockets.http11 import Request as Handshake
-from websockets.protocol import State
-from websockets.server import ServerProtocol
-
 from tuppence_server.domain.outflow import Done, Outcome, Stored
 from tuppence_server.domain.request import Request
 from tuppence_server.hub.outbox import OUTBOX_WRITE_BYTES_MAX, Outbox
 
 from . import admission, asks, live
 from .frames import text_frame
+from .framing import WHOLE_TEXT, frame_end, text_of
 from .handshake import client_address, judge, make_engine
 from .rates import PENALTY_REFUSALS_MAX, PENALTY_WINDOW_S, Rate
 from .services import Services
@@ -43,12 +44,12 @@ _CONTROL: Final = Rate(CONTROL_FRAMES_PER_S_MAX, CONTROL_FRAMES_BURST_MAX)
 _TOO_MANY_ASKS: Final = Refusal("rate_limited", "Too many questions at once.", retry_ms=100)
 
 
-class Socket(asyncio.Protocol, Outbox):
-    """The server's end of one WebSocket."""
+class Socket(Outbox, asyncio.Protocol):
+    """The server's end of one WebSocket. The outbox comes first: its `pause_writing` is the one that counts."""
 
     __slots__ = (
         "address", "asks", "closing_at", "control_at", "device", "engine", "fragments", "heard",
-        "parts", "penalties", "penalty_at", "services", "session", "slot", "started_at", "transport",
+        "needed", "opened_at", "parts", "penalties", "penalty_at", "rest", "services", "session", "slot", "started_at", "transport",
     )  # fmt: skip
 
     def __init__(self, services: Services) -> None:
@@ -60,12 +61,14 @@ class Socket(asyncio.Protocol, Outbox):
         self.address = ""
         self.device: str | None = None
         self.slot = 0
-        self.heard = self.started_at = services.loop.time()
+        self.heard = self.opened_at = self.started_at = services.loop.time()
         self.closing_at: float | None = None
         self.control_at = 0.0
         self.penalties = 0
         self.penalty_at = 0.0
         self.parts: list[bytes] | None = None
+        self.rest: bytearray | None = None
+        self.needed = 0
         self.fragments = 0
         self.asks = 0
 
@@ -79,8 +82,43 @@ class Socket(asyncio.Protocol, Outbox):
         self.slot = self.services.wheel.add(self)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came: let the engine read them and act on what they say."""
+        """Bytes came: read the frames in them and act on what they say."""
         self.heard = self.services.loop.time()
+        if self.engine.state is State.CONNECTING:
+            self._engine_reads(data)
+        elif self.rest is None:
+            self._read(data)
+        else:
+            self.rest += data
+            if len(self.rest) >= self.needed:
+                whole, self.rest = self.rest, None
+                self._read(whole)
+        if self.touched:
+            self.services.hub.flush()
+
+    def _read(self, data: bytes | bytearray) -> None:
+        """Take whole frames out of the data; keep what is left of one for later."""
+        at, size = 0, len(data)
+        while at < size:
+            end = frame_end(data, at)
+            if end < 0:
+                self._engine_reads(bytes(data[at:]))
+                return
+            if not 0 < end <= size:
+                self.rest, self.needed = bytearray(data[at:]), end - at if end else 0
+                if self.parts is None:
+                    self.started_at = self.heard
+                return
+            if self.closing_at is not None:
+                if data[at] & 0x0F == Opcode.CLOSE:  # nothing else counts any more
+                    self._engine_reads(bytes(data[at:end]))
+            elif data[at] == WHOLE_TEXT and self.parts is None:
+                self._text(text_of(data, at, end))
+            else:
+                self._engine_reads(bytes(data[at:end]))
+            at = end
+
+    def _engine_reads(self, data: bytes) -> None:
         engine = self.engine
         engine.receive_data(data)
         for event in engine.events_received():
@@ -90,14 +128,12 @@ class Socket(asyncio.Protocol, Outbox):
                 self._handshake(cast("Handshake", event))
         if engine.writes:
             self._engine_output()
-        if self.touched:
-            self.services.hub.flush()
 
     def eof_received(self) -> None:
         """The peer sends nothing more."""
         self.engine.receive_eof()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         """The connection is gone, however it ended."""
         clean = self.engine.close_rcvd is not None and self.engine.close_rcvd.code in (1000, 1001)
         self.session.closed()
@@ -185,9 +221,7 @@ class Socket(asyncio.Protocol, Outbox):
             if wait:
                 self._slow_down(wait, durable.id)
                 return
-            refusal = services.pipeline.submit(
-                Request(durable, person.id, decoded.content), self.settled
-            )
+            refusal = services.pipeline.submit(Request(durable, person.id, decoded.content), self.settled)
             if refusal is not None:
                 self.refuse(refusal, durable.id)
         elif isinstance(frame, Ask):
@@ -216,7 +250,7 @@ class Socket(asyncio.Protocol, Outbox):
         """The road is done with a frame; its event has gone to every member, the sender too."""
         if isinstance(outcome, Stored):
             if outcome.repeated and self.joining is None:
-                self.push_answer(text_frame(codec.splice(outcome.head, outcome.body)))
+                self.push_answer(text_frame(codec.splice(outcome.event.head, outcome.event.body)))
         elif not isinstance(outcome, Done):
             self.refuse(outcome, getattr(request.frame, "id", None))
 
@@ -307,9 +341,11 @@ class Socket(asyncio.Protocol, Outbox):
             if now - self.closing_at > CLOSE_WAIT_S and self.transport is not None:
                 self.transport.abort()
         elif self.session.phase is not Phase.READY:
-            if now - self.started_at > HELLO_MS_MAX / 1000:
+            if now - self.opened_at > HELLO_MS_MAX / 1000:
                 self.close(CLOSES["auth_timeout"])
-        elif self.parts is not None and now - self.started_at > MESSAGE_COMPLETION_MS_MAX / 1000:
+        elif (
+            self.parts is not None or self.rest is not None
+        ) and now - self.started_at > MESSAGE_COMPLETION_MS_MAX / 1000:
             self._fail(1008)
         elif now - self.heard > SILENCE_MS_MAX / 1000:
             self.close(CLOSES["no_heartbeat"])
@@ -335,5 +371,3 @@ def connect(services: Services) -> Any:
         return Socket(services)
 
     return make
-
-

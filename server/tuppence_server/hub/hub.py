@@ -15,7 +15,6 @@ from tuppence_protocol.events import (
 )
 from tuppence_protocol.limits import RECEIPT_MEMBERS_MAX
 from tuppence_protocol.money import format_amount
-
 from tuppence_server.domain.outflow import (
     Balance,
     Joined,
@@ -131,15 +130,16 @@ class Hub:
         """Send consecutive events of one conversation as one piece."""
         last = run[-1]
         frame, splice = self._frame, codec.splice
-        data = b"".join([frame(splice(event.head, event.body)) for event in run])
+        pieces = [frame(splice(item.event.head, item.event.body)) for item in run]
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         count = 0
-        conv, pos = last.conv, last.pos
+        conv, pos, seq = last.event.conv, last.event.pos, last.event.seq
         if last.people is None:
             members: Iterable[Outbox] = self._groups.get(conv, ())
             if last.members <= RECEIPT_MEMBERS_MAX:
                 for outbox in members:
                     if outbox.person is not None:
-                        outbox.person.note(conv, pos, last.seq)
+                        outbox.person.note(conv, pos, seq)
             for outbox in members:
                 outbox.push(conv, pos, data)
                 count += 1
@@ -148,7 +148,7 @@ class Hub:
             for user in last.people:
                 person = get(user)
                 if person is not None:
-                    person.note(conv, pos, last.seq)
+                    person.note(conv, pos, seq)
                     for outbox in person.outboxes:
                         outbox.push(conv, pos, data)
                         count += 1
@@ -258,7 +258,7 @@ def balance_view(balance: Balance) -> BalanceView:
 
 
 def _run(item: Outflow) -> str | None:
-    return item.conv if isinstance(item, Publish) else None
+    return item.event.conv if isinstance(item, Publish) else None
 
 
 def _presence(user: str, *, online: bool, last_seen: int | None) -> bytes:

@@ -10,9 +10,9 @@ UNACKED_CONVERSATIONS_MAX: Final = 256
 class Person:
     """One person's connections here, their shared rate limits, and what they have not acknowledged."""
 
-    __slots__ = ("durable_at", "handle", "id", "live_at", "outboxes", "ask_at", "seen_at", "unacked")
+    __slots__ = ("ask_at", "durable_at", "handle", "id", "live_at", "outboxes", "seen_at", "unacked")
 
-    def __init__(self, id: str, handle: str) -> None:  # noqa: A002
+    def __init__(self, id: str, handle: str) -> None:
         self.id = id
         self.handle = handle
         self.outboxes: tuple[Outbox, ...] = ()

@@ -1,20 +1,19 @@
 """The contract of a store: `load` and `save` for the road, reads for everybody else.
 
+`pack` copies a batch's changes out of the book, so that the next batch can be decided while `save` writes them.
 `save` is one transaction: all of it or nothing, durable when it returns. Reads see whole commits only. A store
 never decides anything.
 """
 
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NewType, Protocol
 
 from msgspec import Struct
-from tuppence_protocol.events import ConversationView, MemberView, UserView
 
+from tuppence_protocol.events import ConversationView, MemberView, UserView
 from tuppence_server.domain.book import Book, Changes, Keys
 from tuppence_server.domain.rows import Account, Head, LoggedEvent, Session, Transfer, User
-
-Mode = Literal["serve", "verify"]
 
 
 class StoreFault(Exception):
@@ -88,6 +87,10 @@ class Page(Struct, frozen=True):
     complete: bool
 
 
+Packed = NewType("Packed", object)
+"""One batch as its store wants to write it; opaque to everybody else."""
+
+
 class Store(Protocol):
     """What the road and the read side need of a store. `place` is as on the wire: c_…, @handle or self."""
 
@@ -95,7 +98,8 @@ class Store(Protocol):
     async def close(self) -> None: ...
 
     async def load(self, keys: Keys, book: Book) -> None: ...
-    async def save(self, changes: Changes, head: Head) -> None: ...
+    def pack(self, changes: Changes, head: Head) -> Packed: ...
+    async def save(self, packed: Packed) -> None: ...
     async def head(self) -> Head: ...
 
     async def identify(self, token_hash: str) -> Identity | None: ...
@@ -108,7 +112,7 @@ class Store(Protocol):
     async def conversations(
         self, user: str, before: int | None, limit: int
     ) -> tuple[list[ConversationView], bool]: ...
-    async def event(self, user: str, id: str) -> bytes | None: ...
+    async def event(self, user: str, id: str) -> bytes | None: ...  # noqa: A002 - the wire's word
     async def members(
         self, user: str, place: str, after: str, limit: int
     ) -> tuple[list[MemberView], bool] | None: ...

@@ -5,14 +5,14 @@ Rows are copied in and out, so nobody holds what is stored; `save` swaps nothing
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
+
 from tuppence_protocol.codec import splice
 from tuppence_protocol.events import ConversationView, MemberView, UserView
 from tuppence_protocol.limits import READY_CONVERSATIONS_MAX, RESUME_EVENTS_MAX
-
 from tuppence_server.domain.book import Book, Changes, Keys
 from tuppence_server.domain.rows import (
     Account,
@@ -29,7 +29,7 @@ from tuppence_server.domain.rows import (
     pair_of,
 )
 
-from .base import Cursor, Funds, Identity, Missed, Page, Place, Snapshot, StoreFault
+from .base import Cursor, Funds, Identity, Missed, Packed, Page, Place, Snapshot, StoreFault
 from .views import conversation_view, member_view, place_of, user_view
 
 RowT = TypeVar("RowT", bound=Struct)
@@ -84,30 +84,39 @@ class MemoryStore:
         _copy(self._accounts, keys.accounts, book.accounts.__setitem__)
         book.settle_absent(keys)
 
-    async def save(self, changes: Changes, head: Head) -> None:
+    def pack(self, changes: Changes, head: Head) -> Packed:
+        """Copy a batch out of the book."""
+        tables = (changes.users, changes.sessions, changes.conversations, changes.members, changes.accounts)
+        copies = [{key: replace(row) for key, row in table.items()} for table in tables]
+        lists = (list(changes.events), list(changes.transfers), list(changes.receipts))
+        return Packed((copies, lists, dict(changes.ended_users), replace(head)))
+
+    async def save(self, packed: Packed) -> None:
         """Take in one batch.
 
         Raises:
-            StoreFault: where `fail` says so; then nothing was taken in.
+            StoreFault: where `fail` says so, or an id has a receipt; then nothing was taken in.
         """
         if self.fail is not None:
             fault, self.fail = self.fail, None
             raise fault
-        for user, at in changes.ended_users.items():
+        copies, (events, transfers, receipts), ended, head = cast("Any", packed)
+        if any(receipt.id in self._receipts for receipt in receipts):
+            raise StoreFault("one outcome per id", fatal=False)
+        for user, at in ended.items():
             for session in self._sessions.values():
                 if session.user == user and session.revoked_at is None:
                     session.revoked_at = at
-        self._users |= {key: replace(row) for key, row in changes.users.items()}
-        self._sessions |= {key: replace(row) for key, row in changes.sessions.items()}
-        self._conversations |= {key: replace(row) for key, row in changes.conversations.items()}
-        self._members |= {key: replace(row) for key, row in changes.members.items()}
-        self._accounts |= {key: replace(row) for key, row in changes.accounts.items()}
-        self._events += changes.events
-        self._transfers += changes.transfers
-        for receipt in changes.receipts:
-            assert receipt.id not in self._receipts, "one outcome per id"
-            self._receipts[receipt.id] = receipt
-        self._head = replace(head)
+        users, sessions, conversations, members, accounts = copies
+        self._users |= users
+        self._sessions |= sessions
+        self._conversations |= conversations
+        self._members |= members
+        self._accounts |= accounts
+        self._events += events
+        self._transfers += transfers
+        self._receipts |= {receipt.id: receipt for receipt in receipts}
+        self._head = head
 
     # Sessions
 
@@ -123,16 +132,15 @@ class MemoryStore:
         return [
             member.conv
             for member in self._members.values()
-            if member.user == user
-            and member.until is None
-            and self._conversations[member.conv].pair is None
+            if member.user == user and member.until is None and self._conversations[member.conv].pair is None
         ]
 
     async def snapshot(self, user: str, session: str, cursor: Cursor | None) -> Snapshot:
         """How things stand for a person, and what they missed since the cursor."""
         head = self._head
         login, person = self._sessions.get(session), self._users.get(user)
-        alive = login is not None and login.revoked_at is None and person is not None and not person.disabled
+        alive = login is not None and login.user == user and login.revoked_at is None
+        alive = alive and person is not None and not person.disabled
         views, _ = await self.conversations(user, None, READY_CONVERSATIONS_MAX)
         funds, _ = await self.funds(user)
         groups = self._groups(user)
@@ -256,7 +264,7 @@ class MemoryStore:
         """A person by "@handle", "handle" or id, as others see them."""
         name = reference.removeprefix("@")
         for user in self._users.values():
-            if name in (user.id, user.handle):
+            if reference == user.id or name == user.handle:
                 return user_view(user)
         return None
 

@@ -47,7 +47,7 @@ async def pending(db: aiosqlite.Connection) -> list[Migration]:
     """
     await db.execute(_LEDGER)
     rows = await db.execute_fetchall("SELECT version, checksum FROM migration")
-    applied = {version: checksum for version, checksum in rows}
+    applied = {int(version): str(checksum) for version, checksum in rows}
     known = {migration.version: migration for migration in migrations()}
     if newer := sorted(set(applied) - set(known)):
         raise SchemaTooNew(

@@ -1,25 +1,37 @@
 """The embedded store: one SQLite file, one connection that writes and checkpoints, a few that read.
 
+The road loads through a connection of its own, so that the next batch is decided while one is being written; what
+is on its way to the disk is in the book.
+
 WAL with synchronous=FULL: what `save` returned from survives a crash and a power cut, if the disk honours
 fsync. Only the road's task uses the writer, and nothing cancels that task: a statement that was handed to
 aiosqlite runs even where the await is cancelled, and would leave a transaction open.
 """
 
-import os
+import asyncio
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import aiosqlite
 
 from tuppence_protocol.codec import encode_object
 from tuppence_server.domain.book import Book, Changes, Keys
-from tuppence_server.domain.rows import Account, Conversation, Head, LoggedEvent, Member, Receipt, Session, User
+from tuppence_server.domain.rows import (
+    Account,
+    Conversation,
+    Head,
+    LoggedEvent,
+    Member,
+    Receipt,
+    Session,
+    User,
+)
 
 from . import tables
-from .base import StoreFault
+from .base import Packed, StoreFault
 from .migrate import migrate
 from .sqlite_reads import SqliteReads
 
@@ -31,21 +43,30 @@ WAL_CHECK_COMMITS: Final = 200
 CACHE_KIB: Final = 65_536
 _FATAL_CODES: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
-_UPSERTS: Final = {
-    table.name: table.upsert()
-    for table in (tables.USER, tables.SESSION, tables.CONVERSATION, tables.MEMBER, tables.ACCOUNT)
+_SIZES: Final = (1, 8, 64, 256, 1024)
+"""Rows that one statement writes. One step for many rows matters: SQLite gives up the interpreter's lock in
+each step, and where the event loop is busy it waits to get it back every time."""
+_TABLES: Final = (
+    tables.USER, tables.SESSION, tables.CONVERSATION, tables.MEMBER,
+    tables.EVENT, tables.RECEIPT, tables.ACCOUNT, tables.TRANSFER,
+)  # fmt: skip
+_APPEND_ONLY: Final = (tables.EVENT, tables.RECEIPT, tables.TRANSFER)
+_OPEN: Final = "EXISTS (SELECT 1 FROM temp.road)"
+"""True within the road's own transaction alone. After some faults SQLite rolls back by itself, and what is still
+in the writer's queue would then be committed statement by statement."""
+_WRITES: Final = {
+    (table.name, size): table.insert(size, _OPEN) if table in _APPEND_ONLY else table.upsert(size, _OPEN)
+    for table in _TABLES
+    for size in _SIZES
 }
-_INSERTS: Final = {
-    table.name: table.insert() for table in (tables.EVENT, tables.RECEIPT, tables.TRANSFER)
-}
-_END_USER: Final = 'UPDATE "session" SET revoked_at = ? WHERE "user" = ? AND revoked_at IS NULL'
-_HEAD: Final = "UPDATE head SET pos = ?, hash = ?, account_id = ?, transfer_id = ? WHERE one = 1"
+_END_USER: Final = f'UPDATE "session" SET revoked_at = ? WHERE "user" = ? AND revoked_at IS NULL AND {_OPEN}'
+_HEAD: Final = f"UPDATE head SET pos = ?, hash = ?, account_id = ?, transfer_id = ? WHERE one = 1 AND {_OPEN}"
 
 
 def _by(table: tables.Table, column: str) -> str:
     return (
-        f'SELECT {table.select()} FROM "{table.name}" '
-        f'WHERE "{column}" IN (SELECT value FROM json_each(?))'
+        f'SELECT {table.select("t")} FROM json_each(?) AS k CROSS JOIN "{table.name}" AS t '
+        f'ON t."{column}" = k.value'
     )
 
 
@@ -82,6 +103,7 @@ class SqliteStore(SqliteReads):
             for pragma in _pragmas():
                 await writer.execute(f"PRAGMA {pragma}")
             await migrate(writer, time.time_ns() // 1_000_000)
+            await writer.execute("CREATE TEMP TABLE road (open INTEGER)")
         except BaseException:
             await writer.close()
             raise
@@ -142,11 +164,31 @@ class SqliteStore(SqliteReads):
         values = list(wanted)
         if not values:
             return ()
-        return await self._db.execute_fetchall(sql, (encode_object(values).decode(),))
+        return await self.loader.execute_fetchall(sql, (encode_object(values).decode(),))
 
     # The road's writes
 
-    async def save(self, changes: Changes, head: Head) -> None:
+    def pack(self, changes: Changes, head: Head) -> Packed:
+        """Copy a batch out of the book as statements with their values, in the order to be written."""
+        statements: list[tuple[str, Sequence[Any]]] = [("INSERT INTO temp.road VALUES (1)", ())]
+        statements += [(_END_USER, (at, user)) for user, at in changes.ended_users.items()]
+        for table, rows in (
+            (tables.USER, changes.users.values()),
+            (tables.SESSION, changes.sessions.values()),
+            (tables.CONVERSATION, changes.conversations.values()),
+            (tables.MEMBER, changes.members.values()),
+            (tables.EVENT, changes.events),
+            (tables.RECEIPT, changes.receipts),
+            (tables.ACCOUNT, changes.accounts.values()),
+            (tables.TRANSFER, changes.transfers),
+        ):
+            if rows:
+                statements += _statements(table, list(rows))
+        statements.append((_HEAD, (head.pos, head.hash, head.account_id, head.transfer_id)))
+        statements.append(("DELETE FROM temp.road", ()))
+        return Packed(statements)
+
+    async def save(self, packed: Packed) -> None:
         """Commit one batch.
 
         Raises:
@@ -155,30 +197,22 @@ class SqliteStore(SqliteReads):
         db = self._db
         try:
             await db.execute("BEGIN IMMEDIATE")
-            if changes.ended_users:
-                ended = [(at, user) for user, at in changes.ended_users.items()]
-                await db.executemany(_END_USER, ended)
-            await self._write("user", changes.users.values())
-            await self._write("session", changes.sessions.values())
-            await self._write("conversation", changes.conversations.values())
-            await self._write("member", changes.members.values())
-            await self._write("event", changes.events)
-            await self._write("receipt", changes.receipts)
-            await self._write("account", changes.accounts.values())
-            await self._write("transfer", changes.transfers)
-            await db.execute(_HEAD, (head.pos, head.hash, head.account_id, head.transfer_id))
+            # All at once into the writer's queue, so that its thread need not wait for the event loop
+            # between them; COMMIT only once every one of them is known to have worked.
+            statements = cast("list[tuple[str, Sequence[Any]]]", packed)
+            done = await asyncio.gather(
+                *(db.execute_fetchall(sql, values) for sql, values in statements), return_exceptions=True
+            )
+            for fault in done:
+                if isinstance(fault, BaseException):
+                    raise fault
             await db.execute("COMMIT")
-        except sqlite3.Error as fault:
+        except Exception as fault:  # not of SQLite: a value that cannot be bound
             await self._undo()
             raise _translated(fault) from fault
         self._commits += 1
         if self._commits % WAL_CHECK_COMMITS == 0:
             await self._bound_wal()
-
-    async def _write(self, name: str, rows: Iterable[Any]) -> None:
-        values = [tables.values(row) for row in rows]
-        if values:
-            await self._db.executemany(_INSERTS.get(name) or _UPSERTS[name], values)
 
     async def _undo(self) -> None:
         if self._db.in_transaction:
@@ -186,12 +220,19 @@ class SqliteStore(SqliteReads):
 
     async def _bound_wal(self) -> None:
         wal = self.path.with_name(self.path.name + "-wal")
-        if wal.exists() and os.stat(wal).st_size > WAL_BYTES_MAX:
+        if wal.exists() and wal.stat().st_size > WAL_BYTES_MAX:
             await self._db.execute_fetchall("PRAGMA wal_checkpoint(RESTART)")
 
     async def ready(self) -> bool:
         """True where a write transaction can begin."""
         return self._writer is not None
+
+
+def _statements(table: tables.Table, rows: list[Any]) -> Iterator[tuple[str, Sequence[Any]]]:
+    while rows:
+        size = next((size for size in _SIZES if size >= len(rows)), _SIZES[-1])
+        yield _WRITES[table.name, size], table.padded(rows[:size], size)
+        rows = rows[size:]
 
 
 def _pragmas() -> tuple[str, ...]:
@@ -207,7 +248,7 @@ def _pragmas() -> tuple[str, ...]:
     )
 
 
-def _translated(fault: sqlite3.Error) -> StoreFault:
+def _translated(fault: Exception) -> StoreFault:
     """After a failed fsync SQLite itself would go on acknowledging, so an I/O error ends the process."""
     code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
     return StoreFault(f"{type(fault).__name__}: {fault}", fatal=code in _FATAL_CODES)

@@ -81,17 +81,26 @@ class SqliteReads:
     def __init__(self, path: Path, readers: int) -> None:
         self.path = path
         self._size = readers
+        self._loader: aiosqlite.Connection | None = None
         self._open: list[aiosqlite.Connection] = []
         self._idle: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
 
     async def open_readers(self) -> None:
-        """Open the pool."""
-        for _ in range(self._size):
+        """Open the pool, and the connection that the road loads through."""
+        for _ in range(self._size + 1):
             reader = await aiosqlite.connect(self.path, isolation_level=None)
             for pragma in ("query_only = ON", "wal_autocheckpoint = 0", "busy_timeout = 5000"):
                 await reader.execute(f"PRAGMA {pragma}")
             self._open.append(reader)
+        self._loader, *pool = self._open
+        for reader in pool:
             self._idle.put_nowait(reader)
+
+    @property
+    def loader(self) -> aiosqlite.Connection:
+        """The road's own reading connection."""
+        assert self._loader is not None, "the store is open"
+        return self._loader
 
     async def close_readers(self) -> None:
         """Close the pool."""
@@ -184,7 +193,9 @@ class SqliteReads:
 
     async def acquainted(self, user: str, people: Sequence[str]) -> list[str]:
         """Those of the people ("@handle" or id) who share a conversation with this person, by id."""
-        rows = await self._rows(_ACQUAINTED, encode_object([p.removeprefix("@") for p in people]).decode(), user)
+        rows = await self._rows(
+            _ACQUAINTED, encode_object([p.removeprefix("@") for p in people]).decode(), user
+        )
         return [row[0] for row in rows]
 
     async def history(
@@ -268,9 +279,10 @@ class SqliteReads:
 
     async def person(self, reference: str) -> UserView | None:
         """A person by "@handle", "handle" or id, as others see them."""
-        column = "id" if reference.startswith("u_") else "handle"
         rows = await self._rows(
-            f'SELECT {tables.USER.select()} FROM user WHERE "{column}" = ?', reference.removeprefix("@")
+            f"SELECT {tables.USER.select()} FROM user WHERE id = ?1 OR handle = ?2 ORDER BY id <> ?1 LIMIT 1",
+            reference,
+            reference.removeprefix("@"),
         )
         return user_view(User(*rows[0])) if rows else None
 
@@ -281,7 +293,9 @@ class SqliteReads:
 
     async def users(self) -> list[User]:
         """Everybody, by handle."""
-        return [User(*row) for row in await self._rows(f"SELECT {tables.USER.select()} FROM user ORDER BY handle")]
+        return [
+            User(*row) for row in await self._rows(f"SELECT {tables.USER.select()} FROM user ORDER BY handle")
+        ]
 
     async def funds(self, user: str) -> tuple[list[Funds], int]:
         """A person's balances and the `pos` at which they are so."""
@@ -317,7 +331,10 @@ class SqliteReads:
 
     async def accounts(self) -> list[Account]:
         """All accounts, by id."""
-        return [Account(*row) for row in await self._rows(f"SELECT {tables.ACCOUNT.select()} FROM account ORDER BY id")]
+        return [
+            Account(*row)
+            for row in await self._rows(f"SELECT {tables.ACCOUNT.select()} FROM account ORDER BY id")
+        ]
 
     async def receipts_without_event(self) -> int:
         """Receipts that name a place in the log where nothing is: none, in a good ledger."""
@@ -350,4 +367,3 @@ def _why(cursor: Cursor | None, epoch: str, pos: int) -> Literal["first", "epoch
     if cursor is None:
         return "first"
     return "epoch" if cursor.epoch != epoch or cursor.pos > pos else None
-

@@ -1,6 +1,7 @@
 """Row type <-> table and columns, once. The order of a row's fields is the order of its columns."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any, Final
 
 from msgspec import Struct
@@ -37,16 +38,23 @@ class Table(Struct, frozen=True):
         prefix = f"{alias}." if alias else ""
         return ", ".join(f'{prefix}"{column}"' for column in self.columns)
 
-    def insert(self) -> str:
-        """INSERT of one row that must be new."""
-        marks = ", ".join("?" * len(self.columns))
-        return f'INSERT INTO "{self.name}" ({self.select()}) VALUES ({marks})'
+    def insert(self, rows: int, condition: str) -> str:
+        """INSERT of up to so many rows at once, if the condition holds; a row whose first value is NULL is none."""
+        names = ", ".join(f'"{column}"' for column in self.columns)
+        marks = ", ".join(["(" + ", ".join("?" * len(self.columns)) + ")"] * rows)
+        source = f"SELECT * FROM (VALUES {marks}) WHERE column1 IS NOT NULL AND {condition}"
+        return f'INSERT INTO "{self.name}" ({names}) {source}'
 
-    def upsert(self) -> str:
-        """INSERT of one row, or UPDATE of the one with that key."""
+    def upsert(self, rows: int, condition: str) -> str:
+        """INSERT of up to so many rows, or UPDATE of those whose key is there, if the condition holds."""
         changed = ", ".join(f'"{c}" = excluded."{c}"' for c in self.columns if c not in self.key)
         key = ", ".join(f'"{column}"' for column in self.key)
-        return f"{self.insert()} ON CONFLICT ({key}) DO UPDATE SET {changed}"
+        return f"{self.insert(rows, condition)} ON CONFLICT ({key}) DO UPDATE SET {changed}"
+
+    def padded(self, rows: Sequence[Struct], size: int) -> list[Any]:
+        """The values of the rows, one after another, filled up to `size` rows."""
+        flat = list(chain.from_iterable(map(values, rows)))
+        return flat + [None] * (len(self.columns) * (size - len(rows)))
 
 
 USER: Final = Table("user", User, ("id",))

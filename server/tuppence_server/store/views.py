@@ -1,7 +1,6 @@
 """Rows as the wire shows them; the same for every store."""
 
 from tuppence_protocol.events import ConversationView, MemberView, UserView
-
 from tuppence_server.domain.rows import Conversation, Member, User
 
 from .base import Place

@@ -106,10 +106,10 @@ class Reads:
         last = place.events[-1] if place.events else None
         return ev.ConversationView(
             conv=place.conv,
-            kind=place.kind,  # type: ignore[arg-type]
+            kind=place.kind,
             seq=last.seq if last else 0,
             pos=last.pos if last else 0,
-            role=place.members[me],  # type: ignore[arg-type]
+            role=place.members[me],
             since=place.since[me],
             read=place.read.get(me, 0),
             members=len(place.members),
@@ -176,7 +176,7 @@ class Reads:
 
     def _people(self, place: Place) -> list[ev.MemberView]:
         return [
-            ev.MemberView(user, place.members[user.id], place.read.get(user.id, 0), len(place.events))  # type: ignore[arg-type]
+            ev.MemberView(user, place.members[user.id], place.read.get(user.id, 0), len(place.events))
             for user in sorted(self.users.values(), key=lambda user: user.id)
             if user.id in place.members
         ]

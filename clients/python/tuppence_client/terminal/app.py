@@ -34,6 +34,7 @@ class Terminal:
         self._interactive = interactive
         self._depth = ColorDepth.DEPTH_1_BIT if os.environ.get("NO_COLOR") else None
         self._typing: dict[str, tuple[str, float]] = {}
+        self._away = False
         self._session: PromptSession[str] | None = None
         self.actions = Actions(me, self.show)
 
@@ -74,9 +75,15 @@ class Terminal:
                 task = asyncio.create_task(self.actions.run(command))
                 running.add(task)
                 task.add_done_callback(running.discard)
-                if not self._interactive or self._me.state is State.ONLINE:
+                if self._interactive and self._me.state is not State.ONLINE:
+                    self.show([("class:soft", "── this goes out when the connection is back ──")])
+                else:
                     await asyncio.wait([task], timeout=None if not self._interactive else 1.0)
         finally:
+            if running:
+                self.show(
+                    [("class:error", f"✗ {len(running)} not confirmed; it may or may not have arrived")]
+                )
             for task in running:
                 task.cancel()
 
@@ -117,8 +124,11 @@ class Terminal:
     async def _show_notices(self) -> None:
         async for notice in self._me.notices():
             match notice:
-                case StateChanged(State.WAITING, ended=ended) if ended is not None:
-                    self.show([("class:soft", f"── connection lost: {ended.reason}; trying again ──")])
+                case StateChanged(State.WAITING, ended=ended) if ended is not None and not self._away:
+                    self._away = True
+                    self.show([("class:soft", f"── {ended.message}; trying again ──")])
+                case StateChanged(State.ONLINE):
+                    self._away = False
                 case Resumed(events=count):
                     self.show([("class:soft", f"── back again, {count} missed ──")])
                 case Reset():

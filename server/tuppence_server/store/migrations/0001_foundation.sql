@@ -69,7 +69,6 @@ CREATE TABLE event (
 CREATE TABLE receipt (
   id TEXT PRIMARY KEY,
   sender TEXT NOT NULL,
-  fingerprint BLOB NOT NULL,
   pos INTEGER,
   refusal BLOB,
   CHECK ((pos IS NULL) <> (refusal IS NULL))

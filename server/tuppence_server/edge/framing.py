@@ -1,0 +1,46 @@
+"""The common case of RFC 6455 read at once: a whole, unfragmented, masked text frame.
+
+Everything else - control frames, fragments, oversize, anything malformed - goes to websockets' engine frame by
+frame, so that its judgement on them stands. Only frame boundaries are found here (section 5.2).
+"""
+
+from typing import Final
+
+from tuppence_protocol.limits import FRAME_BYTES_MAX
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # no compiled extension for this platform
+    from websockets.utils import apply_mask
+
+WHOLE_TEXT: Final = 0x81
+_HEADER_BYTES_MIN: Final = 6
+_REFUSED: Final = -1
+
+
+def frame_end(data: bytes | bytearray, at: int) -> int:
+    """Where the frame that begins at `at` ends, or 0 while that cannot be told.
+
+    Negative where the engine refuses it by its header alone: unmasked, or longer than a frame may be.
+    """
+    size = len(data) - at
+    if size < 2:
+        return 0
+    second = data[at + 1]
+    if second < 0x80:
+        return _REFUSED
+    if second < 0xFE:
+        return at + _HEADER_BYTES_MIN + second - 0x80
+    if second == 0xFE:
+        return at + 8 + (data[at + 2] << 8) + data[at + 3] if size >= 4 else 0
+    if size < 10:
+        return 0
+    length = int.from_bytes(data[at + 2 : at + 10], "big")
+    return at + 14 + length if length <= FRAME_BYTES_MAX else _REFUSED
+
+
+def text_of(data: bytes | bytearray, at: int, end: int) -> bytes:
+    """The payload of the whole masked frame between `at` and `end`."""
+    second = data[at + 1]
+    start = at + (_HEADER_BYTES_MIN if second < 0xFE else 8 if second == 0xFE else 14)
+    return apply_mask(bytes(data[start:end]), bytes(data[start - 4 : start]))

@@ -1,0 +1,249 @@
+"""What the SQLite file itself holds: invariants once more, one schema ever, and nothing half-committed."""
+
+import sqlite3
+import stat
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.contract.stores import EPOCH, POLICY, Counted, World, commit, event_id, opened, said, wire_id
+from tuppence_server.domain.book import Book, Changes
+from tuppence_server.domain.rows import Account, Head, LoggedEvent, Receipt
+from tuppence_server.store.base import SchemaTooNew, StoreFault
+from tuppence_server.store.migrate import migrations
+from tuppence_server.store.sqlite import SqliteStore
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with opened("sqlite", tmp_path) as store:
+        world = World(store)
+        await world.register("alice", "bob")
+        await world.credit("alice", "10")
+        await world.pay("alice", "@bob", "4")
+        yield world
+
+
+@contextmanager
+def database(folder: Path) -> Iterator[sqlite3.Connection]:
+    """The file as any other program would open it."""
+    with closing(sqlite3.connect(folder / "tuppence.db", isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        yield connection
+
+
+def _store(world: World) -> SqliteStore:
+    assert isinstance(world.store, SqliteStore)
+    return world.store
+
+
+async def test_migrations_apply_once_and_are_noted(tmp_path: Path) -> None:
+    noted = []
+    for _ in range(2):
+        async with opened("sqlite", tmp_path):
+            with database(tmp_path) as db:
+                noted.append(db.execute("SELECT * FROM migration ORDER BY version").fetchall())
+    assert [row[:3] for row in noted[0]] == [(m.version, m.name, m.checksum) for m in migrations()]
+    assert noted[0] == noted[1], "the second start applied nothing, so no time of application changed"
+
+
+async def test_a_migration_that_changed_since_is_refused(tmp_path: Path) -> None:
+    async with opened("sqlite", tmp_path):
+        pass
+    with database(tmp_path) as db:
+        db.execute("UPDATE migration SET checksum = 'another'")
+    with pytest.raises(StoreFault, match="Migration 1 is not the one"):
+        await SqliteStore(tmp_path / "tuppence.db").open()
+
+
+async def test_data_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    async with opened("sqlite", tmp_path):
+        pass
+    with database(tmp_path) as db:
+        db.execute("INSERT INTO migration VALUES (9999, '9999_future', 'x', 0)")
+    with pytest.raises(SchemaTooNew, match="9999"):
+        await SqliteStore(tmp_path / "tuppence.db").open()
+    with database(tmp_path) as db:
+        assert db.execute("SELECT epoch FROM head").fetchone() == (EPOCH,)
+
+
+async def test_only_the_owner_may_read_the_file(world: World, tmp_path: Path) -> None:
+    for path in tmp_path.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path.name
+
+
+async def test_the_writer_survives_a_power_cut(world: World) -> None:
+    found = {}
+    for pragma in ("journal_mode", "synchronous", "foreign_keys"):
+        ((found[pragma],),) = await _store(world)._db.execute_fetchall(f"PRAGMA {pragma}")
+    assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+async def test_readers_cannot_write(world: World) -> None:
+    async with _store(world)._reader() as reader:
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            await reader.execute("DELETE FROM member")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE transfer SET amount = amount + 1",
+        "DELETE FROM transfer",
+        "UPDATE event SET head = x'00'",
+        "UPDATE event SET seq = seq + 1",
+        "UPDATE event SET hash = zeroblob(32)",
+        "UPDATE event SET conv = (SELECT min(id) FROM conversation)",
+        "DELETE FROM event",
+        "UPDATE receipt SET sender = 'u_mallory'",
+        "UPDATE receipt SET pos = 1",
+        "DELETE FROM receipt",
+    ],
+)
+async def test_what_was_written_stays(world: World, tmp_path: Path, statement: str) -> None:
+    with database(tmp_path) as db, pytest.raises(sqlite3.IntegrityError, match="immutable"):
+        db.execute(statement)
+
+
+async def test_a_body_can_be_erased_with_its_salt(world: World, tmp_path: Path) -> None:
+    """Personal data stands beside the chain, so that it can go."""
+    with database(tmp_path) as db:
+        db.execute("UPDATE event SET body = x'', salt = x'' WHERE pos = 1")
+
+
+@pytest.mark.parametrize(
+    ("statement", "why"),
+    [
+        ("UPDATE account SET debits_posted = credits_posted + 1 WHERE code = 'customer'", "CHECK"),
+        ("UPDATE account SET debits_pending = credits_posted + 1 WHERE code = 'customer'", "CHECK"),
+        ("UPDATE account SET credits_posted = 12.5 WHERE id = 1", "cannot store REAL value"),
+        ("UPDATE account SET credits_posted = 9223372036854775807 + 1 WHERE id = 1", "cannot store REAL value"),
+        ("UPDATE account SET credits_posted = 'much' WHERE id = 1", "cannot store TEXT value"),
+        ("UPDATE account SET credits_posted = -1 WHERE code = 'cash'", "CHECK"),
+        ("INSERT INTO transfer VALUES (9, 1, 1, 2, 0, 'x')", "CHECK"),
+        ("INSERT INTO transfer VALUES (9, 1, 1, 2, 1000000000000001, 'x')", "CHECK"),
+        ("INSERT INTO transfer VALUES (9, 1, 1, 1, 5, 'x')", "CHECK"),
+        ("INSERT INTO transfer VALUES (9, 99, 1, 2, 5, 'x')", "FOREIGN KEY"),
+        ("INSERT INTO transfer VALUES (9, 1, 1, 99, 5, 'x')", "FOREIGN KEY"),
+        ("INSERT INTO receipt (id, sender, pos, refusal) VALUES ('both', 's', 1, x'00')", "CHECK"),
+        ("INSERT INTO receipt (id, sender) VALUES ('none', 's')", "CHECK"),
+        ("INSERT INTO head VALUES (2, 'e', 0, zeroblob(32), 0, 0)", "CHECK"),
+        ("INSERT INTO event SELECT 99, conv, seq, head, body, salt, hash FROM event WHERE pos = 1", "UNIQUE"),
+        ("UPDATE user SET skeleton = 'bob'", "UNIQUE"),
+    ],
+)
+async def test_the_schema_holds_the_invariants_once_more(
+    world: World, tmp_path: Path, statement: str, why: str
+) -> None:
+    with database(tmp_path) as db, pytest.raises(sqlite3.IntegrityError, match=why):
+        db.execute(statement)
+
+
+async def test_an_overdraft_that_slips_past_the_rules_is_not_committed(world: World) -> None:
+    head = await world.store.head()
+    before = await world.store.accounts()
+    changes = Changes()
+    changes.receipts = [Receipt(event_id(99), "x", None, b"{}")]
+    changes.accounts[world.users["alice"], "EUR", "customer"] = Account(
+        2, world.users["alice"], "EUR", "customer", 1_001, 1_000
+    )
+    with pytest.raises(StoreFault, match="CHECK") as fault:
+        await commit(world.store, changes, head)
+    assert not fault.value.fatal
+    assert await world.store.accounts() == before
+    assert said(await world.say("alice", "@bob", key=event_id(99))) == "stored", "no receipt was left behind"
+
+
+@pytest.mark.parametrize("broken", ["float", "too large", "not text", "unbindable"])
+async def test_a_row_that_cannot_be_written_costs_only_its_batch(world: World, broken: str) -> None:
+    """Whatever the failure, no transaction stays open and the next batch is committed."""
+    before = await world.store.head()
+    amount = {"float": 12.5, "too large": 2**63, "not text": "x", "unbindable": object()}[broken]
+    changes = Changes()
+    changes.receipts = [Receipt(event_id(99), "x", None, b"{}")]
+    changes.accounts["x", "EUR", "cash"] = Account(77, "x", "EUR", "cash", amount)  # type: ignore[arg-type]
+    with pytest.raises(StoreFault):
+        await commit(world.store, changes, before)
+    assert await world.store.head() == before
+    assert said(await world.say("alice", "@bob", key=event_id(99))) == "stored"
+    assert [account.id for account in await world.store.accounts()] == [1, 2, 3]
+
+
+async def test_nothing_is_written_after_sqlite_gave_up_the_transaction(world: World, tmp_path: Path) -> None:
+    """SQLite may roll back by itself (an I/O error, a full disk); what comes after must not commit alone."""
+    before = await world.store.head()
+    frames = [
+        world.frame("alice", "pay.send", "@bob", key=event_id(99), amount="1", currency="EUR"),
+        world.frame("bob", "room.create", key=event_id(98), title="Club", members=["@alice"]),
+    ]
+    with database(tmp_path) as db:
+        db.execute("CREATE TRIGGER gives_up BEFORE INSERT ON event BEGIN SELECT RAISE (ROLLBACK, 'gone'); END")
+        with pytest.raises(StoreFault, match="gone"):
+            await world.settle(*frames)
+        assert await world.store.head() == before
+        for table, rows in (("receipt", 2), ("event", 2), ("transfer", 2), ("account", 3), ("conversation", 3)):
+            assert db.execute(f"SELECT count(*) FROM {table}").fetchone() == (rows,), table
+        db.execute("DROP TRIGGER gives_up")
+    assert [said(each) for each in await world.settle(*frames)] == ["stored", "stored"]
+    assert await world.balance("bob") == 500
+
+
+async def test_a_fault_is_fatal_only_where_the_disk_is_in_doubt(world: World, tmp_path: Path) -> None:
+    store = _store(world)
+    await store._db.execute("PRAGMA busy_timeout = 0")
+    head = await store.head()
+    changes = Changes()
+    changes.receipts = [Receipt(event_id(99), "x", None, b"{}")]
+    with database(tmp_path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreFault, match="locked") as fault:
+            await commit(store, changes, head)
+        assert not fault.value.fatal
+        other.execute("ROLLBACK")
+    await commit(store, changes, head)
+
+
+async def test_a_damaged_file_is_fatal(tmp_path: Path) -> None:
+    async with opened("sqlite", tmp_path):
+        pass
+    path = tmp_path / "tuppence.db"
+    path.write_bytes(b"not a database".ljust(4096, b"."))
+    with pytest.raises(sqlite3.DatabaseError):
+        await SqliteStore(path).open()
+
+
+async def test_events_must_belong_to_a_conversation(world: World) -> None:
+    head = await world.store.head()
+    changes = Changes()
+    changes.events = [LoggedEvent(head.pos + 1, wire_id("c_", 99), 1, b"{}", b"{}", b"", bytes(32))]
+    with pytest.raises(StoreFault, match="FOREIGN KEY"):
+        await commit(world.store, changes, Head(EPOCH, head.pos + 1, bytes(32), 3, 2))
+    assert await world.store.head() == head
+
+
+async def test_the_log_goes_on_after_a_restart(tmp_path: Path) -> None:
+    async with opened("sqlite", tmp_path) as store:
+        world = World(store)
+        await world.register("alice")
+        await world.say("alice", "self", key=event_id(1))
+        before = await store.head()
+    async with opened("sqlite", tmp_path) as store:
+        assert await store.head() == before
+        book = Book(await store.head(), POLICY, Counted())
+        assert book.head == before
+        world.store = store
+        again = await world.say("alice", "self", key=event_id(1))
+        assert said(again) == "stored"
+        assert getattr(again, "repeated", False)
+        await world.say("alice", "self", "more", key=event_id(2))
+        assert (await store.head()).pos == before.pos + 1
+
+
+async def test_a_new_epoch_leaves_the_log_as_it_is(world: World) -> None:
+    before = await world.store.head()
+    await _store(world).start_epoch("e_second")
+    after = await world.store.head()
+    assert after.epoch == "e_second"
+    assert (after.pos, after.hash, after.transfer_id) == (before.pos, before.hash, before.transfer_id)

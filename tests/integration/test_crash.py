@@ -1,0 +1,39 @@
+"""SIGKILL at random moments loses nothing that was acknowledged and does nothing twice.
+
+TUPPENCE_TEST_KILLS=50 makes it long; TUPPENCE_TEST_SEED repeats a run.
+"""
+
+import os
+import random
+
+from tests.harness import serving
+from tests.integration.crash_run import crash_run
+from tests.wire import make
+
+
+async def test_killed_at_random_moments(tmp_path):
+    kills = int(os.environ.get("TUPPENCE_TEST_KILLS", "5"))
+    seed = int(os.environ.get("TUPPENCE_TEST_SEED", random.randrange(2**32)))
+    print(f"seed {seed}")
+    figures = await crash_run(tmp_path, kills, seed)
+    assert figures["stored"] > 0
+    assert figures["sent_again"] > 0, "no kill met a frame under way"
+
+
+async def test_a_lost_answer_is_told_again_after_the_crash(tmp_path):
+    """P2: committed but never told, since the server was killed; the same id gives the same entry."""
+    async with serving(tmp_path) as server:
+        alice, bob = await server.people("alice", "bob", credit="10.00")
+        a, b = await server.connect(alice), await server.connect(bob)
+        frame = make("pay.send", "@bob", amount="4.00", currency="EUR")
+        await a.send(frame)
+        told = await b.answer(frame["id"])
+        await server.kill()
+        assert (await server.verify())["totals"] == {"EUR": 2_000}
+        await server.start()
+        a = await server.connect(alice)
+        for _ in range(3):
+            await a.send(frame)
+            assert await a.answer(frame["id"]) == told
+        assert (await a.submit("ask.wallet"))["body"]["balances"][0]["available"] == "6.00"
+        assert (await a.pay("@bob", "6.01"))["body"]["code"] == "insufficient_funds"

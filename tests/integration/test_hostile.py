@@ -1,0 +1,313 @@
+"""WebSocket peers that break the rules cost themselves their connection, and the server bounded memory."""
+
+import asyncio
+import json
+import resource
+
+import pytest
+from tests.harness import elapsed, new_id, serving, until
+from tests.wire import BINARY, CLOSE, CONT, PING, PONG, TEXT, frame_bytes, make
+
+from tuppence_protocol.limits import FRAME_BYTES_MAX, FRAME_FRAGMENTS_MAX
+
+MIB = 1024 * 1024
+RULE_BREAKERS = {
+    "binary": (1003, frame_bytes(BINARY, b"{}")),
+    "binary in fragments": (1003, frame_bytes(BINARY, b"{", fin=False) + frame_bytes(CONT, b"}")),
+    "unmasked text": (1002, frame_bytes(TEXT, b"{}", masked=False)),
+    "unmasked ping": (1002, frame_bytes(PING, masked=False)),
+    "reserved bit 1": (1002, frame_bytes(TEXT, b"{}", reserved=4)),
+    "reserved bit 3": (1002, frame_bytes(TEXT, b"{}", reserved=1)),
+    "reserved data opcode": (1002, frame_bytes(3, b"{}")),
+    "reserved control opcode": (1002, frame_bytes(11)),
+    "ping in fragments": (1002, frame_bytes(PING, b"x", fin=False)),
+    "long ping": (1002, frame_bytes(PING, b"x" * 126)),
+    "close with one byte": (1002, frame_bytes(CLOSE, b"\x03")),
+    "close with a reserved code": (1002, frame_bytes(CLOSE, (1005).to_bytes(2, "big"))),
+    "close with a reason that is not UTF-8": (1007, frame_bytes(CLOSE, (1000).to_bytes(2, "big") + b"\xff")),
+    "continuation of nothing": (1002, frame_bytes(CONT, b"x")),
+    "text inside a message": (1002, frame_bytes(TEXT, b"{", fin=False) + frame_bytes(TEXT, b"}")),
+    "oversize by one": (1009, frame_bytes(TEXT, b" " * (FRAME_BYTES_MAX + 1))),
+    "oversize by one in fragments": (1009, frame_bytes(TEXT, b" " * FRAME_BYTES_MAX, fin=False) + frame_bytes(CONT, b" ")),
+    "length of 2^62": (1009, b"\x81\xff" + (2**62).to_bytes(8, "big") + bytes(64)),
+    "length of 2^63": (1009, b"\x81\xff" + (2**63).to_bytes(8, "big") + bytes(64)),
+    "not UTF-8": (1007, frame_bytes(TEXT, b'{"kind":"\xff"}')),
+    "not UTF-8 over fragments": (1007, frame_bytes(TEXT, b'{"kind":"\xe2\x82', fin=False) + frame_bytes(CONT, b'"}')),
+    "too many fragments": (1008, frame_bytes(TEXT, b"{", fin=False) + frame_bytes(CONT, b" ", fin=False) * FRAME_FRAGMENTS_MAX),
+    "pings beyond the budget": (1008, frame_bytes(PING) * 40),
+    "pongs beyond the budget": (1008, frame_bytes(PONG) * 40),
+}  # fmt: skip
+
+
+@pytest.fixture
+async def server(tmp_path):
+    async with serving(tmp_path) as server:
+        yield server
+
+
+async def test_each_broken_rule_has_its_close_code(server):
+    (alice,) = await server.people("alice")
+    witness = await server.connect(alice)
+    before = server.resident_bytes()
+    for ready in (True, False):
+        for name, (code, data) in RULE_BREAKERS.items():
+            raw = await server.raw_socket(alice if ready else None)
+            await raw.send(data)
+            closed, texts = await raw.ending()
+            assert closed == code, name
+            byes = [frame for frame in texts if frame["kind"] == "bye"]
+            assert [bye["body"]["code"] for bye in byes] == [code], name
+            assert texts[-1] is byes[0], name
+            await raw.drop()
+    assert (await witness.text("self", "unharmed"))["seq"] == 1
+    assert server.resident_bytes() - before < 16 * MIB
+
+
+async def test_unusual_but_legal_frames_work(server):
+    (alice,) = await server.people("alice")
+    raw = await server.raw_socket(alice)
+
+    def said(text):
+        return json.dumps(make("chat.text", "self", text=text), ensure_ascii=False).encode()
+
+    async def comes(text):
+        assert (await raw.json())["body"] == {"text": text}
+
+    data = said("in bytes € 👋")
+    pieces = [data[at : at + 3] for at in range(0, len(data), 3)][: FRAME_FRAGMENTS_MAX - 1]
+    pieces.append(data[3 * len(pieces) :])
+    for index, piece in enumerate(pieces):
+        last = index == len(pieces) - 1
+        await raw.frame(CONT if index else TEXT, piece, fin=last)
+        if index in (3, 9):
+            await raw.frame(PING, b"between")
+            await raw.frame(PONG, b"nobody asked")
+    await comes("in bytes € 👋")
+
+    await raw.frame(TEXT, said("as long as may be").ljust(FRAME_BYTES_MAX))
+    await comes("as long as may be")
+    whole = frame_bytes(TEXT, said("as long and in pieces").ljust(FRAME_BYTES_MAX))
+    whole += frame_bytes(TEXT, said("after it"))
+    for at in range(0, len(whole), 9_001):
+        await raw.send(whole[at : at + 9_001])
+        await asyncio.sleep(0)
+    await comes("as long and in pieces")
+    await comes("after it")
+    for mark, size in ((0xFF, 8), (0xFE, 2)):
+        payload = said("with a longer length than needed")
+        head = bytes([0x81, mark]) + len(payload).to_bytes(size, "big")
+        await raw.send(head + bytes(4) + payload + frame_bytes(TEXT, said("next")))
+        await comes("with a longer length than needed")
+        await comes("next")
+    for byte in frame_bytes(TEXT, said("byte by byte")):
+        await raw.send(bytes([byte]))
+        await asyncio.sleep(0)
+    await comes("byte by byte")
+    mask = b"\x5a\xc3\x3c\xa5"
+    payload = said("masked in earnest")
+    masked = bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
+    await raw.send(b"\x81\xfe" + len(payload).to_bytes(2, "big") + mask + masked)
+    await comes("masked in earnest")
+
+
+async def test_slow_peers_are_cut(server):
+    """Bounds: no hello 8 s; headers, bodies and messages that do not come to an end 13 s."""
+    (alice,) = await server.people("alice")
+
+    async def silent():
+        raw = await server.raw_socket()
+        started = asyncio.get_running_loop().time()
+        code, texts = await raw.ending()
+        assert (code, texts[-1]["body"]["reason"]) == (4006, "auth_timeout")
+        assert 4.5 < asyncio.get_running_loop().time() - started < 8
+
+    async def busy_without_hello(data):
+        """What comes before hello does not put the deadline off."""
+        raw = await server.raw_socket()
+        end = asyncio.create_task(raw.ending())
+
+        async def trickle():
+            while not end.done():
+                for part in (data[:1], data[1:]):
+                    await raw.send(part)
+                    await asyncio.sleep(0.7)
+
+        trickling = asyncio.create_task(trickle())
+        assert await elapsed(end) < 8
+        await trickling
+
+    async def half_a_request(start, drip):
+        raw = await server.raw()
+        await raw.send(start)
+        end = asyncio.create_task(raw.rest())
+
+        async def trickle():
+            while drip and not end.done():
+                await raw.send(drip)
+                await asyncio.sleep(1)
+
+        trickling = asyncio.create_task(trickle())
+        assert await elapsed(end) < 13
+        assert b" 200 " not in end.result()
+        await trickling
+
+    async def half_a_message(data, drip):
+        raw = await server.raw_socket(alice)
+        await raw.send(data)
+        end = asyncio.create_task(raw.ending())
+
+        async def trickle():
+            while drip and not end.done():
+                await raw.send(drip)
+                await asyncio.sleep(1)
+
+        trickling = asyncio.create_task(trickle())
+        assert await elapsed(end) < 13
+        code, _ = end.result()
+        assert code == 1008
+        await trickling
+
+    post = b"POST /v1/users HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\n\r\n"
+    await asyncio.gather(
+        silent(),
+        busy_without_hello(frame_bytes(PING)),
+        busy_without_hello(frame_bytes(TEXT, b"{}")),
+        busy_without_hello(frame_bytes(TEXT, b"{", fin=False) + frame_bytes(CONT, b"}")),
+        half_a_request(b"", b""),
+        half_a_request(b"GET /healthz HTTP/1.1\r\nHost: x\r\n", b""),
+        half_a_request(b"GET /healthz HTTP/1.1\r\nHost: x\r\nA: ", b"b"),
+        half_a_request(b"GET /", b"x"),
+        half_a_request(post, b""),
+        half_a_request(post, b"{"),
+        half_a_request(b"GET /v1/ws HTTP/1.1\r\nUpgrade: websocket\r\n", b"A: b\r\n"),
+        half_a_message(frame_bytes(TEXT, b"x" * 100)[:50], b""),
+        half_a_message(frame_bytes(TEXT, b"x" * 100)[:5], b"x"),
+        half_a_message(frame_bytes(TEXT, b"x" * FRAME_BYTES_MAX)[:12], b"x"),
+        half_a_message(frame_bytes(TEXT, b"{", fin=False), b""),
+        half_a_message(frame_bytes(TEXT, b"{", fin=False), frame_bytes(CONT, b" ", fin=False)),
+    )
+
+
+FLOODS = {
+    "pings of a peer that does not read": frame_bytes(PING, b"x" * 125),
+    "empty pings": frame_bytes(PING),
+    "empty continuations": frame_bytes(CONT, fin=False),
+    "continuations of a byte": frame_bytes(CONT, b"x", fin=False),
+    "malformed texts": frame_bytes(TEXT, b"[" * 1000),
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+async def test_floods_cost_bounded_memory(server, name):
+    """Bound: 24 MiB for eight peers that send 4 MiB each and never read."""
+    (alice,) = await server.people("alice")
+    witness = await server.connect(alice)
+    before = server.resident_bytes()
+    peers = [await server.raw_socket(alice, receive_buffer=4096) for _ in range(8)]
+    piece = FLOODS[name] * (65_536 // len(FLOODS[name]))
+    start = frame_bytes(TEXT, b"{", fin=False) if "continuation" in name else b""
+
+    async def flood(raw):
+        await raw.send(start)
+        for _ in range(64):
+            await asyncio.wait([asyncio.create_task(raw.send(piece))], timeout=1)
+            if raw.writer.transport.is_closing():
+                return
+
+    floods = [asyncio.create_task(flood(raw)) for raw in peers]
+    for number in range(10):
+        assert (await witness.text("self", "still served"))["seq"] == number + 1
+    await asyncio.gather(*floods)
+    assert server.resident_bytes() - before < 24 * MIB
+    if name != "malformed texts":
+        await until(lambda: _only(server, 1), "the peers are cut", within=15)
+    assert (await witness.text("self", "and after"))["seq"] == 11
+
+
+async def _only(server, connections):
+    return await server.metric("connections") == connections
+
+
+async def test_a_reader_that_never_reads_harms_nobody_and_resumes(server):
+    """Bound: 24 MiB while megabytes go past a stalled reader."""
+    alice, bob, sloth = await server.people("alice", "bob", "sloth")
+    a, b = await server.connect(alice), await server.connect(bob)
+    room = (await a.submit("room.create", title="busy", members=["@bob", "@sloth"]))["conv"]
+    await a.settle()
+    epoch, pos = a.ready["epoch"], a.events[-1]["pos"]
+    stalled = await server.raw_socket(sloth, receive_buffer=4096)
+    before = server.resident_bytes()
+    slow = 'closes_total{reason="slow_consumer"}'
+    sent = 0
+    while not await server.metric(slow):
+        for _ in range(10):
+            event = await a.text(room, "€" * 4_000)
+            assert await b.answer(event["id"]) == event
+            sent += 1
+        assert sent < 1_500, "it was never closed"
+        assert server.resident_bytes() - before < 24 * MIB
+    code, texts = await stalled.ending()
+    assert code in (4002, None), "4002, unless it stalls for 5 s more"
+    await b.settle()
+    assert [event["id"] for event in a.events] == [event["id"] for event in b.events]
+    kept = [frame for frame in texts if "seq" in frame]
+    if code is not None:
+        assert (texts[-1]["kind"], texts[-1]["body"]["code"]) == ("bye", 4002)
+    cursor = {"epoch": epoch, "pos": kept[-1]["pos"] if kept else pos}
+    back = await server.connect(sloth, cursor=cursor)
+    assert back.ready["resumed"] is True
+    assert [frame["id"] for frame in [*kept, *back.events]] == [event["id"] for event in a.events[1:]]
+
+
+async def test_coming_and_going(server):
+    """Bound: after 3,000 connections nothing is left open, and 32 MiB at most are kept."""
+    (alice,) = await server.people("alice")
+    await (await server.connect(alice)).close()
+    await until(lambda: _only(server, 0))
+    files, before = server.open_files(), server.resident_bytes()
+
+    async def churn(number):
+        for turn in range(150):
+            raw = await server.raw()
+            if turn % 3 and turn % 10 == number % 10:
+                await raw.handshake()
+                await raw.text({"kind": "hello", "body": {"token": alice.token}})
+            elif turn % 3 == 1:
+                await raw.send(b"GET /v1/ws HTTP/1.1\r\n")
+            elif turn % 3 == 2:
+                await raw.handshake()
+            await raw.drop()
+
+    await asyncio.gather(*(churn(number) for number in range(20)))
+
+    async def nothing_left():
+        return server.open_files() <= files + 1 and await _only(server, 0)
+
+    await until(nothing_left)
+    assert server.resident_bytes() - before < 32 * MIB
+    assert (await (await server.connect(alice)).text("self", "hello"))["seq"] == 1
+
+
+async def test_out_of_file_descriptors_and_back(tmp_path):
+    async with serving(tmp_path) as server:
+        (alice,) = await server.people("alice")
+        client = await server.connect(alice)
+        limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (64, 64))
+        crowd = [await server.raw() for _ in range(150)]
+        for number in range(20):
+            assert (await client.text("self", "still here"))["seq"] == number + 1
+        for raw in crowd:
+            await raw.drop()
+
+        async def accepts():
+            raw = await server.raw()
+            await raw.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            answer = await raw.rest()
+            await raw.drop()
+            return b" 200 " in answer
+
+        await until(accepts, "new connections")
+        assert limits
+        frame = {"kind": "ask.wallet", "id": new_id()}
+        assert (await server.http("POST", "/v1/frames", frame, alice.token)).status == 200
+        server.log.write_text("")  # running out of descriptors is a fault, and the log may say so
