@@ -76,7 +76,8 @@ class Receiver(asyncio.Protocol):
 class Sender(Receiver):
     """Keeps a number of frames in flight and takes the age of every event that it sees.
 
-    With a window of 0 it sends nothing: a witness of how late others learn of an event.
+    With a window of 0 it sends nothing by itself: it is a witness of how late others learn of
+    an event, or somebody else sets its pace.
     """
 
     __slots__ = ("_in_flight", "_maker", "_window")
@@ -94,7 +95,14 @@ class Sender(Receiver):
 
     def start(self) -> None:
         """Send the first window of frames."""
-        self._send(self._window)
+        self.send(self._window, monotonic_us())
+
+    def send(self, count: int, stamp_us: int) -> None:
+        """Send so many frames, whose ages count from `stamp_us` on."""
+        if count:
+            ids, frames = self._maker.make(count, stamp_us)
+            self._in_flight.update(ids)
+            self._transport.write(frames)
 
     def data_received(self, data: bytes) -> None:
         """Take acks and ages; send one new frame for each answer."""
@@ -110,8 +118,8 @@ class Sender(Receiver):
             tally.refusals += refused
             answers += refused
             tally.note(data, ERROR_MARK)
-        if answers and tally.running:
-            self._send(answers)
+        if answers and self._window and tally.running:
+            self.send(answers, monotonic_us())
 
     @staticmethod
     def _carried(data: bytes, pieces: list[bytes]) -> bytes:
@@ -139,12 +147,6 @@ class Sender(Receiver):
         tally.acks += acks
         tally.deliveries += len(pieces) - 1
         return acks
-
-    def _send(self, count: int) -> None:
-        if count:
-            ids, frames = self._maker.make(count, monotonic_us())
-            self._in_flight.update(ids)
-            self._transport.write(frames)
 
 
 class Opening(asyncio.Protocol):

@@ -1,5 +1,6 @@
-"""Progress on stderr for somebody who watches; silence for a script."""
+"""Progress on stderr for somebody who watches; silence for a script, and under a parent with bars of its own."""
 
+import os
 import sys
 from types import TracebackType
 from typing import Self
@@ -8,6 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
+QUIET = "BENCHMARKS_QUIET"
+"""Environment variable; set where the parent process draws."""
+
 
 class Progress:
     """One bar per stage, drawn only on a terminal."""
@@ -15,7 +19,7 @@ class Progress:
     def __init__(self) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
         console = Console(stderr=True)
-        self._bars = Bars(*columns, console=console, disable=not sys.stderr.isatty())
+        self._bars = Bars(*columns, console=console, disable=QUIET in os.environ or not sys.stderr.isatty())
         self._task: TaskID | None = None
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""The three shapes of load: closed loop, fan-out into one room, and idle connections."""
+"""The shapes of load: closed loop, a given pace, fan-out into one room, and idle connections."""
 
 import asyncio
 import gc
@@ -11,13 +11,14 @@ from typing import Any
 from benchmarks.players import Opening, Receiver, Sender
 from benchmarks.progress import Progress
 from benchmarks.tally import Mark, Tally, percentiles, rates, troubles
-from benchmarks.wire import FrameMaker, command_maker, event_maker, hello, upgrade_request
+from benchmarks.wire import FrameMaker, command_maker, event_maker, hello, monotonic_us, upgrade_request
 
 HEARTBEAT_S = 20.0
 DRAIN_S = 10.0
 OPENING_AT_ONCE = 64
 OPENING_TIMEOUT_S = 30.0
 TICK_S = 0.2
+PACE_S = 0.0005
 WITNESSES = 10
 
 
@@ -31,7 +32,10 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What to do, for how long, with how much; without seats the server is a bare one."""
+    """What to do, for how long, with how much; without seats the server is a bare one.
+
+    `rate` is for the pace alone: frames per second of all connections together.
+    """
 
     mode: str
     port: int
@@ -43,6 +47,7 @@ class Load:
     warmup_s: float
     seconds: float
     seats: Sequence[Seat] = ()
+    rate: float = 0.0
 
     def seat(self, number: int) -> Seat | None:
         """Return the seat of a connection; seats are shared when there are too few."""
@@ -111,7 +116,7 @@ class Crowd:
 
 
 async def run(load: Load, progress: Progress) -> dict[str, Any]:
-    """Run the closed loop or the fan-out; return the report (`ok` tells if it counts)."""
+    """Run the closed loop, the pace or the fan-out; return the report (`ok` tells if it counts)."""
     tally = Tally()
     windows = _windows(load)
     players: list[Receiver] = [
@@ -134,6 +139,8 @@ def _windows(load: Load) -> list[int | None]:
     # None is a connection that only counts; 0 one that takes ages but sends nothing.
     if load.mode == "closed":
         return [load.in_flight] * load.connections
+    if load.mode == "paced":
+        return [0] * load.connections
     passive = load.connections - load.senders
     witnesses = min(WITNESSES, passive)
     silent: list[int | None] = [None] * (passive - witnesses)
@@ -146,8 +153,9 @@ def _shape(load: Load) -> dict[str, Any]:
         "target": "real" if load.seats else "bare",
         "kind": load.kind,
         "connections": load.connections,
-        "senders": load.connections if load.mode == "closed" else load.senders,
+        "senders": load.senders if load.mode == "fanout" else load.connections,
         "in_flight": load.in_flight,
+        "rate": load.rate,
         "loop": type(asyncio.get_running_loop()).__module__.partition(".")[0],
     }
 
@@ -155,12 +163,15 @@ def _shape(load: Load) -> dict[str, Any]:
 async def _measure(load: Load, tally: Tally, senders: Sequence[Sender], progress: Progress) -> dict[str, Any]:
     for sender in senders:
         sender.start()
+    pacer = asyncio.create_task(_pace(load.rate, tally, senders)) if load.rate else None
     await _pass("warming up", load.warmup_s, tally, progress)
     del tally.own_us[:], tally.other_us[:]
     start = Mark.of(tally)
     await _pass("measuring", load.seconds, tally, progress)
     measured = rates(start, Mark.of(tally))
     tally.running = False
+    if pacer is not None:
+        await pacer
     ages = {"own_ms": percentiles(tally.own_us), "other_ms": percentiles(tally.other_us)}
     return measured | ages
 
@@ -171,6 +182,20 @@ async def _pass(stage: str, seconds: float, tally: Tally, progress: Progress) ->
     while (left := end - asyncio.get_running_loop().time()) > 0 and not tally.failed:
         await asyncio.sleep(min(TICK_S, left))
         progress.advance(TICK_S)
+
+
+async def _pace(rate: float, tally: Tally, senders: Sequence[Sender]) -> None:
+    """Send at `rate` in turn, whatever comes back: an open loop.
+
+    A frame's age counts from when it was due, so a late generator or a stalled server shows as latency.
+    """
+    start_us, sent = monotonic_us(), 0
+    while tally.running and not tally.failed:
+        due = int((monotonic_us() - start_us) * rate / 1_000_000)
+        for number in range(sent, due):
+            senders[number % len(senders)].send(1, start_us + int(number * 1_000_000 / rate))
+        sent = due
+        await asyncio.sleep(PACE_S)
 
 
 async def _drain(load: Load, tally: Tally, senders: Sequence[Sender]) -> dict[str, int]:

@@ -4,12 +4,12 @@ A plan is what the load generator reads: a list of {"token", "conv"}, one per co
 """
 
 import asyncio
-import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from tuppence_protocol import codec, frames
-
 from tuppence_server import ids
 from tuppence_server.app import clock_ms, opened_store
 from tuppence_server.domain.book import Policy
@@ -23,12 +23,18 @@ from tuppence_server.store.base import Store
 
 YEAR_MS = 31_536_000_000
 CHUNK = 2_000
+EVENTS_PER_PERSON = 4
+"""Requests that put one person in place: created, credited, logged in, greeted."""
+
+Advance = Callable[[int], None]
+"""Told after each chunk how many requests it was."""
 
 
 class Seeder:
     """Submits many requests at once and checks that every one was taken."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, advance: Advance) -> None:
+        self._advance = advance
         policy = Policy(frozenset({"EUR"}))
         self.pipeline = Pipeline(store, policy, ids.Randomness(), _tell, Metrics(), lambda: None)
 
@@ -38,6 +44,7 @@ class Seeder:
         for start in range(0, len(requests), CHUNK):
             part = requests[start : start + CHUNK]
             outcomes += await asyncio.gather(*(self.pipeline.ask(request) for request in part))
+            self._advance(len(part))
         refused = [outcome for outcome in outcomes if hasattr(outcome, "code")]
         if refused:
             raise RuntimeError(f"seeding was refused: {refused[0]}")
@@ -120,21 +127,59 @@ def _tell(commit: Committed) -> None:
         sink(request, outcome)
 
 
-async def seed(
-    data: Path, *, people: int, extra_accounts: int = 0, extra_events: int = 0, room: bool = False
-) -> list[dict[str, str]]:
-    """Fill a new data directory; the plan for `people` connections."""
+def _silent(_: int) -> None:
+    pass
+
+
+@asynccontextmanager
+async def _opened(data: Path, advance: Advance) -> AsyncIterator[tuple[Store, Seeder]]:
     async with opened_store(data) as store:
-        seeder = Seeder(store)
+        seeder = Seeder(store, advance)
         seeder.pipeline.start(await store.head())
+        try:
+            yield store, seeder
+        finally:
+            await seeder.pipeline.stop()
+
+
+async def seed(
+    data: Path,
+    *,
+    people: int,
+    extra_accounts: int = 0,
+    extra_events: int = 0,
+    room: bool = False,
+    advance: Advance = _silent,
+) -> list[dict[str, Any]]:
+    """Fill a new data directory; the plan for `people` connections."""
+    async with _opened(data, advance) as (_, seeder):
         crowd = await seeder.people(people)
         await seeder.credit(crowd, "1000000.00")
         tokens = await seeder.tokens(crowd)
         convs = [await seeder.room(crowd)] * people if room else await seeder.pairs(crowd)
         if extra_accounts:
             await _history(seeder, extra_accounts, extra_events)
-        await seeder.pipeline.stop()
     return [{"token": token, "conv": conv} for token, conv in zip(tokens, convs, strict=True)]
+
+
+async def seed_behind(
+    data: Path, *, people: int, missed: int, advance: Advance = _silent
+) -> list[dict[str, Any]]:
+    """Fill a new data directory with pairs of whom each has missed the last events of their dm.
+
+    The plan says from where each resumes; the missed texts are numbered from 0.
+    """
+    async with _opened(data, advance) as (store, seeder):
+        crowd = await seeder.people(people)
+        await seeder.credit(crowd, "1000000.00")
+        tokens = await seeder.tokens(crowd)
+        convs = await seeder.pairs(crowd)
+        head = await store.head()
+        for number in range(missed):
+            writers = range(number % 2, people, 2)
+            await seeder.submit([text(crowd[index][0], convs[index], str(number)) for index in writers])
+    cursor = {"epoch": head.epoch, "pos": head.pos, "missed": missed}
+    return [{"token": token, "conv": conv} | cursor for token, conv in zip(tokens, convs, strict=True)]
 
 
 async def _history(seeder: Seeder, accounts: int, events: int) -> None:
@@ -145,15 +190,8 @@ async def _history(seeder: Seeder, accounts: int, events: int) -> None:
     done = 2 * accounts
     while done < events:
         part = []
-        for index in range(0, min(accounts, events - done)):
+        for index in range(min(accounts, events - done)):
             user, conv = others[index][0], convs[index]
             part.append(payment(user, conv) if index % 2 else text(user, conv, "and so on"))
         await seeder.submit(part)
         done += len(part)
-
-
-def write_plan(path: Path, plan: list[dict[str, str]]) -> None:
-    """Where the load generator reads it."""
-    path.write_text(json.dumps(plan))
-
-

@@ -91,3 +91,14 @@ def troubles(tally: Tally) -> dict[str, Any]:
         "lost_connections": tally.lost,
         "excerpts": tally.excerpts,
     }
+
+
+def checked(report: dict[str, Any]) -> dict[str, Any]:
+    """Return a report whose figures count.
+
+    Raises:
+        RuntimeError: anything was refused, lost or unanswered.
+    """
+    if not report["ok"]:
+        raise RuntimeError(f"the load's figures do not count: {report}")
+    return report

@@ -52,9 +52,9 @@ def upgrade_request(port: int, path: str = "/v1/ws") -> bytes:
     return "\r\n".join((*lines, "", "")).encode("ascii")
 
 
-def hello(token: str) -> bytes:
-    """Return the frame that logs a connection in."""
-    body = {"token": token, "device": "load", "client": "tuppence-load/1"}
+def hello(token: str, **cursor: str | int) -> bytes:
+    """Return the frame that logs a connection in; with `epoch` and `pos` it resumes."""
+    body = {"token": token, "device": "load", "client": "tuppence-load/1", **cursor}
     return client_frame(_json({"kind": "hello", "body": body}))
 
 

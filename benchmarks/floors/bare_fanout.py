@@ -20,6 +20,7 @@ from benchmarks.process import (
     read_json,
     run_loop,
 )
+from benchmarks.tally import checked
 
 SERVERS = ("websockets", "picows")
 MODULE = "benchmarks.floors.bare_fanout"
@@ -32,6 +33,7 @@ def measure(
     connections: int = 1000,
     senders: int = 1,
     in_flight: int = 1,
+    warmup: float = 2.0,
     seconds: float = 5.0,
 ) -> dict[str, Any]:
     """Return the load generator's report on one of `SERVERS`: `deliveries_per_s` and more."""
@@ -40,8 +42,9 @@ def measure(
         port = read_json(target)["port"]
         load = ("fanout", "--bare", "--port", str(port), "--connections", str(connections))
         shape = ("--senders", str(senders), "--in-flight", str(in_flight))
-        with child("benchmarks.load", *load, *shape, "--seconds", str(seconds)) as generator:
-            return read_json(generator)
+        times = ("--warmup", str(warmup), "--seconds", str(seconds))
+        with child("benchmarks.load", *load, *shape, *times) as generator:
+            return checked(read_json(generator))
 
 
 async def serve_websockets() -> None:

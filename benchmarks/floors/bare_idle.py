@@ -47,11 +47,13 @@ def bytes_per_connection(pid: int, port: int, connections: int, *arguments: str)
 
 
 def open_more(generator: subprocess.Popen[str], count: int) -> None:
-    """Have a load generator in idle mode open `count` more connections."""
+    """Have a load generator in idle mode open `count` more connections; raise if any was lost."""
     if generator.stdin is None:
         raise RuntimeError("the load generator has no stdin")
     print(count, file=generator.stdin, flush=True)
-    read_json(generator)
+    lost = read_json(generator)["lost"]
+    if lost:
+        raise RuntimeError(f"{lost} idle connections were lost")
 
 
 async def serve_idle() -> None:

@@ -62,20 +62,39 @@ def measure(
     seconds: int = 10,
     *,
     clients: int = 16,
-    jobs: int = 2,
     scale: int = 10,
     directory: Path | None = None,
 ) -> float:
     """Return TPC-B-like transactions per second, prepared, over `seconds`."""
-    with _cluster(directory) as cluster, _server(cluster):
-        target = ("-h", str(cluster.root), "-U", "postgres", "postgres")
-        cluster.run("pgbench", "-i", "-q", "-s", str(scale), *target)
-        load = ("-c", str(clients), "-j", str(jobs), "-M", "prepared", "-T", str(seconds))
-        printed = cluster.run("pgbench", *load, *target)
+    with filled(scale=scale, directory=directory) as cluster:
+        return timed(cluster, seconds, clients=clients)
+
+
+@contextmanager
+def filled(*, scale: int = 10, directory: Path | None = None) -> Iterator[Cluster]:
+    """Make pgbench's tables; PostgreSQL runs only while it is timed, so that it cannot disturb others."""
+    with _cluster(directory) as cluster:
+        with _server(cluster):
+            cluster.run("pgbench", "-i", "-q", "-s", str(scale), *_target(cluster))
+        yield cluster
+
+
+def timed(
+    cluster: Cluster, seconds: int, *, warmup_seconds: int = 2, clients: int = 16, jobs: int = 2
+) -> float:
+    """Return transactions per second over `seconds`, after the caches are warm."""
+    load = ("-c", str(clients), "-j", str(jobs), "-M", "prepared", *_target(cluster), "-T")
+    with _server(cluster):
+        cluster.run("pgbench", *load, str(warmup_seconds))
+        printed = cluster.run("pgbench", *load, str(seconds))
     found = re.search(r"^tps = ([0-9.]+)", printed, re.MULTILINE)
     if found is None or "number of failed transactions: 0 " not in printed:
         raise RuntimeError(f"pgbench printed no clean result:\n{printed}")
     return float(found[1])
+
+
+def _target(cluster: Cluster) -> tuple[str, ...]:
+    return ("-h", str(cluster.root), "-U", "postgres", "-d", "postgres")
 
 
 @contextmanager

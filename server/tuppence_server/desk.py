@@ -12,10 +12,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+from filelock import FileLock, Timeout
 
 from tuppence_protocol.errors import CODES, Refusal
 
-from .app import ADMIN_ACCESS, AdminAccess, opened_office
+from .app import ADMIN_ACCESS, LOCK, AdminAccess, opened_office
 from .backup import BackupError
 from .office import Refused
 from .settings import Settings
@@ -38,9 +39,13 @@ def do(settings: Settings, action: str, **arguments: Any) -> Any:
 
 
 def running(data: Path) -> AdminAccess | None:
-    """Where the server of this data directory is, if one left its address."""
+    """Where the server of this data directory is; None without one, even where one crashed and left its address."""
     try:
-        return msgspec.json.decode((data / ADMIN_ACCESS).read_bytes(), type=AdminAccess)
+        access = msgspec.json.decode((data / ADMIN_ACCESS).read_bytes(), type=AdminAccess)
+        with FileLock(data / LOCK, mode=0o600).acquire(timeout=0):
+            return None
+    except Timeout:
+        return access
     except (FileNotFoundError, msgspec.MsgspecError):
         return None
 
@@ -64,8 +69,7 @@ def _remotely(access: AdminAccess, action: str, arguments: dict[str, Any]) -> An
         answer = json.loads(response.read())
     except (OSError, http.client.HTTPException, ValueError) as fault:
         raise Unreachable(
-            f"The server (process {access.pid}) at {access.url} does not answer: {fault}. "
-            f"If it crashed, remove {ADMIN_ACCESS} from the data directory and try again."
+            f"The server (process {access.pid}) at {access.url} does not answer: {fault}."
         ) from fault
     finally:
         connection.close()

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from tuppence_protocol.codec import is_id
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 from tuppence_protocol.money import format_amount
@@ -27,6 +28,7 @@ WEAK: Final = Refusal(
     "$.password",
 )
 OVERLOADED: Final = Refusal("busy", "Too many logins at once; try again.", retry_ms=2_000)
+BAD_ID: Final = Refusal("bad_id", "An id is a lower-case UUID of version 4 or 7.", "$.id")
 NOBODY: Final = Refusal("not_found", "There is nobody with that handle.", "$.handle")
 
 
@@ -149,6 +151,8 @@ class Office:
         id: str | None = None,  # noqa: A002
     ) -> dict[str, Any]:
         """Credit a person with money that the operator took in; the same id again changes nothing."""
+        if id is not None and not is_id(id):
+            raise Refused(BAD_ID)
         command = Deposit(id or ids.event_id(), handle.removeprefix("@"), amount, currency, note)
         stored = await self._submit(command)
         assert isinstance(stored, Stored), "a deposit is an event"

@@ -100,6 +100,14 @@ class Pipeline:
         """Begin from where the log stands."""
         self._book.forget(head)
         self._task = asyncio.get_running_loop().create_task(self._run(), name="road")
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A road that breaks takes the server with it, so that a supervisor starts anew."""
+        if not task.cancelled() and task.exception() is not None:
+            log.error("road_broke", exc_info=task.exception())
+            self.writable = False
+            self._fatal()
 
     def submit(self, request: Request, sink: Sink) -> Refusal | None:
         """Put a request on the road; a refusal comes back at once where the inbox is full."""
@@ -186,7 +194,8 @@ class Pipeline:
         for start in range(0, len(batch), SLICE_FRAMES):
             part = batch[start : start + SLICE_FRAMES]
             outcomes += [(request, sink, self._settle(request)) for request, sink in part]
-            await asyncio.sleep(0)
+            if len(part) == SLICE_FRAMES:
+                await asyncio.sleep(0)
         changes = book.changes
         pos = book.head.pos
         balances = [
@@ -214,8 +223,15 @@ class Pipeline:
                 self._fatal()
             return False
         self.writable = True
-        self._tell(decided.commit)
+        self._tell_all(decided.commit)
         return True
+
+    def _tell_all(self, commit: Committed) -> None:
+        """What was committed stays so, even where telling of it fails: resume and retry bring it."""
+        try:
+            self._tell(commit)
+        except Exception:
+            log.exception("tell_fault", pos=commit.pos)
 
     async def _saved(self) -> bool:
         """Wait for the batch that is being saved; False where it failed, and what was decided on it is void."""
@@ -245,7 +261,7 @@ class Pipeline:
     async def _void(self, batch: list[Submission], refusal: Refusal) -> None:
         """Refuse a whole batch, of which nothing was committed."""
         outcomes: list[tuple[Request, Sink, Outcome]] = [(r, sink, refusal) for r, sink in batch]
-        self._tell(Committed(0, [], [], outcomes))
+        self._tell_all(Committed(0, [], [], outcomes))
         await self._forget()
 
     async def _forget(self) -> None:

@@ -229,4 +229,3 @@ async def test_the_log_is_read_in_ranges(store: Store) -> None:
     await commit(store, *batch())
     for after, upto, expected in ((0, 1, [1]), (1, 2, [2]), (1, 99, [2]), (2, 99, []), (0, 0, [])):
         assert [row.pos async for rows in store.log(after, upto) for row in rows] == expected
-    assert await store.ready()

@@ -73,7 +73,7 @@ def mutated(rng):
             case 2:
                 target[rng.choice(("id", "conv", "ref", "kind", "body", "text", "amount", "users"))] = rng.choice(ODD)
     text = bytearray(json.dumps(frame, ensure_ascii=rng.random() < 0.5).encode())
-    for _ in range(rng.randrange(4) if rng.random() < 0.5 else 0):
+    for _ in range(rng.randrange(4) if rng.random() < 0.3 else 0):
         at = rng.randrange(len(text) + 1)
         match rng.randrange(5):
             case 0:
@@ -109,11 +109,10 @@ async def test_mutated_frames_and_bodies(tmp_path):
         for start in range(0, len(texts), 100):
             for text in texts[start : start + 100]:
                 await client.send(text)
-            await client.settle()
+            await client.text("self", "everything before this has been answered")
         assert client.ws.close_code is None
         errors = client.seen(kind="error")
         codes = {error["body"]["code"] for error in errors}
-        import collections; print(collections.Counter(e["body"]["code"] for e in errors), collections.Counter(e["kind"] for e in client.events), [e["body"] for e in errors if e["body"]["code"] == "unavailable"][:2])
         assert codes <= CODES.keys() - {"internal", "unavailable"}
         assert codes >= {"bad_json", "bad_frame", "unknown_kind", "not_found", "id_reused", "insufficient_funds"}
         assert len(client.events) > FRAMES // 50, "and many are good"

@@ -87,7 +87,8 @@ class Model:
             sender, content, outcome, _ = known
             if sender != request.author:
                 return "id_taken"
-            if content != said_now:
+            same = _same(NAMES.get(sender, ""), content, said_now) if outcome == "stored" else content == said_now
+            if not same:
                 return "id_reused"
             return "repeated" if outcome == "stored" else outcome
         if "command" in said_now:
@@ -191,6 +192,25 @@ class Model:
 
 def _minor(body: dict[str, Any]) -> int:
     return int(body["amount"]) * CURRENCIES[body["currency"]]
+
+
+def _same(who: str, before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether two frames mean the same, however they name places and people."""
+    one, other = _meaning(who, before), _meaning(who, now)
+    if "payee" not in other.get("body", {}) and before.get("kind") == "pay.send":
+        one["body"].pop("payee", None)
+    return one == other
+
+
+def _meaning(who: str, said_now: dict[str, Any]) -> dict[str, Any]:
+    conv, body = said_now.get("conv", ""), dict(said_now.get("body", {}))
+    if conv == f"@{who}":
+        conv = "self"
+    if said_now.get("kind") == "pay.send" and not conv.startswith("c_"):
+        body.setdefault("payee", f"@{who}" if conv == "self" else conv)
+    if "members" in body:
+        body["members"] = [other for other in body["members"] if other != f"@{who}"]
+    return {**said_now, "conv": conv, "body": body}
 
 
 def _shape(code: str) -> bool:

@@ -75,10 +75,11 @@ class Changes:
 
     __slots__ = (
         "accounts", "conversations", "ended_users", "events", "members",
-        "receipts", "sessions", "transfers", "users",
+        "receipts", "sessions", "touched", "transfers", "users",
     )  # fmt: skip
 
     def __init__(self) -> None:
+        self.touched = False
         self.events: list[LoggedEvent] = []
         self.receipts: list[Receipt] = []
         self.transfers: list[Transfer] = []
@@ -294,6 +295,9 @@ class Book:
                 session.revoked_at = fact.at
         self.outflow.append(outflow.UserEnded(fact.user, disabled=False))
 
+    def _touch(self, _fact: facts.Touch) -> None:
+        self.changes.touched = True
+
     def _conversation(self, conv: str) -> Conversation:
         conversation = self.conversations[conv]
         assert conversation is not None, "a rule changes conversations that it found"
@@ -324,5 +328,6 @@ _APPLY: dict[type, Callable[[Book, facts.Fact], None]] = {
     facts.ChangeUser: Book._add_user,  # type: ignore[dict-item]
     facts.AddSession: Book._add_session,  # type: ignore[dict-item]
     facts.EndSession: Book._end_session,  # type: ignore[dict-item]
+    facts.Touch: Book._touch,  # type: ignore[dict-item]
     facts.EndSessions: Book._end_sessions,  # type: ignore[dict-item]
 }

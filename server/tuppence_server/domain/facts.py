@@ -102,7 +102,11 @@ class EndSessions(Struct, frozen=True, gc=False):
     at: int
 
 
+class Touch(Struct, frozen=True, gc=False):
+    """Nothing but a commit, to see whether the store takes one."""
+
+
 Fact = (
     Append | OpenConversation | Join | Leave | GiveRole | Retitle | Mark
-    | AddUser | ChangeUser | AddSession | EndSession | EndSessions
+    | AddUser | ChangeUser | AddSession | EndSession | EndSessions | Touch
 )  # fmt: skip

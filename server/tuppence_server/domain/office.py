@@ -59,6 +59,10 @@ class Deposit(Command, tag="pay.deposit", frozen=True):
     note: str | None
 
 
+class Probe(Command, tag="probe", frozen=True):
+    """Commit nothing, to see whether the store takes it."""
+
+
 class MarkSeen(Command, tag="seen", frozen=True):
     """A person's devices got, or the person read, a conversation up to these seqs."""
 

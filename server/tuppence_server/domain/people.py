@@ -19,6 +19,7 @@ from .facts import (
     Fact,
     Mark,
     OpenConversation,
+    Touch,
 )
 from .office import CreateUser, DisableUser, MarkSeen, OpenSession, RevokeSession, SetPassword
 from .places import NO_CONVERSATION, belongs, need_member, need_person, need_user
@@ -136,6 +137,15 @@ def revoke(book: Book, request: Request) -> list[Fact] | Refusal:
     if session is None or session.user != command.user:
         return Refusal("not_found", "There is no such session.", "$.session")
     return [] if session.revoked_at is not None else [EndSession(session.id, book.now)]
+
+
+def needs_nothing(_book: Book, _keys: Keys, _request: Request) -> None:
+    """No rows."""
+
+
+def probe(_book: Book, _request: Request) -> list[Fact] | Refusal:
+    """Touch the store."""
+    return [Touch()]
 
 
 def needs_seen(book: Book, keys: Keys, request: Request) -> None:

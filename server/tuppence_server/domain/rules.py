@@ -35,6 +35,7 @@ RULES: Final[dict[type, tuple[Needs, Rule]]] = {
     office.DisableUser: (people.needs_handle, people.disable),
     office.OpenSession: (people.needs_open, people.open_session),
     office.RevokeSession: (people.needs_revoke, people.revoke),
+    office.Probe: (people.needs_nothing, people.probe),
     office.MarkSeen: (people.needs_seen, people.seen),
 }
 _REMEMBERED_REFUSALS: Final = (frames.PaySend, office.Deposit)

@@ -18,8 +18,10 @@ from tuppence_protocol.frames import Ask, Durable
 from tuppence_protocol.limits import DEVICE_CHARS_MAX, FRAME_BYTES_MAX
 from tuppence_server import __version__
 from tuppence_server.backup import BackupError
-from tuppence_server.domain.outflow import Stored
+from tuppence_server.domain.office import Probe
+from tuppence_server.domain.outflow import Done, Stored
 from tuppence_server.domain.request import Request as Submission
+from tuppence_server.domain.rows import OPERATOR
 from tuppence_server.ids import token_hash
 from tuppence_server.office import Office, Refused
 from tuppence_server.store.base import Identity
@@ -58,7 +60,7 @@ class Action(msgspec.Struct, forbid_unknown_fields=True):
     """POST /v1/admin."""
 
     do: str
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, str | bool | None] = {}
 
 
 class Api:
@@ -207,8 +209,15 @@ class Api:
     async def ready(self, request: Request) -> Response:  # noqa: ARG002
         """The store takes writes and nobody asked the server to stop."""
         services = self._services
-        good = not services.draining and services.pipeline.writable and await services.store.ready()
+        good = not services.draining and await self._writable()
         return _json({"status": "ready" if good else "unavailable"}, 200 if good else 503)
+
+    async def _writable(self) -> bool:
+        """After a failed commit, one that goes through is the proof that the store takes them again."""
+        pipeline = self._services.pipeline
+        if pipeline.writable:
+            return True
+        return isinstance(await pipeline.ask(Submission(Probe(), OPERATOR)), Done)
 
     async def metrics(self, request: Request) -> Response:  # noqa: ARG002
         """Prometheus."""

@@ -61,10 +61,6 @@ class MemoryStore:
         """Where the log stands."""
         return replace(self._head)
 
-    async def ready(self) -> bool:
-        """True where a save would be taken."""
-        return self.fail is None
-
     # The road
 
     async def load(self, keys: Keys, book: Book) -> None:

@@ -223,10 +223,6 @@ class SqliteStore(SqliteReads):
         if wal.exists() and wal.stat().st_size > WAL_BYTES_MAX:
             await self._db.execute_fetchall("PRAGMA wal_checkpoint(RESTART)")
 
-    async def ready(self) -> bool:
-        """True where a write transaction can begin."""
-        return self._writer is not None
-
 
 def _statements(table: tables.Table, rows: list[Any]) -> Iterator[tuple[str, Sequence[Any]]]:
     while rows:

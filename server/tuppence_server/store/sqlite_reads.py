@@ -1,20 +1,16 @@
 """The read side of the SQLite store: a small pool of query-only connections, each read short and in one snapshot."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final
 
 import aiosqlite
 
 from tuppence_protocol.codec import encode_object, splice
 from tuppence_protocol.events import ConversationView, MemberView, UserView
-from tuppence_protocol.limits import READY_CONVERSATIONS_MAX, RESUME_EVENTS_MAX
 from tuppence_server.domain.rows import (
     Account,
     Conversation,
-    Head,
     LoggedEvent,
     Member,
     Session,
@@ -24,46 +20,15 @@ from tuppence_server.domain.rows import (
 )
 
 from . import tables
-from .base import Cursor, Funds, Identity, Missed, Page, Place, Snapshot
-from .views import conversation_view, member_view, place_of, user_view
+from .base import Funds, Page, Place
+from .sqlite_sessions import FUNDS, VIEWS, SessionReads, view_of
+from .views import member_view, place_of, user_view
 
 LOG_ROWS_PER_READ: Final = 2_000
 
 _C, _M, _U = tables.CONVERSATION.select("c"), tables.MEMBER.select("m"), tables.USER.select("u")
 _C_WIDTH: Final = len(tables.CONVERSATION.columns)
 _M_WIDTH: Final = len(tables.MEMBER.columns)
-_VIEWS: Final = (
-    f"SELECT {_C}, {_M}, {_U} FROM member AS m JOIN conversation AS c ON c.id = m.conv "
-    "LEFT JOIN user AS u ON c.kind = 'dm' "
-    "AND u.id = replace(replace(c.pair, m.user, ''), '|', '') "
-    "WHERE m.user = ? AND m.until IS NULL AND c.pos < ? ORDER BY c.pos DESC, c.id LIMIT ?"
-)
-_GROUPS: Final = (
-    "SELECT m.conv FROM member AS m JOIN conversation AS c ON c.id = m.conv "
-    "WHERE m.user = ? AND m.until IS NULL AND c.pair IS NULL"
-)
-_ALIVE: Final = (
-    "SELECT 1 FROM session AS s JOIN user AS u ON u.id = s.user "
-    "WHERE s.id = ? AND u.id = ? AND s.revoked_at IS NULL AND NOT u.disabled"
-)
-_FUNDS: Final = (
-    "SELECT currency, credits_posted - debits_posted - debits_pending, debits_pending "
-    "FROM account WHERE owner = ? AND code = 'customer' ORDER BY currency"
-)
-# The newest event at or before the cursor is found by walking the conversation's index backwards,
-# which costs as many steps as there are missed events and no more.
-_BEHIND: Final = (
-    "SELECT m.conv, max(m.since, 1 + coalesce((SELECT e.seq FROM event AS e WHERE e.conv = m.conv "
-    "AND e.seq > coalesce(m.until, c.seq) - :most AND e.seq <= coalesce(m.until, c.seq) "
-    "AND e.pos <= :pos ORDER BY e.seq DESC LIMIT 1), coalesce(m.until, c.seq) - :most)), "
-    "coalesce(m.until, c.seq) FROM member AS m JOIN conversation AS c ON c.id = m.conv "
-    "WHERE m.user = :user AND c.pos > :pos"
-)
-_RANGE: Final = (
-    "SELECT pos, head, body FROM json_each(?) AS k CROSS JOIN event AS e "
-    "ON e.conv = json_extract(k.value, '$[0]') AND e.seq >= json_extract(k.value, '$[1]') "
-    "AND e.seq <= json_extract(k.value, '$[2]') WHERE e.pos > ? ORDER BY pos LIMIT ?"
-)
 _ACQUAINTED: Final = (
     "SELECT DISTINCT u.id FROM json_each(?) AS k CROSS JOIN user AS u ON u.id = k.value OR u.handle = k.value "
     "WHERE EXISTS (SELECT 1 FROM member AS a JOIN member AS b ON b.conv = a.conv AND b.user = ?2 "
@@ -75,113 +40,8 @@ _PLACE: Final = {
 }
 
 
-class SqliteReads:
+class SqliteReads(SessionReads):
     """Everything that only reads."""
-
-    def __init__(self, path: Path, readers: int) -> None:
-        self.path = path
-        self._size = readers
-        self._loader: aiosqlite.Connection | None = None
-        self._open: list[aiosqlite.Connection] = []
-        self._idle: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
-
-    async def open_readers(self) -> None:
-        """Open the pool, and the connection that the road loads through."""
-        for _ in range(self._size + 1):
-            reader = await aiosqlite.connect(self.path, isolation_level=None)
-            for pragma in ("query_only = ON", "wal_autocheckpoint = 0", "busy_timeout = 5000"):
-                await reader.execute(f"PRAGMA {pragma}")
-            self._open.append(reader)
-        self._loader, *pool = self._open
-        for reader in pool:
-            self._idle.put_nowait(reader)
-
-    @property
-    def loader(self) -> aiosqlite.Connection:
-        """The road's own reading connection."""
-        assert self._loader is not None, "the store is open"
-        return self._loader
-
-    async def close_readers(self) -> None:
-        """Close the pool."""
-        for reader in self._open:
-            await reader.close()
-        self._open.clear()
-        self._idle = asyncio.Queue()
-
-    @asynccontextmanager
-    async def _reader(self) -> AsyncIterator[aiosqlite.Connection]:
-        reader = await self._idle.get()
-        try:
-            yield reader
-        finally:
-            self._idle.put_nowait(reader)
-
-    @asynccontextmanager
-    async def _snapshot(self) -> AsyncIterator[aiosqlite.Connection]:
-        """Several reads of one state. Statements queue in order, so the end always follows the rest."""
-        async with self._reader() as reader:
-            await reader.execute("BEGIN")
-            try:
-                yield reader
-            finally:
-                await reader.execute("COMMIT")
-
-    async def _rows(self, sql: str, *arguments: Any) -> list[Any]:
-        async with self._reader() as reader:
-            return list(await reader.execute_fetchall(sql, arguments))
-
-    async def head(self) -> Head:
-        """Where the log stands."""
-        rows = await self._rows("SELECT epoch, pos, hash, account_id, transfer_id FROM head")
-        return Head(*rows[0]) if rows else Head("")
-
-    # Sessions
-
-    async def identify(self, token_hash: str) -> Identity | None:
-        """Who the token belongs or belonged to; None where it is unknown."""
-        session, user = tables.SESSION.select("s"), tables.USER.select("u")
-        async with self._snapshot() as db:
-            rows = list(
-                await db.execute_fetchall(
-                    f"SELECT {session}, {user} FROM session AS s JOIN user AS u ON u.id = s.user "
-                    "WHERE s.token_hash = ?",
-                    (token_hash,),
-                )
-            )
-            if not rows:
-                return None
-            width = len(tables.SESSION.columns)
-            person = User(*rows[0][width:])
-            groups = [row[0] for row in await db.execute_fetchall(_GROUPS, (person.id,))]
-        return Identity(person, Session(*rows[0][:width]), groups)
-
-    async def snapshot(self, user: str, session: str, cursor: Cursor | None) -> Snapshot:
-        """How things stand for a person, and what they missed since the cursor."""
-        async with self._snapshot() as db:
-            ((epoch, pos),) = await db.execute_fetchall("SELECT epoch, pos FROM head")
-            views = await db.execute_fetchall(_VIEWS, (user, pos + 1, READY_CONVERSATIONS_MAX))
-            funds = await db.execute_fetchall(_FUNDS, (user,))
-            groups = await db.execute_fetchall(_GROUPS, (user,))
-            alive = list(await db.execute_fetchall(_ALIVE, (session, user)))
-            why = _why(cursor, epoch, pos)
-            missed = None
-            if why is None and cursor is not None:
-                missed = await self._missed(db, user, cursor.pos)
-                why = "too_far" if missed is None else None
-        return Snapshot(
-            epoch, pos, [_view(row) for row in views], [Funds(*row) for row in funds],
-            [row[0] for row in groups], missed, why, bool(alive),
-        )  # fmt: skip
-
-    async def _missed(self, db: aiosqlite.Connection, user: str, pos: int) -> list[Missed] | None:
-        most = RESUME_EVENTS_MAX + 1
-        behind = list(await db.execute_fetchall(_BEHIND, {"user": user, "pos": pos, "most": most}))
-        if sum(upto - since + 1 for _, since, upto in behind if upto >= since) > RESUME_EVENTS_MAX:
-            return None
-        ranges = encode_object([list(row) for row in behind if row[2] >= row[1]]).decode()
-        rows = await db.execute_fetchall(_RANGE, (ranges, pos, most))
-        return [Missed(row[0], splice(row[1], row[2])) for row in rows]
 
     # Conversations
 
@@ -243,8 +103,8 @@ class SqliteReads:
     ) -> tuple[list[ConversationView], bool]:
         """A person's conversations, latest first, and whether these are the last."""
         top = before if before is not None else 2**62
-        rows = await self._rows(_VIEWS, user, top, limit + 1)
-        return [_view(row) for row in rows[:limit]], len(rows) <= limit
+        rows = await self._rows(VIEWS, user, top, limit + 1)
+        return [view_of(row) for row in rows[:limit]], len(rows) <= limit
 
     async def event(self, user: str, id: str) -> bytes | None:  # noqa: A002
         """One event, if this person may see it."""
@@ -301,7 +161,7 @@ class SqliteReads:
         """A person's balances and the `pos` at which they are so."""
         async with self._snapshot() as db:
             ((pos,),) = await db.execute_fetchall("SELECT pos FROM head")
-            rows = await db.execute_fetchall(_FUNDS, (user,))
+            rows = await db.execute_fetchall(FUNDS, (user,))
         return [Funds(*row) for row in rows], pos
 
     async def sessions(self, user: str) -> list[Session]:
@@ -352,18 +212,3 @@ class SqliteReads:
             await copier.execute("VACUUM INTO ?", (str(path),))
         finally:
             await copier.close()
-
-
-def _view(row: Sequence[Any]) -> ConversationView:
-    peer = row[_C_WIDTH + _M_WIDTH :]
-    return conversation_view(
-        Conversation(*row[:_C_WIDTH]),
-        Member(*row[_C_WIDTH : _C_WIDTH + _M_WIDTH]),
-        None if peer[0] is None else User(*peer),
-    )
-
-
-def _why(cursor: Cursor | None, epoch: str, pos: int) -> Literal["first", "epoch", "too_far"] | None:
-    if cursor is None:
-        return "first"
-    return "epoch" if cursor.epoch != epoch or cursor.pos > pos else None

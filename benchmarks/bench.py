@@ -1,0 +1,92 @@
+"""What every part is given: sizes, a folder, somebody to tell, and ways to seed and to load a server."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.process import child, read_json
+from benchmarks.seed import EVENTS_PER_PERSON, seed, seed_behind
+from benchmarks.sizes import Sizes
+from benchmarks.tally import checked
+from benchmarks.target import Running, serving
+from benchmarks.watch import Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """A data directory and the plan of those who are to connect to it."""
+
+    data: Path
+    plan: Path
+
+
+@dataclass(slots=True)
+class Bench:
+    """One run of the benchmarks. `peak_per_s` is what `road` found, for those who load a part of it."""
+
+    sizes: Sizes
+    folder: Path
+    watch: Watch
+    peak_per_s: float | None = None
+
+    def seed(self, name: str, people: int, *, accounts: int = 0, events: int = 0, room: bool = False) -> Seeded:
+        """Fill a data directory for `people` connections, with a history of others before them."""
+        total = people * EVENTS_PER_PERSON + accounts + max(events, 2 * accounts)
+        with self.watch.count("seeding", total) as advance:
+            made = seed(
+                self.folder / name,
+                people=people,
+                extra_accounts=accounts,
+                extra_events=events,
+                room=room,
+                advance=advance,
+            )
+            return self._planned(name, asyncio.run(made))
+
+    def seed_behind(self, name: str, people: int, missed: int) -> Seeded:
+        """Fill a data directory for people who have missed events."""
+        total = people * EVENTS_PER_PERSON + people // 2 * missed
+        with self.watch.count("seeding", total) as advance:
+            made = seed_behind(self.folder / name, people=people, missed=missed, advance=advance)
+            return self._planned(name, asyncio.run(made))
+
+    def _planned(self, name: str, plan: list[dict[str, Any]]) -> Seeded:
+        path = self.folder / f"{name}.json"
+        path.write_text(json.dumps(plan), encoding="utf-8")
+        return Seeded(self.folder / name, path)
+
+    @contextmanager
+    def fresh(self, seeded: Seeded) -> Iterator[Path]:
+        """A copy of a data directory, gone afterwards: the next measurement starts where this one did."""
+        copy = self.folder / "fresh"
+        shutil.copytree(seeded.data, copy)
+        try:
+            yield copy
+        finally:
+            shutil.rmtree(copy)
+
+    def load(self, server: Running, seeded: Seeded, mode: str, *arguments: str) -> dict[str, Any]:
+        """Run one load; its report.
+
+        Raises:
+            RuntimeError: anything was refused, lost or unanswered.
+        """
+        target = ("--port", str(server.port), "--plan", str(seeded.plan))
+        with child("benchmarks.load", mode, *target, *arguments) as generator:
+            return checked(read_json(generator))
+
+    def pay(self, data: Path, seeded: Seeded, kind: str = "pay.send") -> dict[str, Any]:
+        """As much as goes: the closed loop of `road`, into a server on `data`."""
+        with serving(data) as server:
+            return self.load(server, seeded, "closed", "--kind", kind, *self.closed_shape())
+
+    def closed_shape(self) -> tuple[str, ...]:
+        """The sizes of the closed loop, as arguments of the load generator."""
+        sizes = self.sizes
+        shape = ("--connections", str(sizes.connections), "--in-flight", str(sizes.in_flight))
+        return (*shape, "--warmup", str(sizes.warmup_s), "--seconds", str(sizes.seconds))

@@ -1,0 +1,90 @@
+"""The server under test, started as a user would, in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+STOP_TIMEOUT_S = 30.0
+COMMAND = (sys.executable, "-m", "tuppence_server")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where it listens, and its process."""
+
+    pid: int
+    port: int
+
+
+@contextmanager
+def serving(data: Path) -> Iterator[Running]:
+    """Serve a data directory on a free port; stop it on leaving.
+
+    Raises:
+        RuntimeError: it did not start, or did not end well; with what it said on stderr.
+    """
+    errors = data.with_suffix(".stderr")
+    with errors.open("wb") as stderr:
+        process = subprocess.Popen(
+            [*COMMAND, "serve", "--data", str(data), "--port", "0", "--json"],
+            cwd=data.parent,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+    try:
+        assert process.stdout is not None, "stdout is a pipe"
+        line = process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the server did not start:\n{_said(errors)}")
+        port = urlsplit(json.loads(line)["url"]).port
+        assert port is not None, "the server names its port"
+        yield Running(process.pid, port)
+    finally:
+        code = _stop(process)
+    if code:
+        raise RuntimeError(f"the server ended with {code}:\n{_said(errors)}")
+
+
+def verify(data: Path) -> None:
+    """Have the books checked from the log on; raise where they do not balance."""
+    done = subprocess.run(
+        [*COMMAND, "ledger", "verify", "--data", str(data)],
+        cwd=data.parent,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"ledger verify: {done.stdout}{done.stderr}")
+
+
+def environment() -> dict[str, str]:
+    """This process's environment with the default settings, but no rate limits and no talk."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TUPPENCE_")}
+    return kept | {"TUPPENCE_RATE_LIMITS": "off", "TUPPENCE_LOG_LEVEL": "warning"}
+
+
+def _stop(process: subprocess.Popen[str]) -> int:
+    process.terminate()
+    try:
+        code = process.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        code = process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+    return code
+
+
+def _said(errors: Path) -> str:
+    return errors.read_text(encoding="utf-8", errors="replace")[-2_000:]

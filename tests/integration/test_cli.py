@@ -1,0 +1,232 @@
+"""The command line: beside a running server and without one, its JSON, its exit codes, backup and restore."""
+
+import asyncio
+import json
+import sqlite3
+import stat
+
+import pytest
+from tests.harness import ROOT, Server, new_id, serving
+from tests.wire import make
+
+FAILED, USAGE, CANNOT_START, PROBLEMS, UNREACHABLE = 1, 2, 3, 4, 5
+
+
+@pytest.fixture
+async def stopped(tmp_path):
+    """A server that has not been started."""
+    server = Server(tmp_path / "data")
+    yield server
+    await server.close()
+
+
+async def run(server, *arguments, **options):
+    """A command on the server's data directory that must succeed; its JSON."""
+    done = await server.cli(*arguments, "--json", "--data", str(server.data), **options)
+    assert done.code == 0, done
+    return done.json
+
+
+async def refused(server, code, text, *arguments, **options):
+    """A command that must end with this exit code, one line on stderr that says this, and nothing on stdout."""
+    done = await server.cli(*arguments, **options)
+    assert (done.code, done.out) == (code, ""), done
+    assert text in done.err, done
+    assert "Traceback" not in done.err
+    if code != USAGE:
+        assert len(done.err.splitlines()) == 1, done
+
+
+async def test_the_same_commands_with_and_without_a_running_server(stopped):
+    server, credit_id = stopped, new_id()
+    shapes = []
+    for handle, running in (("alice", False), ("bob", True)):
+        if running:
+            await server.start()
+        added = await run(server, "user", "add", handle, "--name", f"The {handle}", "--no-password")
+        credit = ("wallet", "credit", f"@{handle}", "12.5", "eur", "--note", "hello", "--id", credit_id)
+        first, again = await run(server, *credit), await run(server, *credit)
+        listed, wallet = await asyncio.gather(
+            run(server, "user", "list"), run(server, "wallet", "show", f"@{handle}")
+        )
+        disabled = await run(server, "user", "disable", handle)
+        enabled = await run(server, "user", "disable", handle, "--enable")
+        assert (first["amount"], first["repeated"], again["repeated"]) == ("12.50", False, True)
+        assert first["pos"] == again["pos"]
+        assert [user["handle"] for user in listed] == (["alice", "bob"] if running else ["alice"])
+        assert wallet["balances"] == [{"currency": "EUR", "available": "12.50", "held": "0.00"}]
+        assert (disabled["disabled"], enabled["disabled"]) == (True, False)
+        shapes.append([sorted(each) for each in (added, first, listed[0], wallet, disabled)])
+        credit_id = new_id()
+    assert shapes[0] == shapes[1]
+    assert stat.S_IMODE((server.data / "admin.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE(server.data.stat().st_mode) == 0o700
+    await refused(server, UNREACHABLE, "in use", "ledger", "verify", "--data", str(server.data))
+    await refused(server, CANNOT_START, "in use", "serve", "--port", "0", "--data", str(server.data))
+    await server.kill()
+    assert (server.data / "admin.json").exists()
+    listed = await run(server, "user", "list")
+    assert len(listed) == 2, "what a crash left behind does not stand in the way"
+    assert (await run(server, "ledger", "verify"))["totals"] == {"EUR": 2_500}
+    table = await server.cli("user", "list", "--data", str(server.data))
+    assert (table.code, "@alice" in table.out, "The bob" in table.out, table.err) == (0, True, True, "")
+
+
+async def test_passwords_and_logins(stopped):
+    server, data = stopped, str(stopped.data)
+    await server.start()
+    secret = {"TUPPENCE_PASSWORD": "from the environment"}
+    await run(server, "user", "add", "alice", "--password-stdin", stdin="correct horse\n")
+    await run(server, "user", "add", "bob", env=secret)
+
+    async def log_in(handle, password):
+        return await server.http("POST", "/v1/sessions", {"handle": handle, "password": password})
+
+    alice = await log_in("alice", "correct horse")
+    assert (alice.status, (await log_in("bob", "from the environment")).status) == (201, 201)
+    socket = await server.dial()
+    await socket.hello({"token": alice.json["token"]})
+    await run(server, "user", "passwd", "@alice", "--password-stdin", stdin="battery staple\n")
+    assert (await socket.closed())[0] == 4500
+    assert ((await log_in("alice", "correct horse")).status, (await log_in("alice", "battery staple")).status) == (401, 201)
+    for password in ("short", "", "x" * 1_025):
+        await refused(server, FAILED, "bad_frame", "user", "add", "carol", "--password-stdin", "--data", data, stdin=password)
+    await refused(server, FAILED, "handle_taken", "user", "add", "a1ice", "--no-password", "--data", data)
+    await refused(server, FAILED, "not_found", "user", "passwd", "nobody", "--data", data, env=secret)
+    assert "horse" not in server.log.read_text()
+
+
+async def test_backup_under_load_restores_to_the_same_money_under_a_new_epoch(tmp_path):
+    async with serving(tmp_path) as server:
+        alice, bob = await server.people("alice", "bob", credit="100.00")
+        a, b = await server.connect(alice), await server.connect(bob)
+        first = await a.pay("@bob", "0.01")
+        going = True
+
+        async def pay(client, peer):
+            while going:
+                await client.pay(peer, "0.01")
+                await client.text(peer, "x" * 200)
+
+        load = [asyncio.create_task(pay(a, "@bob")), asyncio.create_task(pay(b, "@alice"))]
+        copy = tmp_path / "copies" / "one"
+        made = await run(server, "backup", str(copy))
+        assert made["pos"] >= first["pos"]
+        assert stat.S_IMODE((copy / "tuppence.db").stat().st_mode) == 0o600
+        await refused(server, FAILED, "exists already", "backup", str(copy), "--data", str(server.data))
+        going = False
+        await asyncio.gather(*load)
+        await a.settle()
+        cursor, after = {"epoch": a.ready["epoch"], "pos": made["pos"]}, a.events[-1]
+        assert after["pos"] > made["pos"], "the load went on"
+        texts = dict(a.texts)
+
+    restored = Server(tmp_path / "restored")
+    done = await restored.cli("restore", str(copy), str(restored.data), "--verify", "--json")
+    assert (done.code, done.json["problems"], done.json["pos"]) == (0, [], made["pos"])
+    assert done.json["totals"] == {"EUR": 20_000}
+    await refused(restored, FAILED, "exists already", "restore", str(copy), str(restored.data))
+    assert (await restored.verify())["hash"] == made["hash"]
+    try:
+        await restored.start()
+        back = await restored.connect(alice, cursor=cursor)
+        assert (back.ready["resumed"], back.ready["why"]) == (False, "epoch")
+        assert (back.ready["epoch"] != cursor["epoch"], back.ready["pos"]) == (True, made["pos"])
+        page = (await back.submit("ask.history", "@bob", limit=200))["body"]["events"]
+        assert page
+        assert page == [json.loads(texts[event["id"]]) for event in page], "what is left is what was"
+        lost = make("chat.text", "@bob", text="said after the copy")
+        assert (await back.submit(**_parts(lost)))["seq"] == page[-1]["seq"] + 1
+        again = await restored.connect(alice, cursor={"epoch": back.ready["epoch"], "pos": back.ready["pos"]})
+        assert (again.ready["resumed"], [event["id"] for event in again.events]) == (True, [lost["id"]])
+        balances = [(await restored.admin("wallet.show", handle=handle))["balances"] for handle in ("alice", "bob")]
+        assert sum(round(float(each[0]["available"]) * 100) for each in balances) == 20_000
+        assert await restored.stop() == 0
+    finally:
+        await restored.close()
+    with (copy / "tuppence.db").open("r+b") as file:
+        file.seek(20_000)
+        file.write(b"\xff" * 64)
+    await refused(restored, FAILED, "damaged", "restore", str(copy), str(tmp_path / "third"))
+    (copy / "manifest.json").unlink()
+    await refused(restored, FAILED, "not a whole backup", "restore", str(copy), str(tmp_path / "third"))
+
+
+def _parts(frame):
+    return {"kind": frame["kind"], "conv": frame["conv"], "id": frame["id"], **frame["body"]}
+
+
+async def test_what_explains_itself(stopped, tmp_path):
+    server, data = stopped, str(stopped.data)
+    (tmp_path / "tuppence.toml").write_text('origins = ["https://chat.example"]\nsession_days = 7\n')
+    shown, doc, markdown, schemas, version, doctor, bare = await asyncio.gather(
+        server.cli("config", "show", "--json", "--data", data),
+        server.cli("config", "doc", "--json"),
+        server.cli("config", "doc"),
+        server.cli("schema", "export", str(tmp_path / "schemas"), "--json"),
+        server.cli("version", "--json"),
+        server.cli("doctor", "--json", "--data", data),
+        server.cli("--help"),
+    )
+    rows = {row["name"]: row for row in shown.json}
+    assert rows["session_days"] == {"name": "session_days", "value": "7", "from": "tuppence.toml"}
+    assert (rows["rate_limits"]["value"], rows["rate_limits"]["from"]) == ("off", "environment")
+    assert (rows["data"]["value"], rows["data"]["from"], rows["port"]["from"]) == (data, "flag", "default")
+    assert [row["name"] for row in doc.json] == list(rows)
+    assert all(row["meaning"] and row["environment"] == f"TUPPENCE_{row['name'].upper()}" for row in doc.json)
+    assert markdown.out.count("\n") == len(rows) + 2
+    assert len(schemas.json["files"]) == 2
+    for name in ("schema.json", "asyncapi.json"):
+        assert json.loads((tmp_path / "schemas" / name).read_text()) == json.loads((ROOT / "protocol" / name).read_text())
+    assert set(version.json) == {"version"}
+    assert {row["state"] for row in doctor.json} <= {"ok", "warning"}
+    assert all(set(row) == {"check", "state", "detail"} for row in doctor.json)
+    assert bare.code == 0
+    assert all(word in bare.out for word in ("serve", "user", "wallet", "ledger", "backup", "restore"))
+
+
+async def test_refusals_and_exit_codes(stopped, tmp_path):
+    server, data = stopped, str(stopped.data)
+    at = ("--data", data)
+    for handle in ("alice", "bob"):
+        await run(server, "user", "add", handle, "--no-password")
+    await run(server, "wallet", "credit", "@alice", "5.00", "EUR")
+    for code, text, arguments in (
+        (FAILED, "not_found", ("wallet", "credit", "@nobody", "1.00", "EUR")),
+        (FAILED, "amount_format", ("wallet", "credit", "@alice", "1e3", "EUR")),
+        (FAILED, "amount_", ("wallet", "credit", "@alice", "0", "EUR")),
+        (FAILED, "unknown_currency", ("wallet", "credit", "@alice", "1.00", "XXX")),
+        (FAILED, "bad_id", ("wallet", "credit", "@alice", "1.00", "EUR", "--id", "nonsense")),
+        (FAILED, "bad_frame", ("user", "add", "No Such", "--no-password")),
+        (FAILED, "not_found", ("wallet", "show", "@nobody")),
+        (FAILED, "holds no", ("restore", str(tmp_path / "nothing"), str(tmp_path / "new"))),
+        (USAGE, "No such command", ("wallte", "show")),
+        (USAGE, "Missing argument", ("wallet", "show")),
+    ):
+        await refused(server, code, text, *arguments, *(() if arguments[0] in ("restore", "wallte") else at))
+    await refused(server, FAILED, "no database", "ledger", "verify", "--data", str(tmp_path / "absent"))
+    for name, value, text in (("PROT", "1", "TUPPENCE_PORT"), ("PORT", "x", "whole number"), ("CURRENCIES", "EUR,ZZZ", "ZZZ")):
+        done = await server.cli("user", "list", *at, env={f"TUPPENCE_{name}": value})
+        assert (done.code, done.out) == (USAGE, "")
+        assert text in done.err or name == "PROT"
+    with sqlite3.connect(server.data / "tuppence.db") as db:
+        db.execute("DROP TRIGGER IF EXISTS event_fixed")
+        for (trigger,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            db.execute(f"DROP TRIGGER {trigger}")
+        db.execute("UPDATE account SET credits_posted = credits_posted + 1 WHERE code = 'customer'")
+    db.close()
+    found = await server.cli("ledger", "verify", "--json", *at)
+    assert (found.code, len(found.json["problems"]) > 0) == (PROBLEMS, True)
+    said = await server.cli("ledger", "verify", *at)
+    assert (said.code, "NOT good" in said.out) == (PROBLEMS, True)
+    with sqlite3.connect(server.data / "tuppence.db") as db:
+        db.execute("INSERT INTO migration VALUES (9999, 'from the future', 'x', 1)")
+    db.close()
+    await refused(server, CANNOT_START, "newer version", "user", "list", *at)
+    doctor = await server.cli("doctor", "--json", *at)
+    assert doctor.code == PROBLEMS
+    async with serving(tmp_path / "other") as other:
+        await refused(
+            server, CANNOT_START, "address already in use",
+            "serve", "--port", str(other.port), "--data", str(tmp_path / "third"),
+        )  # fmt: skip

@@ -1,0 +1,196 @@
+"""Whoever changes the file behind the server's back is found out, and where."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.contract.stores import World, event_id, opened
+from tuppence_server.store.base import Store
+from tuppence_server.verify import PROBLEMS_MAX, Report, verify
+
+_TRIGGERS = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    """pos 1 to 3: deposits; 4: a payment; 5, 6: lines; 7: a payment; 8: a line; 9: a refused payment, no event."""
+    async with opened("sqlite", tmp_path) as store:
+        world = World(store)
+        await world.register("alice", "bob")
+        for currency in ("EUR", "USD", "JPY"):
+            await world.credit("alice", "100", currency)
+        await world.pay("alice", "@bob", "10", key=event_id(400))
+        await world.say("alice", "@bob", "five")
+        await world.say("bob", "@alice", "six!")
+        await world.pay("alice", "@bob", "20", "USD")
+        await world.say("bob", "@alice", "eight")
+        await world.pay("bob", "@alice", "900")
+        yield store
+
+
+def tamper(folder: Path, *statements: str) -> None:
+    """What somebody with the file and some SQL can do."""
+    with closing(sqlite3.connect(folder / "tuppence.db", isolation_level=None)) as db:
+        for (name,) in db.execute(_TRIGGERS).fetchall():
+            db.execute(f"DROP TRIGGER {name}")
+        db.execute("PRAGMA ignore_check_constraints = ON")
+        for statement in statements:
+            assert db.execute(statement).rowcount != 0, statement
+
+
+async def test_a_good_ledger_has_no_problems(store: Store) -> None:
+    seen: list[tuple[int, int]] = []
+    report = await verify(store, lambda done, total: seen.append((done, total)))
+    head = await store.head()
+    assert report == Report(
+        8, head.hash.hex(), head.epoch, 8, 5, 8, {"EUR": 10_000, "USD": 10_000, "JPY": 100}, []
+    )
+    assert seen[-1] == (8, 8)
+
+
+@pytest.mark.parametrize(
+    ("statements", "found"),
+    [
+        pytest.param(
+            ["UPDATE event SET body = CAST(replace(body, 'five', 'FIVE') AS BLOB) WHERE pos = 5"],
+            ["pos 5: the hash does not fit what is stored"],
+            id="edited body",
+        ),
+        pytest.param(
+            ["UPDATE event SET body = CAST(replace(body, 'EUR', 'USD') AS BLOB) WHERE pos = 4"],
+            ["pos 4: the hash does not fit what is stored"],
+            id="edited currency",
+        ),
+        pytest.param(
+            ["UPDATE event SET salt = zeroblob(16) WHERE pos = 6"],
+            ["pos 6: the hash does not fit what is stored"],
+            id="edited salt",
+        ),
+        pytest.param(
+            ["UPDATE event SET head = CAST(replace(head, '\"from\":\"u_', '\"from\":\"v_') AS BLOB) WHERE pos = 8"],
+            ["pos 8: the hash does not fit what is stored"],
+            id="edited head",
+        ),
+        pytest.param(
+            ["UPDATE event SET hash = zeroblob(32) WHERE pos = 5"],
+            ["pos 5: the hash does not fit what is stored", "pos 6: the hash does not fit what is stored"],
+            id="edited hash",
+        ),
+        pytest.param(
+            ["UPDATE transfer SET amount = amount + 1 WHERE pos = 4"],
+            ["pos 4: the hash does not fit what is stored", "pos 4: pay.send says 1000, its transfers do not"],
+            id="edited amount",
+        ),
+        pytest.param(
+            ["UPDATE transfer SET credit = 4 WHERE pos = 4"],
+            ["pos 4: the hash does not fit what is stored"],
+            id="diverted transfer",
+        ),
+        pytest.param(
+            ["DELETE FROM transfer WHERE pos = 4"],
+            ["pos 4: the hash does not fit what is stored", "pos 4: pay.send says 1000, its transfers do not"],
+            id="deleted transfer",
+        ),
+        pytest.param(
+            ["INSERT INTO transfer SELECT 99, 5, debit, credit, amount, code FROM transfer WHERE pos = 4"],
+            ["pos 5: the hash does not fit what is stored"],
+            id="transfer out of nothing",
+        ),
+        pytest.param(
+            ["DELETE FROM event WHERE pos = 5"],
+            ["pos 6: follows 4; something is missing before it"],
+            id="deleted event",
+        ),
+        pytest.param(
+            ["DELETE FROM event WHERE pos = 4"],
+            ["pos 5: follows 3; something is missing before it", "1 receipts name events that are not there"],
+            id="deleted payment",
+        ),
+        pytest.param(
+            [
+                "UPDATE event SET pos = 99, seq = 99 WHERE pos = 5",
+                "UPDATE event SET pos = 5, seq = 2 WHERE pos = 6",
+                "UPDATE event SET pos = 6, seq = 3 WHERE pos = 99",
+            ],
+            ["pos 5: the hash does not fit what is stored"],
+            id="swapped events",
+        ),
+        pytest.param(
+            ["UPDATE event SET seq = 77 WHERE pos = 8"],
+            ["pos 8: seq 77 follows 4 in"],
+            id="wrong seq",
+        ),
+        pytest.param(
+            ["UPDATE account SET credits_posted = credits_posted + 5 WHERE id = 2"],
+            ["account 2: credits differ from its transfers", "EUR: debits 11000 are not credits 11005"],
+            id="wrong counter",
+        ),
+        pytest.param(
+            ["UPDATE account SET debits_posted = 99999999 WHERE id = 2"],
+            ["account 2: debits differ from its transfers", "account 2: below zero"],
+            id="overdrawn account",
+        ),
+        pytest.param(
+            ["DELETE FROM account WHERE id = 2"],
+            ["account 2: has transfers but does not exist"],
+            id="deleted account",
+        ),
+        pytest.param(
+            ["DELETE FROM event WHERE pos = 8"],
+            ["the log ends at 7; the head says 8", "1 receipts name events that are not there"],
+            id="truncated tail",
+        ),
+        pytest.param(
+            ["UPDATE head SET hash = zeroblob(32)"],
+            ["the log ends at 8; the head says 8"],
+            id="other head",
+        ),
+        pytest.param(
+            ["UPDATE head SET pos = 7"],
+            ["the log ends at 7; the head says 7"],
+            id="head before the end",
+        ),
+        pytest.param(
+            ["UPDATE receipt SET pos = 88 WHERE pos = 5"],
+            ["1 receipts name events that are not there"],
+            id="receipt without event",
+        ),
+    ],
+)
+async def test_tampering_is_found(
+    store: Store, tmp_path: Path, statements: list[str], found: list[str]
+) -> None:
+    tamper(tmp_path, "PRAGMA foreign_keys = OFF", *statements)
+    problems = (await verify(store)).problems
+    for expected in found:
+        assert any(problem.startswith(expected) for problem in problems), (expected, problems)
+
+
+@pytest.mark.parametrize("who", ["alice", "bob"])
+async def test_an_account_that_changed_hands_is_found(store: Store, tmp_path: Path, who: str) -> None:
+    """The chain holds account numbers; whose they are must fit the parties of the payments."""
+    user = await store.user(who)
+    assert user is not None
+    tamper(
+        tmp_path,
+        f"UPDATE account SET owner = 'u_mallory' WHERE owner = '{user.id}' AND currency = 'EUR'",
+    )
+    assert (await verify(store)).problems
+
+
+async def test_erasing_a_body_with_its_salt_is_told_as_a_hash_that_does_not_fit(
+    store: Store, tmp_path: Path
+) -> None:
+    tamper(tmp_path, "UPDATE event SET body = x'7b7d', salt = x'' WHERE pos = 5")
+    assert (await verify(store)).problems == ["pos 5: the hash does not fit what is stored"]
+
+
+async def test_the_report_is_bounded(store: Store, tmp_path: Path) -> None:
+    tamper(tmp_path, "UPDATE event SET salt = zeroblob(16)", "UPDATE event SET seq = seq + 100")
+    tamper(tmp_path, "UPDATE account SET credits_posted = 7, debits_posted = 9")
+    problems = (await verify(store)).problems
+    assert len(problems) == PROBLEMS_MAX
+    assert problems[0].startswith("pos 1: ")
