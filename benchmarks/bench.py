@@ -34,7 +34,9 @@ class Bench:
     watch: Watch
     peak_per_s: float | None = None
 
-    def seed(self, name: str, people: int, *, accounts: int = 0, events: int = 0, room: bool = False) -> Seeded:
+    def seed(
+        self, name: str, people: int, *, accounts: int = 0, events: int = 0, room: bool = False
+    ) -> Seeded:
         """Fill a data directory for `people` connections, with a history of others before them."""
         total = people * EVENTS_PER_PERSON + accounts + max(events, 2 * accounts)
         with self.watch.count("seeding", total) as advance:
@@ -82,8 +84,12 @@ class Bench:
 
     def pay(self, data: Path, seeded: Seeded, kind: str = "pay.send") -> dict[str, Any]:
         """As much as goes: the closed loop of `road`, into a server on `data`."""
+        return self.serve_load(data, seeded, "closed", "--kind", kind, *self.closed_shape())
+
+    def serve_load(self, data: Path, seeded: Seeded, mode: str, *arguments: str) -> dict[str, Any]:
+        """Start a server on `data`, run one load, stop the server; the load's report."""
         with serving(data) as server:
-            return self.load(server, seeded, "closed", "--kind", kind, *self.closed_shape())
+            return self.load(server, seeded, mode, *arguments)
 
     def closed_shape(self) -> tuple[str, ...]:
         """The sizes of the closed loop, as arguments of the load generator."""

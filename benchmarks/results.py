@@ -2,8 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from statistics import fmean, median
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+F = TypeVar("F")
+C = TypeVar("C")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ def failure(part: str, error: Exception) -> Row:
     return Row(part=part, name="failed", value=None, unit="", note=str(error)[:500])
 
 
-def interleave[F, C](rounds: int, floor: Callable[[], F], candidate: Callable[[], C]) -> tuple[list[F], list[C]]:
+def interleave(rounds: int, floor: Callable[[], F], candidate: Callable[[], C]) -> tuple[list[F], list[C]]:
     """Take floor, candidate, floor, candidate … floor: one more floor than there are rounds."""
     floors, candidates = [floor()], []
     for _ in range(rounds):
@@ -59,5 +63,4 @@ def interleave[F, C](rounds: int, floor: Callable[[], F], candidate: Callable[[]
 
 def paired(candidates: Sequence[float], floors: Sequence[float]) -> float:
     """The median of each candidate's ratio to the mean of the floors just before and after it."""
-    around = zip(floors, floors[1:], strict=False)
-    return median(own / fmean(pair) for own, pair in zip(candidates, around, strict=True))
+    return median(own / fmean(pair) for own, pair in zip(candidates, pairwise(floors), strict=True))

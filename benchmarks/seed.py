@@ -71,7 +71,10 @@ class Seeder:
         expires = clock_ms() + YEAR_MS
         await self.submit(
             [
-                Request(OpenSession(ids.session_id(), user, ids.token_hash(token), "bench", expires, None), OPERATOR)
+                Request(
+                    OpenSession(ids.session_id(), user, ids.token_hash(token), "bench", expires, None),
+                    OPERATOR,
+                )
                 for (user, _), token in zip(people, tokens, strict=True)
             ]
         )
@@ -79,9 +82,7 @@ class Seeder:
 
     async def pairs(self, people: Sequence[tuple[str, str]]) -> list[str]:
         """A dm for each two neighbours, named for each of them."""
-        requests = [
-            text(user, "@" + people[index ^ 1][1], "hello") for index, (user, _) in enumerate(people)
-        ]
+        requests = [text(user, "@" + people[index ^ 1][1], "hello") for index, (user, _) in enumerate(people)]
         convs = []
         for outcome in await self.submit(requests):
             assert isinstance(outcome, Stored)

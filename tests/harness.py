@@ -123,6 +123,7 @@ class Server:
 
     async def start(self) -> None:
         """Start, and wait until it listens."""
+        self.data.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "tuppence_server", "serve", "--port", "0", "--json"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -192,7 +193,11 @@ class Server:
     def faults(self) -> list[str]:
         """Lines of the log that tell of a fault."""
         lines = self.log.read_text("utf-8", "replace").splitlines()
-        return [line for line in lines if not line.startswith("{") or '"level": "error"' in line or "Traceback" in line]
+        return [
+            line
+            for line in lines
+            if not line.startswith("{") or '"level": "error"' in line or "Traceback" in line
+        ]
 
     # HTTP
 
@@ -201,7 +206,11 @@ class Server:
     ) -> Answer:
         """One request on a connection of its own; a body that is not bytes is sent as JSON."""
         data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-        sent = [("host", f"127.0.0.1:{self.port}"), ("connection", "close"), ("content-length", str(len(data)))]
+        sent = [
+            ("host", f"127.0.0.1:{self.port}"),
+            ("connection", "close"),
+            ("content-length", str(len(data))),
+        ]
         sent += [("authorization", f"Bearer {token}")] if token else []
         text = "".join(f"{name}: {value}\r\n" for name, value in [*sent, *headers])
         raw = await Raw.open(self.port)
@@ -246,7 +255,9 @@ class Server:
 
     # Sockets
 
-    async def connect(self, account: Account, device: str | None = None, cursor: Frame | None = None) -> Client:
+    async def connect(
+        self, account: Account, device: str | None = None, cursor: Frame | None = None
+    ) -> Client:
         """A WebSocket that is ready and synced; `cursor` has epoch and pos."""
         client = await self.dial()
         body: Frame = {"token": account.token, **(cursor or {})}

@@ -84,7 +84,13 @@ class Client:
         return frame
 
     async def submit(
-        self, kind: str, conv: str | None = None, *, id: str | None = None, ref: str | None = None, **body: Any
+        self,
+        kind: str,
+        conv: str | None = None,
+        *,
+        id: str | None = None,
+        ref: str | None = None,
+        **body: Any,
     ) -> Frame:
         """Send a frame with an id and wait for its answer."""
         frame = make(kind, conv, id=id, ref=ref, **body)

@@ -37,6 +37,7 @@ from .metrics import Metrics
 from .office import Office
 from .pipeline import Committed, Pipeline
 from .settings import Settings
+from .store.base import Store
 from .store.sqlite import SqliteStore
 
 LOCK: Final = "tuppence.lock"
@@ -66,8 +67,13 @@ def clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def make_store(path: Path) -> Store:
+    """The store that data directories and backups are kept in."""
+    return SqliteStore(path)
+
+
 @asynccontextmanager
-async def opened_store(data: Path) -> AsyncIterator[SqliteStore]:
+async def opened_store(data: Path) -> AsyncIterator[Store]:
     """The data directory's store, held by this process alone.
 
     Raises:
@@ -80,7 +86,7 @@ async def opened_store(data: Path) -> AsyncIterator[SqliteStore]:
     except Timeout:
         raise DataInUse(f"{data} is in use by another process.") from None
     try:
-        store = SqliteStore(data / DATABASE)
+        store = make_store(data / DATABASE)
         head = await store.open()
         try:
             if not head.epoch:
@@ -93,7 +99,7 @@ async def opened_store(data: Path) -> AsyncIterator[SqliteStore]:
 
 
 @asynccontextmanager
-async def opened_office(settings: Settings) -> AsyncIterator[tuple[Office, SqliteStore]]:
+async def opened_office(settings: Settings) -> AsyncIterator[tuple[Office, Store]]:
     """The office over the road in this process, while no server runs."""
     async with opened_store(settings.data) as store:
         pipeline = Pipeline(
@@ -172,7 +178,7 @@ async def serve(settings: Settings, announce: Callable[[AdminAccess], None]) -> 
         return await _serve(settings, store, announce)
 
 
-async def _serve(settings: Settings, store: SqliteStore, announce: Callable[[AdminAccess], None]) -> int:
+async def _serve(settings: Settings, store: Store, announce: Callable[[AdminAccess], None]) -> int:
     metrics = Metrics()
     broker = LocalBroker()
     hub = Hub(text_frame, end, metrics)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +12,6 @@ import msgspec
 
 from . import ids
 from .store.base import Store
-from .store.sqlite import SqliteStore
 from .verify import Progress, Report, verify
 
 DATABASE: Final = "tuppence.db"
@@ -46,11 +46,7 @@ async def make_backup(store: Store, directory: Path, now: int) -> dict[str, Any]
         raise BackupError(f"{directory} exists already; name a new directory.") from None
     target = directory / DATABASE
     target.touch(mode=0o600)
-    await store.backup(target)
-    copy = SqliteStore(target)
-    await copy.open()
-    head = await copy.head()
-    await copy.close()
+    head = await store.backup(target)
     digest = await asyncio.to_thread(_digest_and_sync, target)
     manifest = Manifest(FORMAT, now, head.pos, head.hash.hex(), head.epoch, digest)
     await asyncio.to_thread(_write_synced, directory / MANIFEST, msgspec.json.encode(manifest))
@@ -58,7 +54,12 @@ async def make_backup(store: Store, directory: Path, now: int) -> dict[str, Any]
 
 
 async def restore(
-    backup: Path, data: Path, *, check: bool, progress: Progress | None = None
+    backup: Path,
+    data: Path,
+    make_store: Callable[[Path], Store],
+    *,
+    check: bool,
+    progress: Progress | None = None,
 ) -> tuple[Manifest, Report | None]:
     """Bring a backup back into a new data directory, under a new epoch.
 
@@ -66,6 +67,8 @@ async def restore(
         BackupError: it is not a backup, it is damaged, or `data` holds a database already.
     """
     manifest = _read_manifest(backup)
+    if not (backup / DATABASE).is_file():
+        raise BackupError(f"{backup} holds no {DATABASE}; it is not a whole backup.")
     target = data / DATABASE
     if target.exists():
         raise BackupError(f"{target} exists already; restore into a new directory.")
@@ -75,7 +78,7 @@ async def restore(
     if await asyncio.to_thread(_digest_and_sync, target) != manifest.sha256:
         target.unlink()
         raise BackupError(f"{backup / DATABASE} is damaged: its SHA-256 is not the manifest's.")
-    store = SqliteStore(target)
+    store = make_store(target)
     await store.open()
     try:
         report = await verify(store, progress) if check else None

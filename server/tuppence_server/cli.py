@@ -128,7 +128,7 @@ def serve(
 
     Example:  tuppence serve --data ./data --port 8802
     """
-    from .app import AdminAccess, run
+    from .app import AdminAccess, DataInUse, run
     from .logs import configure
 
     settings = read_settings(data=data, host=host, port=port)
@@ -150,7 +150,7 @@ def serve(
 
     try:
         code = run(settings, announce)
-    except OSError as fault:
+    except (OSError, DataInUse) as fault:
         raise fail(str(fault), CANNOT_START) from None
     if code:
         raise fail("The server could not go on; see the log above.", CANNOT_START if code == 3 else code)

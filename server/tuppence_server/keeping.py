@@ -13,7 +13,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from .app import opened_store
+from .app import make_store, opened_store
 from .backup import DATABASE, restore
 from .desk import running
 from .settings import Settings
@@ -53,7 +53,7 @@ async def verify_data(data: Path, *, quiet: bool) -> dict[str, Any]:
 async def restore_data(source: Path, target: Path, *, verify: bool, quiet: bool) -> dict[str, Any]:
     """Restore a backup, and check it if asked to."""
     with progress_bar("verifying", quiet=quiet) as progress:
-        manifest, report = await restore(source, target, check=verify, progress=progress)
+        manifest, report = await restore(source, target, make_store, check=verify, progress=progress)
     found: dict[str, Any] = msgspec.to_builtins(manifest if report is None else report)
     return found
 

@@ -10,10 +10,12 @@ from tuppence_protocol import codec
 from tuppence_protocol.money import parse_amount
 
 from .domain import chain
-from .domain.rows import GENESIS_HASH, Account, LoggedEvent, Transfer
+from .domain.rows import GENESIS_HASH, OPERATOR, Account, LoggedEvent, Transfer
 from .store.base import Store
 
 PROBLEMS_MAX: Final = 20
+_END: Final = 2**62
+"""Read on past what the head names, so that rows which it does not know are found."""
 Progress = Callable[[int, int], None]
 
 
@@ -32,7 +34,8 @@ class Report(Struct, frozen=True):
 
 
 class _Check:
-    def __init__(self) -> None:
+    def __init__(self, accounts: list[Account]) -> None:
+        self.owners = {account.id: (account.owner, account.currency) for account in accounts}
         self.problems: list[str] = []
         self.hash = GENESIS_HASH
         self.seqs: dict[str, int] = defaultdict(int)
@@ -71,7 +74,11 @@ class _Check:
             self.wrong(f"pos {event.pos}: the envelope names another place")
         if [transfer.amount for transfer in moved] != [paid]:
             self.wrong(f"pos {event.pos}: {head['kind']} says {paid}, its transfers do not")
+        payer = OPERATOR if head["kind"] == "pay.deposit" else head["from"]
+        parties = [(payer, body.get("currency")), (body.get("payee"), body.get("currency"))]
         for transfer in moved:
+            if [self.owners.get(transfer.debit), self.owners.get(transfer.credit)] != parties:
+                self.wrong(f"pos {event.pos}: the accounts are not those of its parties")
             self.transfers += 1
             self.debits[transfer.debit] += transfer.amount
             self.credits[transfer.credit] += transfer.amount
@@ -102,9 +109,10 @@ class _Check:
 async def verify(store: Store, progress: Progress | None = None) -> Report:
     """Check everything up to where the log stands. The store must be at rest."""
     head = await store.head()
-    check = _Check()
-    transfers = _Transfers(store.transfers(0, head.transfer_id))
-    async for events in store.log(0, head.pos):
+    accounts = await store.accounts()
+    check = _Check(accounts)
+    transfers = _Transfers(store.transfers(0, _END))
+    async for events in store.log(0, _END):
         for event in events:
             check.event(event, await transfers.of(event.pos))
         if progress is not None:
@@ -113,7 +121,6 @@ async def verify(store: Store, progress: Progress | None = None) -> Report:
         check.wrong(f"the log ends at {check.at}; the head says {head.pos}")
     if check.transfers != head.transfer_id or await transfers.left():
         check.wrong(f"{check.transfers} transfers belong to events; the head says {head.transfer_id}")
-    accounts = await store.accounts()
     totals = check.accounts(accounts)
     if lost := await store.receipts_without_event():
         check.wrong(f"{lost} receipts name events that are not there")

@@ -143,7 +143,11 @@ async def crash_run(directory: Path, kills: int, seed: int) -> dict[str, int]:
     try:
         accounts = [await server.person(f"c{number:02}", str(CREDIT)) for number in range(CLIENTS)]
         payers = [
-            Payer(account, [f"@c{(number + step) % CLIENTS:02}" for step in (1, 2, 7)], random.Random(rng.random()))
+            Payer(
+                account,
+                [f"@c{(number + step) % CLIENTS:02}" for step in (1, 2, 7)],
+                random.Random(rng.random()),
+            )
             for number, account in enumerate(accounts)
         ]
         for kill in range(kills):

@@ -6,8 +6,11 @@ import sqlite3
 import stat
 
 import pytest
-from tests.harness import ROOT, Server, new_id, serving
+from tests.harness import ROOT, Done, Server, new_id, serving
 from tests.wire import make
+from typer.testing import CliRunner
+
+from tuppence_server.cli import app
 
 FAILED, USAGE, CANNOT_START, PROBLEMS, UNREACHABLE = 1, 2, 3, 4, 5
 
@@ -29,7 +32,11 @@ async def run(server, *arguments, **options):
 
 async def refused(server, code, text, *arguments, **options):
     """A command that must end with this exit code, one line on stderr that says this, and nothing on stdout."""
-    done = await server.cli(*arguments, **options)
+    is_refused(await server.cli(*arguments, **options), code, text)
+
+
+def is_refused(done, code, text):
+    """The same of a command that has run."""
     assert (done.code, done.out) == (code, ""), done
     assert text in done.err, done
     assert "Traceback" not in done.err
@@ -63,6 +70,9 @@ async def test_the_same_commands_with_and_without_a_running_server(stopped):
     assert stat.S_IMODE(server.data.stat().st_mode) == 0o700
     await refused(server, UNREACHABLE, "in use", "ledger", "verify", "--data", str(server.data))
     await refused(server, CANNOT_START, "in use", "serve", "--port", "0", "--data", str(server.data))
+    port, free = str(server.port), str(server.data.with_name("free"))
+    done = await server.cli("serve", "--port", port, "--data", free)
+    assert (done.code, done.out, "address already in use" in done.err) == (CANNOT_START, "", True), done
     await server.kill()
     assert (server.data / "admin.json").exists()
     listed = await run(server, "user", "list")
@@ -88,9 +98,14 @@ async def test_passwords_and_logins(stopped):
     await socket.hello({"token": alice.json["token"]})
     await run(server, "user", "passwd", "@alice", "--password-stdin", stdin="battery staple\n")
     assert (await socket.closed())[0] == 4500
-    assert ((await log_in("alice", "correct horse")).status, (await log_in("alice", "battery staple")).status) == (401, 201)
-    for password in ("short", "", "x" * 1_025):
-        await refused(server, FAILED, "bad_frame", "user", "add", "carol", "--password-stdin", "--data", data, stdin=password)
+    assert (
+        (await log_in("alice", "correct horse")).status,
+        (await log_in("alice", "battery staple")).status,
+    ) == (401, 201)
+    add = ("user", "add", "carol", "--password-stdin", "--data", data)
+    await asyncio.gather(
+        *(refused(server, FAILED, "bad_frame", *add, stdin=each) for each in ("short", "x" * 1_025))
+    )
     await refused(server, FAILED, "handle_taken", "user", "add", "a1ice", "--no-password", "--data", data)
     await refused(server, FAILED, "not_found", "user", "passwd", "nobody", "--data", data, env=secret)
     assert "horse" not in server.log.read_text()
@@ -139,7 +154,9 @@ async def test_backup_under_load_restores_to_the_same_money_under_a_new_epoch(tm
         assert (await back.submit(**_parts(lost)))["seq"] == page[-1]["seq"] + 1
         again = await restored.connect(alice, cursor={"epoch": back.ready["epoch"], "pos": back.ready["pos"]})
         assert (again.ready["resumed"], [event["id"] for event in again.events]) == (True, [lost["id"]])
-        balances = [(await restored.admin("wallet.show", handle=handle))["balances"] for handle in ("alice", "bob")]
+        balances = [
+            (await restored.admin("wallet.show", handle=handle))["balances"] for handle in ("alice", "bob")
+        ]
         assert sum(round(float(each[0]["available"]) * 100) for each in balances) == 20_000
         assert await restored.stop() == 0
     finally:
@@ -177,7 +194,9 @@ async def test_what_explains_itself(stopped, tmp_path):
     assert markdown.out.count("\n") == len(rows) + 2
     assert len(schemas.json["files"]) == 2
     for name in ("schema.json", "asyncapi.json"):
-        assert json.loads((tmp_path / "schemas" / name).read_text()) == json.loads((ROOT / "protocol" / name).read_text())
+        assert json.loads((tmp_path / "schemas" / name).read_text()) == json.loads(
+            (ROOT / "protocol" / name).read_text()
+        )
     assert set(version.json) == {"version"}
     assert {row["state"] for row in doctor.json} <= {"ok", "warning"}
     assert all(set(row) == {"check", "state", "detail"} for row in doctor.json)
@@ -185,12 +204,20 @@ async def test_what_explains_itself(stopped, tmp_path):
     assert all(word in bare.out for word in ("serve", "user", "wallet", "ledger", "backup", "restore"))
 
 
-async def test_refusals_and_exit_codes(stopped, tmp_path):
-    server, data = stopped, str(stopped.data)
-    at = ("--data", data)
-    for handle in ("alice", "bob"):
-        await run(server, "user", "add", handle, "--no-password")
-    await run(server, "wallet", "credit", "@alice", "5.00", "EUR")
+def test_refusals_and_exit_codes(tmp_path, monkeypatch):
+    """In this process, since there are many."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TUPPENCE_PASSWORD_MEMORY_KIB", "8")
+    data = tmp_path / "data"
+    at = ("--data", str(data))
+
+    def cli(*arguments, **env):
+        done = CliRunner().invoke(app, list(arguments), env=env)
+        assert isinstance(done.exception, SystemExit | None), done.exception
+        return Done(done.exit_code, done.stdout, done.stderr)
+
+    assert cli("user", "add", "alice", "--no-password", *at).code == 0
+    assert cli("wallet", "credit", "@alice", "5.00", "EUR", *at).code == 0
     for code, text, arguments in (
         (FAILED, "not_found", ("wallet", "credit", "@nobody", "1.00", "EUR")),
         (FAILED, "amount_format", ("wallet", "credit", "@alice", "1e3", "EUR")),
@@ -203,30 +230,27 @@ async def test_refusals_and_exit_codes(stopped, tmp_path):
         (USAGE, "No such command", ("wallte", "show")),
         (USAGE, "Missing argument", ("wallet", "show")),
     ):
-        await refused(server, code, text, *arguments, *(() if arguments[0] in ("restore", "wallte") else at))
-    await refused(server, FAILED, "no database", "ledger", "verify", "--data", str(tmp_path / "absent"))
-    for name, value, text in (("PROT", "1", "TUPPENCE_PORT"), ("PORT", "x", "whole number"), ("CURRENCIES", "EUR,ZZZ", "ZZZ")):
-        done = await server.cli("user", "list", *at, env={f"TUPPENCE_{name}": value})
+        is_refused(cli(*arguments, *(() if arguments[0] in ("restore", "wallte") else at)), code, text)
+    is_refused(cli("ledger", "verify", "--data", str(tmp_path / "absent")), FAILED, "no database")
+    for name, value, text in (
+        ("PROT", "1", "TUPPENCE_PORT"),
+        ("PORT", "x", "whole number"),
+        ("CURRENCIES", "EUR,ZZZ", "ZZZ"),
+    ):
+        done = cli("user", "list", *at, **{f"TUPPENCE_{name}": value})
         assert (done.code, done.out) == (USAGE, "")
         assert text in done.err or name == "PROT"
-    with sqlite3.connect(server.data / "tuppence.db") as db:
-        db.execute("DROP TRIGGER IF EXISTS event_fixed")
+    with sqlite3.connect(data / "tuppence.db") as db:
         for (trigger,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             db.execute(f"DROP TRIGGER {trigger}")
         db.execute("UPDATE account SET credits_posted = credits_posted + 1 WHERE code = 'customer'")
     db.close()
-    found = await server.cli("ledger", "verify", "--json", *at)
+    found = cli("ledger", "verify", "--json", *at)
     assert (found.code, len(found.json["problems"]) > 0) == (PROBLEMS, True)
-    said = await server.cli("ledger", "verify", *at)
+    said = cli("ledger", "verify", *at)
     assert (said.code, "NOT good" in said.out) == (PROBLEMS, True)
-    with sqlite3.connect(server.data / "tuppence.db") as db:
+    with sqlite3.connect(data / "tuppence.db") as db:
         db.execute("INSERT INTO migration VALUES (9999, 'from the future', 'x', 1)")
     db.close()
-    await refused(server, CANNOT_START, "newer version", "user", "list", *at)
-    doctor = await server.cli("doctor", "--json", *at)
-    assert doctor.code == PROBLEMS
-    async with serving(tmp_path / "other") as other:
-        await refused(
-            server, CANNOT_START, "address already in use",
-            "serve", "--port", str(other.port), "--data", str(tmp_path / "third"),
-        )  # fmt: skip
+    is_refused(cli("user", "list", *at), CANNOT_START, "newer version")
+    assert cli("doctor", "--json", *at).code == PROBLEMS

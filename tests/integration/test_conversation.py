@@ -29,14 +29,25 @@ async def test_text_and_pay_interleave_in_one_order_with_the_same_bytes_for_both
     assert thanks["ref"] == paid["id"]
     body = paid["body"]
     assert body.pop("alt")
-    assert body == {"amount": "12.50", "currency": "EUR", "note": "Lunch", "payee": bob.id, "state": "completed"}
+    assert body == {
+        "amount": "12.50",
+        "currency": "EUR",
+        "note": "Lunch",
+        "payee": bob.id,
+        "state": "completed",
+    }
     await a.settle()
     await b.settle()
     assert a.texts == b.texts
     assert [event["seq"] for event in a.events] == [1, 2, 3] == [event["seq"] for event in b.events]
     for client, available in ((a, "87.50"), (b, "112.50")):
         (notice,) = client.seen(kind="live.balance")
-        assert notice["body"] == {"currency": "EUR", "available": available, "held": "0.00", "pos": paid["pos"]}
+        assert notice["body"] == {
+            "currency": "EUR",
+            "available": available,
+            "held": "0.00",
+            "pos": paid["pos"],
+        }
         wallet = (await client.submit("ask.wallet"))["body"]["balances"]
         assert [(each["currency"], each["available"]) for each in wallet] == [("EUR", available)]
     report = await server.stop_and_verify()
@@ -57,7 +68,10 @@ async def test_a_client_of_ten_lines(server):
         await ws.send(json.dumps({"kind": "hello", "body": {"token": login.json["token"]}}))
         while "synced" not in kinds:
             kinds.append(json.loads(await ws.recv())["kind"])
-        for kind, body in (("chat.text", {"text": "Hi"}), ("pay.send", {"amount": "5.00", "currency": "EUR"})):
+        for kind, body in (
+            ("chat.text", {"text": "Hi"}),
+            ("pay.send", {"amount": "5.00", "currency": "EUR"}),
+        ):
             await ws.send(json.dumps({"kind": kind, "id": new_id(), "conv": "@ben", "body": body}))
             kinds.append(json.loads(await ws.recv())["kind"])
     assert kinds == ["error", "ready", "synced", "chat.text", "pay.send"]
@@ -124,7 +138,9 @@ async def test_typing_read_and_delivered_marks(server):
     assert a.seen(kind="live.receipt", from_=bob.id) == [], "marks only move forward"
     assert b.seen(kind="live.typing") == []
     again = await server.connect(bob)
-    assert [(view["seq"], view["read"]) for view in again.ready["conversations"] if view["conv"] == conv] == [(2, 1)]
+    assert [(view["seq"], view["read"]) for view in again.ready["conversations"] if view["conv"] == conv] == [
+        (2, 1)
+    ]
 
 
 async def test_presence_is_for_those_who_share_a_conversation(server):
@@ -133,7 +149,11 @@ async def test_presence_is_for_those_who_share_a_conversation(server):
     await a.text("@bob", "hi")
     for client in (a, m):
         await client.send({"kind": "live.watch", "body": {"users": ["@bob"]}})
-    assert (await a.expect(kind="live.presence"))["body"] == {"user": bob.id, "online": False, "last_seen": None}
+    assert (await a.expect(kind="live.presence"))["body"] == {
+        "user": bob.id,
+        "online": False,
+        "last_seen": None,
+    }
     b = await server.connect(bob)
     assert (await a.expect(kind="live.presence"))["body"]["online"] is True
     await b.close()
@@ -167,7 +187,7 @@ async def test_questions(server):
     assert await page(after=5) == ([6, 7], True)
     assert await page(after=2, before=6) == ([3, 4, 5], True)
     assert await page(after=7) == ([], True)
-    assert (await a.submit("ask.event", **{"id": sent[3]["id"]}))["kind"] == "error", "the body needs the id"
+    assert (await a.submit("ask.event", id=sent[3]["id"]))["kind"] == "error", "the body needs the id"
     frame = {"kind": "ask.event", "id": new_id(), "body": {"id": sent[3]["id"]}}
     await a.send(frame)
     assert (await a.answer(frame["id"]))["body"]["event"] == sent[3]
@@ -229,7 +249,12 @@ async def test_http_gives_the_same_answers(server):
     async def post(frame):
         return await server.http("POST", "/v1/frames", frame, alice.token)
 
-    frame = {"kind": "pay.send", "id": new_id(), "conv": "@bob", "body": {"amount": "1.25", "currency": "EUR"}}
+    frame = {
+        "kind": "pay.send",
+        "id": new_id(),
+        "conv": "@bob",
+        "body": {"amount": "1.25", "currency": "EUR"},
+    }
     first = await post(frame)
     await a.expect(id=frame["id"])
     assert (first.status, first.body.decode()) == (200, a.texts[frame["id"]])
@@ -262,7 +287,10 @@ async def test_a_revoked_session_closes_its_sockets_within_a_second(server):
     phone = await server.log_in("alice")
     a, p = await server.connect(alice), await server.connect(phone)
     listed = (await server.http("GET", "/v1/sessions", token=alice.token)).json["sessions"]
-    assert {(each["session"], each["current"]) for each in listed} == {(alice.session, True), (phone.session, False)}
+    assert {(each["session"], each["current"]) for each in listed} == {
+        (alice.session, True),
+        (phone.session, False),
+    }
     assert (await server.http("DELETE", f"/v1/sessions/{phone.session}", token=alice.token)).status == 204
     assert await elapsed(p.closed()) < 1.0
     assert p.ws.close_code == 4500

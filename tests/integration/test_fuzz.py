@@ -54,7 +54,9 @@ def valid(rng):
         frame["id"] = rng.choice(ODD_IDS) if rng.random() < 0.1 else new_id()
     if kind == "pay.send":
         frame["body"]["amount"] = rng.choice(("0.01", "0.02", "5000.00", "0.001", "x"))
-    if kind not in ("room.create", "ping", "hello", "live.watch") and (lane != "ask" or kind in ("ask.history", "ask.members")):
+    if kind not in ("room.create", "ping", "hello", "live.watch") and (
+        lane != "ask" or kind in ("ask.history", "ask.members")
+    ):
         frame["conv"] = rng.choice(("@bob", "self", "@nobody", "c_" + "a" * 26))
     return frame
 
@@ -71,7 +73,9 @@ def mutated(rng):
             case 1:
                 target.pop(name, None)
             case 2:
-                target[rng.choice(("id", "conv", "ref", "kind", "body", "text", "amount", "users"))] = rng.choice(ODD)
+                target[rng.choice(("id", "conv", "ref", "kind", "body", "text", "amount", "users"))] = (
+                    rng.choice(ODD)
+                )
     text = bytearray(json.dumps(frame, ensure_ascii=rng.random() < 0.5).encode())
     for _ in range(rng.randrange(4) if rng.random() < 0.3 else 0):
         at = rng.randrange(len(text) + 1)
@@ -85,7 +89,9 @@ def mutated(rng):
             case 3 if at < len(text) and text[at] < 128:
                 text[at] = rng.choice(b'{}[]",:\\ue0-. tfn')
             case _:
-                text[at:at] = rng.choice((b"\\ud800", b"\\u0000", "€".encode(), b'"x":1,', b"/**/", b"\x00", b"\x7f"))
+                text[at:at] = rng.choice(
+                    (b"\\ud800", b"\\u0000", "€".encode(), b'"x":1,', b"/**/", b"\x00", b"\x7f")
+                )
     return bytes(text)
 
 
@@ -105,7 +111,9 @@ async def test_mutated_frames_and_bodies(tmp_path):
     async with serving(tmp_path) as server:
         alice, bob = await server.people("alice", "bob", credit="100.00")
         client, other = await server.connect(alice), await server.connect(bob)
-        texts = [text for _ in range(FRAMES) if is_utf8(text := mutated(rng)) and len(text) <= FRAME_BYTES_MAX]
+        texts = [
+            text for _ in range(FRAMES) if is_utf8(text := mutated(rng)) and len(text) <= FRAME_BYTES_MAX
+        ]
         for start in range(0, len(texts), 100):
             for text in texts[start : start + 100]:
                 await client.send(text)
@@ -114,7 +122,14 @@ async def test_mutated_frames_and_bodies(tmp_path):
         errors = client.seen(kind="error")
         codes = {error["body"]["code"] for error in errors}
         assert codes <= CODES.keys() - {"internal", "unavailable"}
-        assert codes >= {"bad_json", "bad_frame", "unknown_kind", "not_found", "id_reused", "insufficient_funds"}
+        assert codes >= {
+            "bad_json",
+            "bad_frame",
+            "unknown_kind",
+            "not_found",
+            "id_reused",
+            "insufficient_funds",
+        }
         assert len(client.events) > FRAMES // 50, "and many are good"
         positions = [event["pos"] for event in client.events]
         assert len({event["id"] for event in client.events}) <= len(set(positions))
@@ -122,7 +137,9 @@ async def test_mutated_frames_and_bodies(tmp_path):
         kinds = ["/v1/frames", "/v1/users", "/v1/sessions", "/v1/admin"]
         requests = [(rng.choice(kinds), _http_body(rng)) for _ in range(REQUESTS)]
         for start in range(0, REQUESTS, 10):
-            answers = await asyncio.gather(*(_post(server, alice, path, body) for path, body in requests[start : start + 10]))
+            answers = await asyncio.gather(
+                *(_post(server, alice, path, body) for path, body in requests[start : start + 10])
+            )
             for answer, (path, body) in zip(answers, requests[start : start + 10], strict=True):
                 assert 200 <= answer.status < 500, (path, body, answer.body)
                 assert answer.json is not None
@@ -134,7 +151,7 @@ async def test_mutated_frames_and_bodies(tmp_path):
             assert status in (b"200", b"400", b"401", b"404", b"405", b"307"), path
             await raw.drop()
 
-        event = await client.submit(**{"kind": "chat.text", "conv": "@bob", "text": "all is well"})
+        event = await client.submit(kind="chat.text", conv="@bob", text="all is well")
         assert await other.answer(event["id"]) == event
         assert (await client.pay("@bob", "0.01"))["body"]["state"] == "completed"
         report = await server.stop_and_verify()

@@ -39,7 +39,12 @@ async def test_only_listed_origins_and_no_origin_may_open_a_socket(server):
         assert (await shake(server, f"Origin: {origin}"))[0].split()[1] == "403", origin
     two = await shake(server, "Origin: https://chat.example", "Origin: https://evil.example")
     assert two[0].split()[1] in ("400", "403")
-    for lines in ([], ["Origin: https://chat.example"], [f"Origin: {own}"], [f"Origin: http://localhost:{server.port}"]):
+    for lines in (
+        [],
+        ["Origin: https://chat.example"],
+        [f"Origin: {own}"],
+        [f"Origin: http://localhost:{server.port}"],
+    ):
         assert (await shake(server, *lines))[0].split()[1] == "101", lines
 
 
@@ -57,7 +62,16 @@ async def test_odd_handshakes_and_hosts(server):
         status = (await shake(server, *lines))[0]
         assert status == "closed" or status.split()[1] in ("101", "400", "426", "431"), lines[0][:40]
         assert "permessage" not in status
-    for host in ("evil.example", "evil.example/v1/admin?x=", "[::1", "a b", "127.0.0.1:99999", "", "ü", "x" * 300):
+    for host in (
+        "evil.example",
+        "evil.example/v1/admin?x=",
+        "[::1",
+        "a b",
+        "127.0.0.1:99999",
+        "",
+        "ü",
+        "x" * 300,
+    ):
         assert (await shake(server, host=host))[0].split()[1] in ("101", "400"), host
         raw = await server.raw()
         await raw.send(f"GET /v1/schema.json HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
@@ -66,7 +80,10 @@ async def test_odd_handshakes_and_hosts(server):
         if answer.status == 200:
             assert answer.json["$defs"]
     for path in ("/v1/ws/", "/v1/wsx", "/", "/v1/%77s", "//v1/ws", "/v1/ws/../../healthz"):
-        assert (await shake(server, path=path))[0].split()[1] in ("404", "101" if path == "/v1/%77s" else "404"), path
+        assert (await shake(server, path=path))[0].split()[1] in (
+            "404",
+            "101" if path == "/v1/%77s" else "404",
+        ), path
     query = await shake(server, path="/v1/ws?token=" + alice.token)
     assert query[0].split()[1] == "101"
     assert alice.token not in server.log.read_text()
@@ -99,15 +116,32 @@ async def test_requests_of_two_minds_are_one_request_at_most(server):
 
 async def test_bodies_are_bounded_and_strict(server):
     (alice,) = await server.people("alice")
-    for path, token in (("/v1/frames", alice.token), ("/v1/users", None), ("/v1/sessions", None), ("/v1/admin", server.admin_token)):
+    for path, token in (
+        ("/v1/frames", alice.token),
+        ("/v1/users", None),
+        ("/v1/sessions", None),
+        ("/v1/admin", server.admin_token),
+    ):
         answer = await server.http("POST", path, b" " * (FRAME_BYTES_MAX + 1), token)
         assert (answer.status, answer.json["code"]) == (400, "too_big"), path
-        for body in (b"", b"null", b"[]", b"{", b"\xff", b"[" * 60_000, b'{"handle":1}', b'{"x":1}', b"\xef\xbb\xbf{}"):
+        for body in (
+            b"",
+            b"null",
+            b"[]",
+            b"{",
+            b"\xff",
+            b"[" * 60_000,
+            b'{"handle":1}',
+            b'{"x":1}',
+            b"\xef\xbb\xbf{}",
+        ):
             answer = await server.http("POST", path, body, token)
             assert answer.status == 400, (path, body[:20])
             assert answer.json["code"] in ("bad_json", "bad_frame"), (path, body[:20])
     endless = await server.raw()
-    await endless.send(b"POST /v1/users HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n")
+    await endless.send(
+        b"POST /v1/users HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
     for _ in range(20):
         await endless.send(b"4000\r\n" + b" " * 0x4000 + b"\r\n")
     await endless.send(b"0\r\n\r\n")
@@ -200,7 +234,9 @@ def _again(frame):
 
 
 async def test_sockets_per_user_and_per_address(tmp_path):
-    async with serving(tmp_path, RATE_LIMITS="on", CONNECTIONS_PER_USER="3", CONNECTIONS_PER_ADDRESS="8") as server:
+    async with serving(
+        tmp_path, RATE_LIMITS="on", CONNECTIONS_PER_USER="3", CONNECTIONS_PER_ADDRESS="8"
+    ) as server:
         (alice, bob) = await server.people("alice", "bob")
         clients = [await server.connect(alice) for _ in range(3)]
         fourth = await server.dial()
@@ -244,7 +280,9 @@ async def test_a_flood_of_logins_does_not_stall_the_conversation(tmp_path):
         assert (503, "busy") in outcomes
         made = await server.http("POST", "/v1/users", {"handle": "carol", "password": "long enough"})
         assert made.status == 201
-        assert (await server.http("POST", "/v1/sessions", {"handle": "carol", "password": "long enough"})).status == 201
+        assert (
+            await server.http("POST", "/v1/sessions", {"handle": "carol", "password": "long enough"})
+        ).status == 201
         assert bob.id
     async with serving(tmp_path, RATE_LIMITS="on") as server:
         statuses = [(await server.http("POST", "/v1/sessions", login)).status for _ in range(14)]

@@ -36,7 +36,9 @@ async def test_one_payment_64_times_at_once_is_one_transfer(server):
     async def post():
         return await server.http("POST", "/v1/frames", frame, alice.token)
 
-    answers, _ = await asyncio.gather(asyncio.gather(*(post() for _ in range(8))), asyncio.gather(*map(storm, sockets)))
+    answers, _ = await asyncio.gather(
+        asyncio.gather(*(post() for _ in range(8))), asyncio.gather(*map(storm, sockets))
+    )
     answer = await witness.answer(frame["id"])
     text = witness.texts[frame["id"]]
     assert {(each.status, each.body.decode()) for each in answers} == {(200, text)}
@@ -86,7 +88,9 @@ async def test_payments_in_circles_keep_the_total(server):
     async def pay_all(client, payer):
         payees = [f"@{payee.handle}" for payee in people if payee is not payer]
         amounts = ("9.99", "5.00", "0.01", "7.77") * 3
-        frames = [make("pay.send", payee, amount=amount, currency="EUR") for amount in amounts for payee in payees]
+        frames = [
+            make("pay.send", payee, amount=amount, currency="EUR") for amount in amounts for payee in payees
+        ]
         for frame in frames:
             await client.send(frame)
         return [await client.answer(frame["id"]) for frame in frames]
@@ -114,7 +118,9 @@ async def test_an_id_stands_for_one_content_of_one_person_for_ever(server):
         assert again["body"]["field"] == f"$.body.{member}"
     assert (await a.submit(**_parts(frame | {"conv": "@carol"})))["body"]["code"] == "id_reused"
     assert (await a.submit("chat.text", "@bob", id=frame["id"], text="x"))["body"]["field"] == "$.kind"
-    assert (await b.submit("pay.send", "@alice", id=frame["id"], **frame["body"]))["body"]["code"] == "id_taken"
+    assert (await b.submit("pay.send", "@alice", id=frame["id"], **frame["body"]))["body"][
+        "code"
+    ] == "id_taken"
     assert await a.submit(**_parts(frame)) == paid
 
     much = make("pay.send", "@bob", amount="6.01", currency="EUR")
@@ -126,8 +132,16 @@ async def test_an_id_stands_for_one_content_of_one_person_for_ever(server):
     assert (await a.submit(**_parts(late)))["body"]["code"] == "expired"
     assert await available(server, "alice") == "56.00"
     credit = {"handle": "bob", "amount": "1.00", "currency": "EUR", "id": new_id()}
-    first, second = await server.admin("wallet.credit", **credit), await server.admin("wallet.credit", **credit)
-    assert (first["pos"], first["repeated"], second["pos"], second["repeated"]) == (first["pos"], False, first["pos"], True)
+    first, second = (
+        await server.admin("wallet.credit", **credit),
+        await server.admin("wallet.credit", **credit),
+    )
+    assert (first["pos"], first["repeated"], second["pos"], second["repeated"]) == (
+        first["pos"],
+        False,
+        first["pos"],
+        True,
+    )
     assert (await server.stop_and_verify())["totals"] == {"EUR": 7_100}
 
 
@@ -162,10 +176,22 @@ async def test_only_exact_decimal_strings_are_amounts(server):
         assert refused["body"]["code"] in shape, raw
         answer = await server.http("POST", "/v1/frames", text.encode(), alice.token)
         assert (answer.status, answer.json["code"]) == (400, refused["body"]["code"]), raw
-    for currency, code in (("eur", "unknown_currency"), ("XXX", "unknown_currency"), ("EURO", "too_big"), ("", "unknown_currency")):
-        assert (await client.pay("@bob", "1.00", currency=currency))["body"]["code"] in (code, "bad_frame"), currency
-    assert (await client.pay("@bob", "1.5", currency="JPY"))["body"]["code"] in ("amount_format", "amount_range")
-    assert (await client.pay("@bob", "1", currency="USD"))["body"]["code"] == "insufficient_funds", "asset, not just balance"
+    for currency, code in (
+        ("eur", "unknown_currency"),
+        ("XXX", "unknown_currency"),
+        ("EURO", "too_big"),
+        ("", "unknown_currency"),
+    ):
+        assert (await client.pay("@bob", "1.00", currency=currency))["body"]["code"] in (code, "bad_frame"), (
+            currency
+        )
+    assert (await client.pay("@bob", "1.5", currency="JPY"))["body"]["code"] in (
+        "amount_format",
+        "amount_range",
+    )
+    assert (await client.pay("@bob", "1", currency="USD"))["body"]["code"] == "insufficient_funds", (
+        "asset, not just balance"
+    )
     for good, canonical in (("1", "1.00"), ("0.5", "0.50"), ("0.01", "0.01"), ("2.30", "2.30")):
         assert (await client.pay("@bob", good))["body"]["amount"] == canonical
     assert await available(server, "alice") == "6.19"
@@ -184,7 +210,10 @@ async def test_a_balance_that_would_pass_its_bound_is_refused_before_the_write(s
         answer = await server.http(
             "POST",
             "/v1/admin",
-            {"do": "wallet.credit", "arguments": {"handle": "alice", "amount": "10000000000000.00", "currency": "EUR"}},
+            {
+                "do": "wallet.credit",
+                "arguments": {"handle": "alice", "amount": "10000000000000.00", "currency": "EUR"},
+            },
             server.admin_token,
         )
         return answer.status, answer.json.get("code")

@@ -116,7 +116,9 @@ async def test_cut_at_any_byte_with_groups_joined_and_left_meanwhile(server):
     reader.events.append(seen[0])
     async with Cutter(server.port) as cutter:
         for turn in range(24):
-            cutter.after = rng.choice((rng.randrange(1, 200), rng.randrange(200, 1600), rng.randrange(1600, 6000)))
+            cutter.after = rng.choice(
+                (rng.randrange(1, 200), rng.randrange(200, 1600), rng.randrange(1600, 6000))
+            )
             watching = asyncio.create_task(reader.watch(cutter.url))
             for number in range(rng.randrange(4)):
                 seen.append(await a.text("@bob", f"{turn}.{number}" + "x" * rng.randrange(300)))

@@ -7,12 +7,11 @@ from msgspec import UNSET
 
 from tuppence_protocol import codec, limits
 from tuppence_protocol.errors import CLOSES, CloseCode
-from tuppence_protocol.events import BalanceView, LimitsView, RateView, Ready, ReadyBody, Synced, SyncedBody
+from tuppence_protocol.events import LimitsView, RateView, Ready, ReadyBody, Synced, SyncedBody
 from tuppence_protocol.frames import Hello
-from tuppence_protocol.money import format_amount
+from tuppence_server.domain.views import balance_view, user_view
 from tuppence_server.ids import token_hash
-from tuppence_server.store.base import Cursor, Funds, Identity, Snapshot
-from tuppence_server.store.views import user_view
+from tuppence_server.store.base import Cursor, Identity, Snapshot
 
 from .frames import text_frame
 from .rates import Rate, Rates
@@ -98,21 +97,13 @@ def _greeting(services: Services, identity: Identity, snapshot: Snapshot) -> lis
         now=services.clock_ms(),
         limits=_limits(services.rates),
         conversations=snapshot.conversations,
-        balances=[balance_of(funds, snapshot.pos) for funds in snapshot.funds],
+        balances=[balance_view(f.currency, f.available, f.held, snapshot.pos) for f in snapshot.funds],
         why=UNSET if why is None else why,
     )
     frames = [codec.encode(Ready(body=body))]
     frames += [event.wire for event in missed or ()]
     frames.append(codec.encode(Synced(body=SyncedBody(pos=snapshot.pos))))
     return [b"".join([text_frame(frame) for frame in frames])]
-
-
-def balance_of(funds: Funds, pos: int) -> BalanceView:
-    """A balance as the wire shows it."""
-    currency = funds.currency
-    return BalanceView(
-        currency, format_amount(funds.available, currency), format_amount(funds.held, currency), pos
-    )
 
 
 def _limits(rates: Rates) -> LimitsView:

@@ -15,9 +15,9 @@ from tuppence_protocol.frames import (
     AskUser,
     AskWallet,
 )
+from tuppence_server.domain.views import balance_view
 from tuppence_server.store.base import Store
 
-from .admission import balance_of
 from .frames import text_frame
 from .services import Services
 
@@ -70,7 +70,9 @@ async def result_of(store: Store, user: str, frame: Ask) -> bytes | Refusal:
             return NO_USER if view is None else codec.encode_result(frame.id, user=view)
         case AskWallet():
             funds, pos = await store.funds(user)
-            return codec.encode_result(frame.id, balances=[balance_of(each, pos) for each in funds])
+            return codec.encode_result(
+                frame.id, balances=[balance_view(f.currency, f.available, f.held, pos) for f in funds]
+            )
     raise AssertionError(f"no answer for {frame.kind}")
 
 

@@ -7,14 +7,12 @@ from tuppence_protocol import codec
 from tuppence_protocol.errors import CLOSES, CloseCode
 from tuppence_protocol.events import (
     BalanceNotice,
-    BalanceView,
     PresenceBody,
     PresenceNotice,
     ReceiptBody,
     ReceiptNotice,
 )
 from tuppence_protocol.limits import RECEIPT_MEMBERS_MAX
-from tuppence_protocol.money import format_amount
 from tuppence_server.domain.outflow import (
     Balance,
     Joined,
@@ -25,6 +23,7 @@ from tuppence_server.domain.outflow import (
     SessionEnded,
     UserEnded,
 )
+from tuppence_server.domain.views import balance_view
 from tuppence_server.metrics import Metrics
 from tuppence_server.pipeline import Committed
 
@@ -191,7 +190,8 @@ class Hub:
         person = self.people.get(balance.owner)
         if person is None or not person.outboxes:
             return
-        data = self._frame(codec.encode(BalanceNotice(body=balance_view(balance))))
+        view = balance_view(balance.currency, balance.available, balance.held, balance.pos)
+        data = self._frame(codec.encode(BalanceNotice(body=view)))
         for outbox in person.outboxes:
             outbox.push_live(data)
 
@@ -244,17 +244,6 @@ class Hub:
     def _outboxes(self, user: str) -> tuple[Outbox, ...]:
         person = self.people.get(user)
         return () if person is None else person.outboxes
-
-
-def balance_view(balance: Balance) -> BalanceView:
-    """A balance as the wire shows it."""
-    currency = balance.currency
-    return BalanceView(
-        currency,
-        format_amount(balance.available, currency),
-        format_amount(balance.held, currency),
-        balance.pos,
-    )
 
 
 def _run(item: Outflow) -> str | None:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from tuppence_protocol.events import ConversationView, MemberView, UserView
 from tuppence_server.domain.book import Book, Changes, Keys
-from tuppence_server.domain.rows import Account, Head, LoggedEvent, Session, Transfer, User
+from tuppence_server.domain.rows import Account, Conversation, Head, LoggedEvent, Session, Transfer, User
 
 
 class StoreFault(Exception):
@@ -80,6 +80,12 @@ class Place(Struct, frozen=True):
     members: int
 
 
+def place_of(conversation: Conversation) -> Place:
+    """A conversation as the hub needs to know it."""
+    people = None if conversation.pair is None else tuple(conversation.pair.split("|"))
+    return Place(conversation.id, people, conversation.members)
+
+
 class Page(Struct, frozen=True):
     """A range of events as the wire has them, in seq order; `complete` where it reaches the end asked for."""
 
@@ -126,4 +132,5 @@ class Store(Protocol):
     def transfers(self, after: int, upto: int) -> AsyncIterator[Sequence[Transfer]]: ...
     async def accounts(self) -> list[Account]: ...
     async def receipts_without_event(self) -> int: ...
-    async def backup(self, path: Path) -> None: ...
+    async def start_epoch(self, epoch: str) -> None: ...
+    async def backup(self, path: Path) -> Head: ...

@@ -28,9 +28,9 @@ from tuppence_server.domain.rows import (
     User,
     pair_of,
 )
+from tuppence_server.domain.views import conversation_view, member_view, user_view
 
-from .base import Cursor, Funds, Identity, Missed, Packed, Page, Place, Snapshot, StoreFault
-from .views import conversation_view, member_view, place_of, user_view
+from .base import Cursor, Funds, Identity, Missed, Packed, Page, Place, Snapshot, StoreFault, place_of
 
 RowT = TypeVar("RowT", bound=Struct)
 
@@ -303,7 +303,11 @@ class MemoryStore:
         """Receipts that name a place in the log where nothing is: none, in a good ledger."""
         return sum(r.pos is not None and r.pos > len(self._events) for r in self._receipts.values())
 
-    async def backup(self, path: Path) -> None:
+    async def start_epoch(self, epoch: str) -> None:
+        """Begin a generation of the log."""
+        self._head.epoch = epoch
+
+    async def backup(self, path: Path) -> Head:
         """Memory has nothing to copy to a file."""
         raise StoreFault(f"a memory store cannot be backed up to {path}", fatal=False)
 

@@ -24,7 +24,7 @@ class Pool:
         for _ in range(self._size + 1):
             reader = await aiosqlite.connect(self.path, isolation_level=None)
             for pragma in ("query_only = ON", "wal_autocheckpoint = 0", "busy_timeout = 5000"):
-                await reader.execute(f"PRAGMA {pragma}")
+                await reader.execute_fetchall(f"PRAGMA {pragma}")
             self._open.append(reader)
         self._loader, *pool = self._open
         for reader in pool:

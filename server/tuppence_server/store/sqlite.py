@@ -101,7 +101,7 @@ class SqliteStore(SqliteReads):
         writer = await aiosqlite.connect(self.path, isolation_level=None, cached_statements=256)
         try:
             for pragma in _pragmas():
-                await writer.execute(f"PRAGMA {pragma}")
+                await writer.execute_fetchall(f"PRAGMA {pragma}")
             await migrate(writer, time.time_ns() // 1_000_000)
             await writer.execute("CREATE TEMP TABLE road (open INTEGER)")
         except BaseException:

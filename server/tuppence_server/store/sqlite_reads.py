@@ -11,6 +11,7 @@ from tuppence_protocol.events import ConversationView, MemberView, UserView
 from tuppence_server.domain.rows import (
     Account,
     Conversation,
+    Head,
     LoggedEvent,
     Member,
     Session,
@@ -18,11 +19,11 @@ from tuppence_server.domain.rows import (
     User,
     pair_of,
 )
+from tuppence_server.domain.views import member_view, user_view
 
 from . import tables
-from .base import Funds, Page, Place
-from .sqlite_sessions import FUNDS, VIEWS, SessionReads, view_of
-from .views import member_view, place_of, user_view
+from .base import Funds, Page, Place, place_of
+from .sqlite_sessions import FUNDS, HEAD, VIEWS, SessionReads, view_of
 
 LOG_ROWS_PER_READ: Final = 2_000
 
@@ -204,11 +205,14 @@ class SqliteReads(SessionReads):
         )
         return int(rows[0][0])
 
-    async def backup(self, path: Path) -> None:
-        """Write a whole, compact copy as of one moment; the road goes on meanwhile."""
+    async def backup(self, path: Path) -> Head:
+        """Write a whole, compact copy as of one moment, while the road goes on; where the copy's log stands."""
         copier = await aiosqlite.connect(self.path, isolation_level=None)
         try:
-            await copier.execute("PRAGMA wal_autocheckpoint = 0")
+            await copier.execute_fetchall("PRAGMA wal_autocheckpoint = 0")
             await copier.execute("VACUUM INTO ?", (str(path),))
+            await copier.execute("ATTACH ? AS copy", (str(path),))
+            rows = list(await copier.execute_fetchall(f"SELECT {HEAD} FROM copy.head"))
         finally:
             await copier.close()
+        return Head(*rows[0])

@@ -13,15 +13,16 @@ from tuppence_protocol.codec import encode_object, splice
 from tuppence_protocol.events import ConversationView
 from tuppence_protocol.limits import READY_CONVERSATIONS_MAX, RESUME_EVENTS_MAX
 from tuppence_server.domain.rows import Conversation, Head, Member, Session, User
+from tuppence_server.domain.views import conversation_view
 
 from . import tables
 from .base import Cursor, Funds, Identity, Missed, Snapshot
 from .pool import Pool
-from .views import conversation_view
 
 _C, _M, _U = tables.CONVERSATION.select("c"), tables.MEMBER.select("m"), tables.USER.select("u")
 _C_WIDTH: Final = len(tables.CONVERSATION.columns)
 _M_WIDTH: Final = len(tables.MEMBER.columns)
+HEAD: Final = "epoch, pos, hash, account_id, transfer_id"
 _S_WIDTH: Final = len(tables.SESSION.columns)
 _U_WIDTH: Final = len(tables.USER.columns)
 VIEWS: Final = (
@@ -73,7 +74,7 @@ class SessionReads(Pool):
 
     async def head(self) -> Head:
         """Where the log stands."""
-        rows = await self._rows("SELECT epoch, pos, hash, account_id, transfer_id FROM head")
+        rows = await self._rows(f"SELECT {HEAD} FROM head")
         return Head(*rows[0]) if rows else Head("")
 
     async def identify(self, token_hash: str) -> Identity | None:

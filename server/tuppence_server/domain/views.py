@@ -1,9 +1,9 @@
 """Rows as the wire shows them; the same for every store."""
 
-from tuppence_protocol.events import ConversationView, MemberView, UserView
-from tuppence_server.domain.rows import Conversation, Member, User
+from tuppence_protocol.events import BalanceView, ConversationView, MemberView, UserView
+from tuppence_protocol.money import format_amount
 
-from .base import Place
+from .rows import Conversation, Member, User
 
 
 def user_view(user: User) -> UserView:
@@ -32,7 +32,6 @@ def conversation_view(conversation: Conversation, member: Member, peer: User | N
     )
 
 
-def place_of(conversation: Conversation) -> Place:
-    """A conversation as the hub needs to know it."""
-    people = None if conversation.pair is None else tuple(conversation.pair.split("|"))
-    return Place(conversation.id, people, conversation.members)
+def balance_view(currency: str, available: int, held: int, pos: int) -> BalanceView:
+    """A balance in major units, as the ledger has it at `pos`."""
+    return BalanceView(currency, format_amount(available, currency), format_amount(held, currency), pos)

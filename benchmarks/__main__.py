@@ -1,0 +1,114 @@
+"""All benchmarks, each beside floors measured in the same run: `python -m benchmarks` (`make bench`).
+
+Figures go to stdout, progress to stderr. Targets are for full sizes on a machine that does nothing
+else; `--quick` only shows that everything works. Exit codes: 0 measured (whether or not targets are met, which
+the table says), 1 a part could not be measured, 2 wrong usage.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.bench import Bench
+from benchmarks.machine import file_system, machine
+from benchmarks.parts import fanout, growth, idle, latency, resume, road
+from benchmarks.process import raise_open_files
+from benchmarks.progress import QUIET
+from benchmarks.report import markdown, table
+from benchmarks.results import Row, failure
+from benchmarks.sizes import FULL, QUICK
+from benchmarks.watch import Watch
+
+PARTS: Mapping[str, Callable[[Bench], list[Row]]] = {
+    "road": road.run,
+    "fanout": fanout.run,
+    "idle": idle.run,
+    "latency": latency.run,
+    "growth": growth.run,
+    "resume": resume.run,
+}
+
+
+def main() -> None:
+    """Measure what was asked for and print it."""
+    options = _parser().parse_args()
+    # A plain SIGTERM would skip the clean-up and leave servers behind.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    os.environ[QUIET] = "1"
+    raise_open_files()
+    started = datetime.now(UTC)
+    folder = Path(tempfile.mkdtemp(prefix="tuppence-bench-", dir=options.directory))
+    folder.chmod(0o711)  # PostgreSQL refuses to run as root, and then has to reach its own folder as nobody
+    try:
+        line = machine(folder)
+        if file_system(folder) in ("tmpfs", "ramfs"):
+            print(f"{folder} is in memory, where nothing is durable; see --directory", file=sys.stderr)
+        with Watch() as watch:
+            rows = measure(Bench(QUICK if options.quick else FULL, folder, watch), options.only)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    _print(rows, line, started, options)
+    sys.exit(any(row.value is None for row in rows))
+
+
+def measure(bench: Bench, names: Sequence[str]) -> list[Row]:
+    """Run these parts; one that fails is a row that says why, and the others go on."""
+    rows: list[Row] = []
+    for name in names:
+        try:
+            rows += PARTS[name](bench)
+        except Exception as error:  # noqa: BLE001 - told, and the exit code says it
+            bench.watch.say(f"failed: {error}")
+            rows.append(failure(name, error))
+        for left in bench.folder.iterdir():
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
+    return rows
+
+
+def _print(rows: list[Row], line: str, started: datetime, options: argparse.Namespace) -> None:
+    when = f"{started:%Y-%m-%d %H:%M} UTC" + (", tiny sizes" if options.quick else "")
+    if options.markdown:
+        markdown(rows, line, when)
+    else:
+        table(rows, f"{when} · {line}")
+    if options.json is not None:
+        found = {
+            "machine": line,
+            "started": started.isoformat(timespec="seconds"),
+            "quick": options.quick,
+            "rows": [row.as_json() for row in rows],
+        }
+        options.json.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--only", type=_names, default=tuple(PARTS), metavar="PART,…", help=f"some of {', '.join(PARTS)}"
+    )
+    parser.add_argument("--quick", action="store_true", help="tiny sizes; the figures mean nothing")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all rows with their samples")
+    parser.add_argument("--markdown", action="store_true", help="print the table as in benchmarks/README.md")
+    parser.add_argument("--directory", type=Path, help="where the data lives; a real disk (default: TMPDIR)")
+    return parser
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = sorted(set(names) - set(PARTS))
+    if unknown or not names:
+        raise argparse.ArgumentTypeError(f"no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    return tuple(name for name in PARTS if name in names)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The benchmarks: each part measures beside its floors and returns rows."""

@@ -1,0 +1,70 @@
+"""How late an event is, to its sender and to others, at a third of the most that the server can do."""
+
+from statistics import median
+from typing import Any
+
+from benchmarks.bench import Bench, Seeded
+from benchmarks.floors import fsync
+from benchmarks.results import Row, Target, interleave, paired
+
+SHARE = 1 / 3
+MIN_KEPT = 0.95
+"""A run that did not get this share of its frames answered in time was no run at that rate."""
+AGES = {"own_ms": "the sender's own event", "other_ms": "the other's event"}
+
+
+def run(bench: Bench) -> list[Row]:
+    """An open loop at a third of the peak that `road` found; without `road` the peak is measured first."""
+    sizes = bench.sizes
+    bench.watch.part("latency", 2 * sizes.rounds + 1 + (bench.peak_per_s is None))
+    seeded = bench.seed("latency", sizes.connections)
+    rate = (bench.peak_per_s or _peak(bench, seeded)) * SHARE
+    floors, ours = interleave(sizes.rounds, lambda: _floor(bench), lambda: _pace(bench, seeded, rate))
+    return [_row(bench, rate, ours, floors, age, quantile) for age in AGES for quantile in ("p50", "p99")]
+
+
+def _peak(bench: Bench, seeded: Seeded) -> float:
+    with bench.watch.step("peak"), bench.fresh(seeded) as data:
+        return float(bench.pay(data, seeded)["acks_per_s"])
+
+
+def _floor(bench: Bench) -> dict[str, float]:
+    with bench.watch.step("fdatasync"):
+        found = fsync.measure(bench.sizes.fsync_s, directory=bench.folder)
+    bench.watch.say(f"fdatasync of 4 KiB p50 {found['p50']:.2f} ms, p99 {found['p99']:.2f} ms")
+    return found
+
+
+def _pace(bench: Bench, seeded: Seeded, rate: float) -> dict[str, Any]:
+    shape = ("--kind", "pay.send", "--rate", f"{rate:.0f}", *bench.closed_shape())
+    with bench.watch.step(f"{rate:,.0f} payments/s"), bench.fresh(seeded) as data:
+        report = bench.serve_load(data, seeded, "paced", *shape)
+    if report["acks_per_s"] < MIN_KEPT * rate:
+        raise RuntimeError(f"{report['acks_per_s']:,.0f} /s were answered of {rate:,.0f} /s")
+    ages = ", ".join(f"{what} p99 {report[age]['p99']:.1f} ms" for age, what in AGES.items())
+    bench.watch.say(f"{report['acks_per_s']:,.0f} payments/s: {ages}")
+    return report
+
+
+def _row(
+    bench: Bench,
+    rate: float,
+    ours: list[dict[str, Any]],
+    floors: list[dict[str, float]],
+    age: str,
+    quantile: str,
+) -> Row:
+    found = [report[age][quantile] for report in ours]
+    beside = [floor[quantile] for floor in floors]
+    return Row(
+        part="latency",
+        name=f"{quantile}, payment to {AGES[age]}, at {rate:,.0f}/s over {bench.sizes.connections} connections",
+        value=median(found),
+        unit="ms",
+        floor_name=f"{quantile} of one bare fdatasync",
+        floor=median(beside),
+        ratio=paired(found, beside),
+        target=Target("≤", 15, of="value") if quantile == "p99" else None,
+        note=f"worst {max(report[age]['max'] for report in ours):.1f} ms",
+        samples={"tuppence": found, "fdatasync": beside},
+    )

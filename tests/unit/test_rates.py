@@ -1,0 +1,92 @@
+"""So much at once, so much in the long run, and never more than both together."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuppence_server.edge.rates import LIMITED, PACED_PEOPLE_MAX, UNLIMITED, Paces, Rate, Rates
+from tuppence_server.hub.people import Person
+
+
+def person() -> Person:
+    return Person("u_alice", "alice")
+
+
+def test_a_burst_then_the_rate() -> None:
+    rates, alice = Rates(Rate(10, 30), None, None), person()
+    assert [rates.durable_wait_ms(alice, 1_000.0) for _ in range(30)] == [0] * 30
+    wait = rates.durable_wait_ms(alice, 1_000.0)
+    assert 100 <= wait <= 102, "one more in a tenth of a second"
+    assert rates.durable_wait_ms(alice, 1_000.0) == wait, "asking in vain costs nothing"
+    assert rates.durable_wait_ms(alice, 1_000.0 + wait / 1_000) == 0
+    assert rates.durable_wait_ms(alice, 1_000.0 + wait / 1_000) > 0
+    assert [rates.durable_wait_ms(alice, 2_000.0) for _ in range(31)].count(0) == 30, "a rest gives the burst back"
+
+
+def test_each_lane_has_its_own_bucket() -> None:
+    rates, alice = Rates(Rate(1, 1), Rate(1, 1), Rate(1, 1)), person()
+    takes = (rates.durable_wait_ms, rates.live_wait_ms, rates.ask_wait_ms)
+    assert [take(alice, 5.0) for take in takes] == [0, 0, 0]
+    assert all(take(alice, 5.0) > 0 for take in takes)
+    assert [take(person(), 5.0) for take in takes] == [0, 0, 0], "somebody else's is full"
+
+
+def test_no_limit_is_none() -> None:
+    alice = person()
+    for take in (UNLIMITED.durable_wait_ms, UNLIMITED.live_wait_ms, UNLIMITED.ask_wait_ms):
+        assert not any(take(alice, 0.0) for _ in range(1_000))
+
+
+def test_what_is_announced_is_what_holds() -> None:
+    for rate in (LIMITED.durable, LIMITED.live, LIMITED.ask):
+        assert rate is not None
+        view = rate.view()
+        state, taken = 0.0, 0
+        while (state := rate.take(max(state, 0.0), 50.0)) >= 0:
+            taken += 1
+        assert taken == view.burst
+        assert view.per_s == rate.per_s
+
+
+@given(
+    st.integers(1, 50).map(lambda tenths: tenths / 10),
+    st.integers(1, 20),
+    st.lists(st.floats(0, 3, allow_nan=False), max_size=80),
+)
+def test_never_more_than_burst_and_rate_over_any_stretch(per_s: float, burst: int, gaps: list[float]) -> None:
+    rate, state, now = Rate(per_s, burst), 0.0, 100.0
+    taken: list[float] = []
+    for gap in gaps:
+        now += gap
+        result = rate.take(state, now)
+        if result >= 0:
+            state = result
+            taken.append(now)
+        else:
+            later = rate.take(state, now - result + 1e-6)
+            assert later >= 0, "after the wait that was told there is one to take"
+    for start, first in enumerate(taken):
+        for end in range(start, len(taken)):
+            assert end - start + 1 <= burst + per_s * (taken[end] - first) + 1e-6
+
+
+@pytest.mark.parametrize("now", [0.0, 1.0, 1e9])
+def test_addresses_have_buckets_by_name(now: float) -> None:
+    paces, rate = Paces(), Rate(1 / 60, 3)
+    assert [paces.wait_ms(rate, "here", now) for _ in range(3)] == [0, 0, 0]
+    assert 59_000 < paces.wait_ms(rate, "here", now) <= 60_001
+    assert paces.wait_ms(rate, "there", now) == 0
+    assert paces.wait_ms(rate, "here", now + 60.001) == 0
+
+
+def test_strangers_take_bounded_room_and_the_latest_are_kept() -> None:
+    paces, rate = Paces(), Rate(1, 1)
+    assert paces.wait_ms(rate, "first", 0.0) == 0
+    for number in range(PACED_PEOPLE_MAX):
+        paces.wait_ms(rate, f"address {number}", 0.0)
+        paces.person(f"u_{number}", "x")
+    assert paces.wait_ms(rate, f"address {PACED_PEOPLE_MAX - 1}", 0.0) > 0
+    assert paces.wait_ms(rate, "first", 0.0) == 0, "forgotten, the longest unseen first"
+    kept = paces.person("u_5", "x")
+    assert paces.person("u_5", "x") is kept
+    assert len(paces._people) == PACED_PEOPLE_MAX

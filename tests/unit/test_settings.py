@@ -1,0 +1,152 @@
+"""Every setting once: flag before environment before file before default; a mistake is told, never guessed at."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tuppence_server.settings import (
+    DEFAULT_CURRENCIES,
+    ENV_PREFIX,
+    FILE_NAME,
+    MEANINGS,
+    Settings,
+    SettingsError,
+    describe,
+    load,
+)
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand in an empty directory, so that no file of the developer's counts."""
+    monkeypatch.chdir(tmp_path)
+
+
+def test_with_nothing_said_the_defaults_hold() -> None:
+    settings, origins = load({}, {})
+    assert settings == Settings()
+    assert origins == {}
+    assert settings.host == "127.0.0.1", "nobody is served beyond this machine by accident"
+    assert settings.currencies == DEFAULT_CURRENCIES
+
+
+def test_flag_before_environment_before_file_before_default(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    Path(FILE_NAME).write_text('port = 1\nhost = "here"\nsession_days = 1\nlog_level = "error"\n')
+    (data / FILE_NAME).write_text('port = 2\nhost = "data"\nsession_days = 2\n')
+    env = {"TUPPENCE_PORT": "3", "TUPPENCE_HOST": "env", "OTHER": "x"}
+    settings, origins = load({"port": 4, "host": None, "data": data}, env)
+    assert (settings.port, origins["port"]) == (4, "flag")
+    assert (settings.host, origins["host"]) == ("env", "environment")
+    assert (settings.session_days, origins["session_days"]) == (2, str(data / FILE_NAME))
+    assert (settings.log_level, origins["log_level"]) == ("error", FILE_NAME)
+    assert settings.data == data
+    assert "registration" not in origins
+
+
+def test_the_data_directory_of_the_environment_is_where_its_file_is_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / FILE_NAME).write_text("port = 5")
+    settings, _ = load({}, {"TUPPENCE_DATA": str(tmp_path / "there")})
+    assert (settings.port, settings.data) == (5, tmp_path / "there")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("port", "0", 0),
+        ("origins", "https://a.example, https://b.example ,", ("https://a.example", "https://b.example")),
+        ("origins", "", ()),
+        ("currencies", "EUR,JPY", ("EUR", "JPY")),
+        ("registration", "closed", "closed"),
+        ("log_format", "json", "json"),
+        ("connections_per_address", "0", 0),
+        ("data", "/srv/tuppence", Path("/srv/tuppence")),
+    ],
+)
+def test_texts_of_the_environment_become_values(name: str, text: str, value: Any) -> None:
+    settings, origins = load({}, {ENV_PREFIX + name.upper(): text})
+    assert getattr(settings, name) == value
+    assert origins == {name: "environment"}
+
+
+def test_lists_in_a_file() -> None:
+    Path(FILE_NAME).write_text('currencies = ["EUR"]\norigins = "https://a.example"\n')
+    settings, _ = load({}, {})
+    assert settings.currencies == ("EUR",)
+    assert settings.origins == ("https://a.example",)
+
+
+@pytest.mark.parametrize(
+    ("flags", "env", "file", "told"),
+    [
+        ({"prot": 1}, {}, "", "flag: there is no setting 'prot'; did you mean 'port'?"),
+        ({}, {}, "curencies = []", "tuppence.toml: there is no setting 'curencies'; did you mean 'currencies'?"),
+        ({}, {"TUPPENCE_HOSTS": "x"}, "", "environment: TUPPENCE_HOSTS sets nothing; did you mean 'host'?"),
+        ({}, {"TUPPENCE_XYZZY": "x"}, "", "environment: TUPPENCE_XYZZY sets nothing."),
+        ({}, {"TUPPENCE_PORT": "many"}, "", "environment: port is 'many'; expected a whole number."),
+        ({}, {"TUPPENCE_PORT": ""}, "", "environment: port is ''; expected a whole number."),
+        ({}, {}, "port = 80.5", "tuppence.toml: port is 80.5; expected a whole number."),
+        ({}, {}, "port = []", "tuppence.toml: port is []; expected a whole number."),
+        ({}, {}, "origins = 5", "tuppence.toml: origins is 5; expected a list."),
+        ({}, {}, "host = 5", "tuppence.toml: host is 5; expected text."),
+        ({}, {}, "tls_key = 5", "tuppence.toml: tls_key is 5; expected a path."),
+        ({}, {"TUPPENCE_REGISTRATION": "maybe"}, "", "registration is 'maybe'; expected one of open, closed."),
+        ({"port": -1}, {}, "", "port is -1; it is at least 0."),
+        ({"port": 65_536}, {}, "", "port is 65536; it is at most 65535."),
+        ({"connections_per_user": 0}, {}, "", "connections_per_user is 0; it is at least 1."),
+        ({"session_days": 0}, {}, "", "session_days is 0; it is at least 1."),
+        ({"currencies": "EUR,XXX"}, {}, "", "currencies: 'XXX' is not an ISO 4217 code such as EUR."),
+        ({"tls_key": "k.pem"}, {}, "", "tls_certificate and tls_key go together; one of them is missing."),
+        ({}, {}, "port = ", "tuppence.toml: not TOML: "),
+    ],
+)
+def test_mistakes_are_told_with_their_place(
+    flags: dict[str, Any], env: dict[str, str], file: str, told: str
+) -> None:
+    if file:
+        Path(FILE_NAME).write_text(file)
+    with pytest.raises(SettingsError) as fault:
+        load(flags, env)
+    assert told.rstrip("?.") in str(fault.value)
+
+
+def test_a_file_that_is_not_utf_8_is_told() -> None:
+    Path(FILE_NAME).write_bytes(b'host = "\xff"')
+    with pytest.raises(SettingsError, match=r"tuppence\.toml: not TOML"):
+        load({}, {})
+
+
+def test_what_the_client_reads_from_the_environment_is_no_mistake() -> None:
+    load({}, {"TUPPENCE_TOKEN": "x", "TUPPENCE_PASSWORD": "x", "TUPPENCEPORT": "x"})
+
+
+def test_every_setting_has_a_meaning_and_no_meaning_is_left_over() -> None:
+    assert set(MEANINGS) == {field.name for field in msgspec.structs.fields(Settings)}
+    for setting in describe():
+        assert setting.meaning.endswith(".")
+        assert setting.environment == f"TUPPENCE_{setting.name.upper()}"
+        assert setting.value == setting.default
+        assert setting.origin == "default"
+
+
+def test_a_description_shows_what_holds_and_from_where() -> None:
+    found = {each.name: each for each in describe({"port": 9}, {"port": "flag"})}
+    assert (found["port"].value, found["port"].origin, found["port"].default) == (9, "flag", 8802)
+    assert found["log_level"].expected == "one of debug, info, warning, error"
+    assert found["tls_key"].expected == found["data"].expected == "a path"
+
+
+@pytest.mark.parametrize(
+    ("flags", "url"),
+    [
+        ({}, "http://127.0.0.1:8802"),
+        ({"host": "::1", "port": 80}, "http://[::1]:80"),
+        ({"host": "pay.example", "tls_certificate": "c", "tls_key": "k"}, "https://pay.example:8802"),
+    ],
+)
+def test_the_address_to_show(flags: dict[str, Any], url: str) -> None:
+    assert load(flags, {})[0].base_url == url
