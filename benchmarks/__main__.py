@@ -74,10 +74,8 @@ def measure(bench: Bench, names: Sequence[str]) -> list[Row]:
 
 def _print(rows: list[Row], line: str, started: datetime, options: argparse.Namespace) -> None:
     when = f"{started:%Y-%m-%d %H:%M} UTC" + (", tiny sizes" if options.quick else "")
-    if options.markdown:
-        markdown(rows, line, when)
-    else:
-        table(rows, f"{when} · {line}")
+    show = markdown if options.markdown else table
+    show(rows, f"{when} · {line}", judged=not options.quick)
     if options.json is not None:
         found = {
             "machine": line,

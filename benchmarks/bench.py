@@ -1,20 +1,25 @@
 """What every part is given: sizes, a folder, somebody to tell, and ways to seed and to load a server."""
 
 import asyncio
+import gc
 import json
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from benchmarks.process import child, read_json
+from benchmarks.process import child, cpu_seconds, has_uvloop, loop_factory, read_json
 from benchmarks.seed import EVENTS_PER_PERSON, seed, seed_behind
 from benchmarks.sizes import Sizes
 from benchmarks.tally import checked
 from benchmarks.target import Running, serving
 from benchmarks.watch import Watch
+from tuppence_server.app import SWITCH_INTERVAL_S
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +53,14 @@ class Bench:
                 room=room,
                 advance=advance,
             )
-            return self._planned(name, asyncio.run(made))
+            return self._planned(name, _finish(made))
 
     def seed_behind(self, name: str, people: int, missed: int) -> Seeded:
         """Fill a data directory for people who have missed events."""
         total = people * EVENTS_PER_PERSON + people // 2 * missed
         with self.watch.count("seeding", total) as advance:
             made = seed_behind(self.folder / name, people=people, missed=missed, advance=advance)
-            return self._planned(name, asyncio.run(made))
+            return self._planned(name, _finish(made))
 
     def _planned(self, name: str, plan: list[dict[str, Any]]) -> Seeded:
         path = self.folder / f"{name}.json"
@@ -73,14 +78,19 @@ class Bench:
             shutil.rmtree(copy)
 
     def load(self, server: Running, seeded: Seeded, mode: str, *arguments: str) -> dict[str, Any]:
-        """Run one load; its report.
+        """Run one load; its report, with the server's processor time per acknowledged frame added.
 
         Raises:
             RuntimeError: anything was refused, lost or unanswered.
         """
         target = ("--port", str(server.port), "--plan", str(seeded.plan))
+        before = cpu_seconds(server.pid)
         with child("benchmarks.load", mode, *target, *arguments) as generator:
-            return checked(read_json(generator))
+            report = checked(read_json(generator))
+        spent_s = cpu_seconds(server.pid) - before
+        return report | {
+            "server_us_each": spent_s * 1_000_000 / report["acks"] if report.get("acks") else None
+        }
 
     def pay(self, data: Path, seeded: Seeded, kind: str = "pay.send") -> dict[str, Any]:
         """As much as goes: the closed loop of `road`, into a server on `data`."""
@@ -96,3 +106,16 @@ class Bench:
         sizes = self.sizes
         shape = ("--connections", str(sizes.connections), "--in-flight", str(sizes.in_flight))
         return (*shape, "--warmup", str(sizes.warmup_s), "--seconds", str(sizes.seconds))
+
+
+def _finish(seeding: Coroutine[Any, Any, T]) -> T:
+    """Run a seeding as the server would run: few collections, and a writer that need not wait for the interpreter."""
+    collected, switched = gc.get_threshold(), sys.getswitchinterval()
+    gc.set_threshold(50_000, 50, 100)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    try:
+        with asyncio.Runner(loop_factory=loop_factory(uvloop=has_uvloop())) as runner:
+            return runner.run(seeding)
+    finally:
+        gc.set_threshold(*collected)
+        sys.setswitchinterval(switched)

@@ -34,6 +34,12 @@ def resident_bytes(pid: int) -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time that a process has used, all threads, user and system (Linux)."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def has_uvloop() -> bool:
     """Tell whether uvloop is installed."""
     return find_spec("uvloop") is not None
@@ -41,12 +47,17 @@ def has_uvloop() -> bool:
 
 def run_loop(main: Coroutine[Any, Any, None], *, uvloop: bool) -> None:
     """Run a coroutine on uvloop or on asyncio's own event loop."""
-    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
-    if uvloop:
-        # uvloop is an extra: a machine without it can still measure on asyncio.
-        factory = importlib.import_module("uvloop").new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
+    with asyncio.Runner(loop_factory=loop_factory(uvloop=uvloop)) as runner:
         runner.run(main)
+
+
+def loop_factory(*, uvloop: bool) -> Callable[[], asyncio.AbstractEventLoop]:
+    """Return what makes an event loop."""
+    if not uvloop:
+        return asyncio.new_event_loop
+    # uvloop is an extra: a machine without it can still measure on asyncio.
+    factory: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module("uvloop").new_event_loop
+    return factory
 
 
 def announce(port: int) -> None:

@@ -12,11 +12,11 @@ HEADINGS = ("", "Benchmark", "Tuppence", "Floor, same run", "Ratio", "Target", "
 _DIGITS = {"/s": 0, "KiB": 1, "ms": 2, "s": 2}
 
 
-def table(rows: Sequence[Row], machine: str) -> None:
-    """Print the table on stdout, with the notes below it."""
-    drawn = Table(*HEADINGS, box=SIMPLE_HEAD, caption=machine, caption_justify="left")
+def table(rows: Sequence[Row], heading: str, *, judged: bool) -> None:
+    """Print the table on stdout, with the notes below it; tiny sizes are not judged by the targets."""
+    drawn = Table(*HEADINGS, box=SIMPLE_HEAD, caption=heading, caption_justify="left")
     for row in rows:
-        drawn.add_row(*cells(row))
+        drawn.add_row(*cells(row, judged=judged))
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 160
@@ -26,22 +26,22 @@ def table(rows: Sequence[Row], machine: str) -> None:
             console.print(f"{row.part}: {row.name}: {row.note}", markup=False)
 
 
-def markdown(rows: Sequence[Row], machine: str, when: str) -> None:
+def markdown(rows: Sequence[Row], heading: str, *, judged: bool) -> None:
     """Print what benchmarks/README.md shows under Results."""
-    print(f"{when} · {machine}\n")
+    print(f"{heading}\n")
     print("| " + " | ".join(HEADINGS) + " |")
     print("|---|---|---:|---|---:|---:|---|")
     for row in rows:
-        print("| " + " | ".join(cell.replace("|", "\\|") for cell in cells(row)) + " |")
+        print("| " + " | ".join(cell.replace("|", "\\|") for cell in cells(row, judged=judged)) + " |")
     notes = [f"- {row.name}: {row.note}" for row in rows if row.note]
     if notes:
         print("\n" + "\n".join(notes))
 
 
-def cells(row: Row) -> list[str]:
+def cells(row: Row, *, judged: bool) -> list[str]:
     """One row as texts, in the order of `HEADINGS`."""
     floor = f"{_figure(row.floor, row.unit)} {row.floor_name}" if row.floor is not None else row.floor_name
-    met = "" if row.target is None else "yes" if row.target.met(row) else "NO"
+    met = "" if row.target is None or not judged else "yes" if row.target.met(row) else "NO"
     ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
     return [
         row.part,

@@ -16,20 +16,16 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from tests.wire import Client, Frame, Raw
+from tests.waiting import WAIT_S
+from tests.wire import Answer, Client, Frame, Raw, parse_answer
 
-T = TypeVar("T")
 ROOT: Final = Path(__file__).parents[1]
-WAIT_S: Final = 30.0
-"""How long any wait may take before a test fails; not a claim about speed."""
 DEFAULTS: Final = {
     "TUPPENCE_RATE_LIMITS": "off",
     "TUPPENCE_PASSWORD_MEMORY_KIB": "8",
@@ -46,20 +42,6 @@ class Account:
     id: str
     token: str
     session: str
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An HTTP response."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        """The body as JSON."""
-        return json.loads(self.body)
 
 
 @dataclass(frozen=True)
@@ -85,27 +67,6 @@ class Refused(Exception):
         self.body = body
 
 
-def new_id() -> str:
-    """An id for a frame."""
-    return str(uuid.uuid4())
-
-
-async def until(condition: Callable[[], Awaitable[T]], what: str = "", within: float = WAIT_S) -> T:
-    """Wait until a condition holds, and return what it gave."""
-    deadline = time.monotonic() + within
-    while not (found := await condition()):
-        assert time.monotonic() < deadline, f"not within {within} s: {what or condition}"
-        await asyncio.sleep(0.02)
-    return found
-
-
-async def elapsed(work: Awaitable[Any]) -> float:
-    """Seconds that something takes."""
-    started = time.monotonic()
-    await work
-    return time.monotonic() - started
-
-
 class Server:
     """One server on one data directory; may be stopped or killed and started again. `env` adds TUPPENCE_*."""
 
@@ -126,7 +87,7 @@ class Server:
         self.data.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "tuppence_server", "serve", "--port", "0", "--json"]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # noqa: ASYNC220
                 [*command, "--data", str(self.data)],
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -183,12 +144,12 @@ class Server:
 
     def resident_bytes(self) -> int:
         """The process's resident memory."""
-        with open(f"/proc/{self.pid}/status", encoding="ascii") as status:
+        with Path(f"/proc/{self.pid}/status").open(encoding="ascii") as status:
             return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS"))
 
     def open_files(self) -> int:
         """The process's open file descriptors."""
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
     def faults(self) -> list[str]:
         """Lines of the log that tell of a fault."""
@@ -316,14 +277,6 @@ class Server:
         """Read the database beside the server."""
         with closing(sqlite3.connect(f"file:{self.data / 'tuppence.db'}?mode=ro", uri=True)) as db:
             return db.execute(sql, arguments).fetchall()
-
-
-def parse_answer(data: bytes) -> Answer:
-    """Read one response that ends with its connection."""
-    head, _, body = data.partition(b"\r\n\r\n")
-    status, *lines = head.decode("latin-1").split("\r\n")
-    pairs = (line.partition(":") for line in lines)
-    return Answer(int(status.split()[1]), {name.lower(): value.strip() for name, _, value in pairs}, body)
 
 
 @asynccontextmanager

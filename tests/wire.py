@@ -6,13 +6,16 @@ import json
 import os
 import socket
 import struct
-from typing import Any, Final, Self
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Self
 
+from tests.waiting import WAIT_S
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 Frame = dict[str, Any]
-WAIT_S: Final = 30.0
 TEXT, BINARY, CONT, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
 
 
@@ -88,7 +91,7 @@ class Client:
         kind: str,
         conv: str | None = None,
         *,
-        id: str | None = None,
+        id: str | None = None,  # noqa: A002
         ref: str | None = None,
         **body: Any,
     ) -> Frame:
@@ -137,10 +140,15 @@ class Client:
 
 
 def make(
-    kind: str, conv: str | None = None, *, id: str | None = None, ref: str | None = None, **body: Any
+    kind: str,
+    conv: str | None = None,
+    *,
+    id: str | None = None,  # noqa: A002
+    ref: str | None = None,
+    **body: Any,
 ) -> Frame:
     """A frame with an id."""
-    frame: Frame = {"kind": kind, "id": id or str(_uuid())}
+    frame: Frame = {"kind": kind, "id": id or new_id()}
     if conv is not None:
         frame["conv"] = conv
     if ref is not None:
@@ -148,9 +156,9 @@ def make(
     return frame | {"body": body}
 
 
-def _uuid() -> str:
-    raw = os.urandom(16).hex()
-    return f"{raw[:8]}-{raw[8:12]}-4{raw[13:16]}-8{raw[17:20]}-{raw[20:]}"
+def new_id() -> str:
+    """An id for a frame."""
+    return str(uuid.uuid4())
 
 
 def frame_bytes(
@@ -258,7 +266,27 @@ class Raw:
     async def drop(self) -> None:
         """Break the connection."""
         self.writer.transport.abort()
-        try:
+        with suppress(ConnectionError):
             await self.writer.wait_closed()
-        except ConnectionError:
-            pass
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP response."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+def parse_answer(data: bytes) -> Answer:
+    """Read one response that ends with its connection."""
+    head, _, body = data.partition(b"\r\n\r\n")
+    status, *lines = head.decode("latin-1").split("\r\n")
+    pairs = (line.partition(":") for line in lines)
+    return Answer(int(status.split()[1]), {name.lower(): value.strip() for name, _, value in pairs}, body)

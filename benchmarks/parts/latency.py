@@ -54,6 +54,7 @@ def _row(
     age: str,
     quantile: str,
 ) -> Row:
+    last = quantile == "p99"
     found = [report[age][quantile] for report in ours]
     beside = [floor[quantile] for floor in floors]
     return Row(
@@ -64,7 +65,7 @@ def _row(
         floor_name=f"{quantile} of one bare fdatasync",
         floor=median(beside),
         ratio=paired(found, beside),
-        target=Target("≤", 15, of="value") if quantile == "p99" else None,
-        note=f"worst {max(report[age]['max'] for report in ours):.1f} ms",
+        target=Target("≤", 15, of="value") if last else None,
+        note=f"worst {max(report[age]['max'] for report in ours):.1f} ms" if last else "",
         samples={"tuppence": found, "fdatasync": beside},
     )

@@ -44,6 +44,16 @@ async def make_backup(store: Store, directory: Path, now: int) -> dict[str, Any]
         directory.mkdir(mode=0o700, parents=True)
     except FileExistsError:
         raise BackupError(f"{directory} exists already; name a new directory.") from None
+    except (OSError, ValueError) as fault:
+        raise BackupError(f"The directory cannot be made: {fault}.") from fault
+    try:
+        return await _copy(store, directory, now)
+    except BaseException:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
+
+
+async def _copy(store: Store, directory: Path, now: int) -> dict[str, Any]:
     target = directory / DATABASE
     target.touch(mode=0o600)
     head = await store.backup(target)
@@ -73,12 +83,13 @@ async def restore(
     if target.exists():
         raise BackupError(f"{target} exists already; restore into a new directory.")
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    await asyncio.to_thread(shutil.copyfile, backup / DATABASE, target)
-    target.chmod(0o600)
-    if await asyncio.to_thread(_digest_and_sync, target) != manifest.sha256:
-        target.unlink()
+    partial = data / (DATABASE + ".partial")
+    await asyncio.to_thread(shutil.copyfile, backup / DATABASE, partial)
+    partial.chmod(0o600)
+    if await asyncio.to_thread(_digest_and_sync, partial) != manifest.sha256:
+        partial.unlink()
         raise BackupError(f"{backup / DATABASE} is damaged: its SHA-256 is not the manifest's.")
-    store = make_store(target)
+    store = make_store(partial)
     await store.open()
     try:
         report = await verify(store, progress) if check else None
@@ -87,6 +98,7 @@ async def restore(
         await store.start_epoch(ids.epoch())
     finally:
         await store.close()
+    partial.rename(target)
     return manifest, report
 
 

@@ -86,8 +86,10 @@ def guarded(work: Callable[..., None]) -> Callable[..., None]:
             raise fail(str(fault), USAGE) from None
         except Refused as refused:
             raise fail(f"{refused.refusal.code}: {refused.refusal.message}") from None
-        except (Unreachable, DataInUse) as fault:
+        except Unreachable as fault:
             raise fail(str(fault), UNREACHABLE) from None
+        except DataInUse as fault:
+            raise fail(f"{fault} Stop the server first.") from None
         except (SchemaTooNew, StoreFault) as fault:
             raise fail(str(fault), CANNOT_START) from None
         except (BackupError, OSError) as fault:

@@ -2,13 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from tuppence_protocol.codec import is_id
 from tuppence_protocol.errors import Refusal
-from tuppence_protocol.limits import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
+from tuppence_protocol.limits import NOTE_CHARS_MAX, PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 from tuppence_protocol.money import format_amount
 
 from . import ids
@@ -30,6 +30,47 @@ WEAK: Final = Refusal(
 OVERLOADED: Final = Refusal("busy", "Too many logins at once; try again.", retry_ms=2_000)
 BAD_ID: Final = Refusal("bad_id", "An id is a lower-case UUID of version 4 or 7.", "$.id")
 NOBODY: Final = Refusal("not_found", "There is nobody with that handle.", "$.handle")
+
+
+class Arguments(msgspec.Struct, forbid_unknown_fields=True):
+    """What an action takes: nothing, or what its subclass says."""
+
+
+class Whose(Arguments):
+    handle: str
+
+
+class NewUser(Arguments):
+    handle: str
+    name: str = ""
+    password: str | None = None
+
+
+class NewPassword(Arguments):
+    handle: str
+    password: str
+
+
+class Shut(Arguments):
+    handle: str
+    disabled: bool = True
+
+
+class NewSession(Arguments):
+    handle: str
+    device: str = "operator"
+
+
+class Credit(Arguments):
+    handle: str
+    amount: str
+    currency: str
+    note: Annotated[str, msgspec.Meta(min_length=1, max_length=NOTE_CHARS_MAX)] | None = None
+    id: str | None = None
+
+
+class Where(Arguments):
+    path: str
 
 
 class Refused(Exception):
@@ -56,26 +97,28 @@ class Office:
         self._passwords = passwords
         self._session_ms = session_days * DAY_MS
         self._clock_ms = clock_ms
-        self._actions: dict[str, Callable[..., Awaitable[Any]]] = {
-            "user.add": self.add_user,
-            "user.list": self.list_users,
-            "user.passwd": self.set_password,
-            "user.disable": self.disable_user,
-            "session.open": self.open_session,
-            "wallet.credit": self.credit,
-            "wallet.show": self.wallet,
-            "backup": self.backup,
+        self._actions: dict[str, tuple[type[Arguments], Callable[..., Awaitable[Any]]]] = {
+            "user.add": (NewUser, self.add_user),
+            "user.list": (Arguments, self.list_users),
+            "user.passwd": (NewPassword, self.set_password),
+            "user.disable": (Shut, self.disable_user),
+            "session.open": (NewSession, self.open_session),
+            "wallet.credit": (Credit, self.credit),
+            "wallet.show": (Whose, self.wallet),
+            "backup": (Where, self.backup),
         }
 
     async def do(self, action: str, arguments: dict[str, Any]) -> Any:
         """Carry out an action by name (the administration endpoint and the command line)."""
-        work = self._actions.get(action)
-        if work is None:
+        found = self._actions.get(action)
+        if found is None:
             raise Refused(Refusal("unknown_kind", f"There is no action {action!r}.", "$.do"))
+        shape, work = found
         try:
-            return await work(**arguments)
-        except TypeError as fault:
-            raise Refused(Refusal("bad_frame", f"{action}: {fault}", "$")) from fault
+            given = msgspec.convert(arguments, shape)
+        except msgspec.ValidationError as fault:
+            raise Refused(Refusal("bad_frame", f"{action}: {fault}", "$.arguments")) from None
+        return await work(**msgspec.structs.asdict(given))
 
     # Users
 

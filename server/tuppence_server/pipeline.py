@@ -217,10 +217,10 @@ class Pipeline:
                 self._metrics.commit_seconds.observe(time.perf_counter() - started)
         except StoreFault as fault:
             log.error("store_fault", error=str(fault), fatal=fault.fatal, frames=len(decided.batch))
-            await self._void(decided.batch, UNAVAILABLE)
             self.writable = False
             if fault.fatal:
                 self._fatal()
+            await self._void(decided.batch, UNAVAILABLE)
             return False
         self.writable = True
         self._tell_all(decided.commit)

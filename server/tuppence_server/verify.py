@@ -83,6 +83,12 @@ class _Check:
             self.debits[transfer.debit] += transfer.amount
             self.credits[transfer.credit] += transfer.amount
 
+    def conversations(self, heads: dict[str, int]) -> None:
+        """Where each conversation says it stands against its last event."""
+        for conv in heads.keys() | self.seqs.keys():
+            if heads.get(conv) != self.seqs.get(conv, 0):
+                self.wrong(f"{conv}: stands at {heads.get(conv)}, its last event is {self.seqs.get(conv, 0)}")
+
     def accounts(self, accounts: list[Account]) -> dict[str, int]:
         """The counters against the fold of the transfers."""
         sums: dict[str, list[int]] = defaultdict(lambda: [0, 0])
@@ -122,8 +128,12 @@ async def verify(store: Store, progress: Progress | None = None) -> Report:
     if check.transfers != head.transfer_id or await transfers.left():
         check.wrong(f"{check.transfers} transfers belong to events; the head says {head.transfer_id}")
     totals = check.accounts(accounts)
-    if lost := await store.receipts_without_event():
-        check.wrong(f"{lost} receipts name events that are not there")
+    check.conversations(await store.heads())
+    receipts = await store.receipts()
+    if receipts.dangling:
+        check.wrong(f"{receipts.dangling} receipts name events that are not there")
+    if receipts.stored != check.events:
+        check.wrong(f"{check.events} events, but {receipts.stored} receipts that name one")
     return Report(
         head.pos, head.hash.hex(), head.epoch, check.events, check.transfers, len(accounts), totals,
         check.problems,

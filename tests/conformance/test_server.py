@@ -5,10 +5,9 @@ import secrets
 from pathlib import Path
 
 import pytest
-from websockets.asyncio.client import connect
-
 from tests.conformance.transcripts import Peer, Person, WebSocketPeer, play
 from tests.harness import ROOT, Server, serving
+from websockets.asyncio.client import connect
 
 VECTORS = ROOT / "protocol" / "vectors"
 TRANSCRIPTS = sorted((VECTORS / "transcripts").glob("*.jsonl"))
@@ -21,7 +20,9 @@ class RealWorld:
         self._server = server
 
     async def person(self, name: str, owns: list[str]) -> Person:
-        account = await self._server.person(f"{name}_{secrets.token_hex(3).translate(str.maketrans('01', 'gh'))}")
+        account = await self._server.person(
+            f"{name}_{secrets.token_hex(3).translate(str.maketrans('01', 'gh'))}"
+        )
         for money in owns:
             amount, currency = money.split()
             await self._server.admin("wallet.credit", handle=account.handle, amount=amount, currency=currency)
@@ -47,6 +48,8 @@ async def test_every_malformed_frame_gets_its_error_and_the_connection_lives(tmp
         for vector in texts:
             await client.send(vector["raw"])
             error = await client.expect(kind="error")
-            assert (error["body"]["code"], error["body"]["field"]) == (vector["code"], vector["field"]), vector["name"]
+            assert (error["body"]["code"], error["body"]["field"]) == (vector["code"], vector["field"]), (
+                vector["name"]
+            )
         event = await client.submit("chat.text", "self", text="still here")
         assert event["seq"] == 1

@@ -48,7 +48,7 @@ class Person:
     token: str
 
 
-class PeerClosed(Exception):  # noqa: N818 - an end, not a fault
+class PeerClosed(Exception):
     """The server closed the connection."""
 
     def __init__(self, code: int) -> None:
@@ -90,7 +90,7 @@ class World(Protocol):
     async def connect(self) -> Peer: ...
 
 
-class Mismatch(AssertionError):  # noqa: N818 - the word says what happened
+class Mismatch(AssertionError):
     """What came is not what the transcript says."""
 
 

@@ -7,8 +7,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-
 from tests.contract.stores import EPOCH, POLICY, Counted, World, commit, event_id, opened, said, wire_id
+
 from tuppence_server.domain.book import Book, Changes
 from tuppence_server.domain.rows import Account, Head, LoggedEvent, Receipt
 from tuppence_server.store.base import SchemaTooNew, StoreFault
@@ -119,7 +119,10 @@ async def test_a_body_can_be_erased_with_its_salt(world: World, tmp_path: Path) 
         ("UPDATE account SET debits_posted = credits_posted + 1 WHERE code = 'customer'", "CHECK"),
         ("UPDATE account SET debits_pending = credits_posted + 1 WHERE code = 'customer'", "CHECK"),
         ("UPDATE account SET credits_posted = 12.5 WHERE id = 1", "cannot store REAL value"),
-        ("UPDATE account SET credits_posted = 9223372036854775807 + 1 WHERE id = 1", "cannot store REAL value"),
+        (
+            "UPDATE account SET credits_posted = 9223372036854775807 + 1 WHERE id = 1",
+            "cannot store REAL value",
+        ),
         ("UPDATE account SET credits_posted = 'much' WHERE id = 1", "cannot store TEXT value"),
         ("UPDATE account SET credits_posted = -1 WHERE code = 'cash'", "CHECK"),
         ("INSERT INTO transfer VALUES (9, 1, 1, 2, 0, 'x')", "CHECK"),
@@ -179,11 +182,19 @@ async def test_nothing_is_written_after_sqlite_gave_up_the_transaction(world: Wo
         world.frame("bob", "room.create", key=event_id(98), title="Club", members=["@alice"]),
     ]
     with database(tmp_path) as db:
-        db.execute("CREATE TRIGGER gives_up BEFORE INSERT ON event BEGIN SELECT RAISE (ROLLBACK, 'gone'); END")
+        db.execute(
+            "CREATE TRIGGER gives_up BEFORE INSERT ON event BEGIN SELECT RAISE (ROLLBACK, 'gone'); END"
+        )
         with pytest.raises(StoreFault, match="gone"):
             await world.settle(*frames)
         assert await world.store.head() == before
-        for table, rows in (("receipt", 2), ("event", 2), ("transfer", 2), ("account", 3), ("conversation", 3)):
+        for table, rows in (
+            ("receipt", 2),
+            ("event", 2),
+            ("transfer", 2),
+            ("account", 3),
+            ("conversation", 3),
+        ):
             assert db.execute(f"SELECT count(*) FROM {table}").fetchone() == (rows,), table
         db.execute("DROP TRIGGER gives_up")
     assert [said(each) for each in await world.settle(*frames)] == ["stored", "stored"]

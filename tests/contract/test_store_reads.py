@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.contract.stores import KINDS, World, body_of, event_id, head_of, opened, said
+
 from tuppence_protocol.events import UserView
 from tuppence_server.domain.office import DisableUser, MarkSeen, RevokeSession
 from tuppence_server.store.base import Funds, Page, Place

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-
 from tests.contract.stores import EPOCH, KINDS, World, head_of, opened
+
 from tuppence_protocol.limits import RESUME_EVENTS_MAX
 from tuppence_server.domain.office import DisableUser, RevokeSession, SetPassword
 from tuppence_server.store.base import Cursor, Funds, Snapshot
@@ -106,14 +106,15 @@ async def test_who_was_brought_in_meanwhile_gets_the_invitation_and_what_follows
 async def test_who_left_and_came_back_does_not_get_what_was_said_between(world: World) -> None:
     group = await world.group("alice", "bob")
     start = await pos(world)
-    await world.do("bob", "room.leave", group)
+    left = head_of(await world.do("bob", "room.leave", group))["pos"]
     await world.say("alice", group, "about bob")
     back = head_of(await world.do("alice", "room.invite", group, users=["@bob"]))["pos"]
     await world.say("alice", group, "welcome")
-    found = await missed(world, "bob", start)
-    assert found[-2:] == [back, back + 1]
-    assert back - 1 not in found
-    assert (await snapshot(world, "bob", start)).groups == [group]
+    for cursor in (left, left + 1):
+        assert await missed(world, "bob", cursor) == [back, back + 1]
+    assert (await snapshot(world, "bob", left)).groups == [group]
+    before = await snapshot(world, "bob", start)
+    assert (before.missed, before.why) == (None, "too_far"), "the end of the first stay cannot be replayed"
 
 
 async def test_beyond_the_bound_there_is_no_replay_rather_than_half_of_one(world: World) -> None:

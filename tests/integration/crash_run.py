@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import random
+import sys
 import tempfile
 from collections import Counter
 from contextlib import suppress
@@ -19,7 +20,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from tests.harness import Account, Server, until
+from tests.harness import Account, Server
+from tests.waiting import until
 from tests.wire import Client, Frame, make
 from websockets.exceptions import WebSocketException
 
@@ -135,9 +137,8 @@ async def one_life(server: Server, payers: list[Payer], rng: random.Random) -> N
     await asyncio.gather(*tasks)
 
 
-async def crash_run(directory: Path, kills: int, seed: int) -> dict[str, int]:
+async def crash_run(directory: Path, kills: int, rng: random.Random) -> dict[str, int]:
     """Kill a server so many times and check everything each time; figures of the run."""
-    rng = random.Random(seed)
     server = Server(directory / "data")
     await server.start()
     try:
@@ -156,7 +157,8 @@ async def crash_run(directory: Path, kills: int, seed: int) -> dict[str, int]:
             assert report["totals"] == {"EUR": int(CREDIT * 100) * CLIENTS}
             check_stored(server, payers)
             answers = sum(payer.answers for payer in payers)
-            print(f"kill {kill + 1}: {answers} answers, {report['events']} events, good", flush=True)
+            sys.stdout.write(f"kill {kill + 1}: {answers} answers, {report['events']} events, good\n")
+            sys.stdout.flush()
             await server.start()
         for payer in payers:
             payer.finishing = True
@@ -183,9 +185,11 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=random.randrange(2**32))
     options = parser.parse_args()
-    print(f"seed {options.seed}", flush=True)
+    sys.stdout.write(f"seed {options.seed}\n")
     with tempfile.TemporaryDirectory(prefix="tuppence-crash-") as directory:
-        print(asyncio.run(crash_run(Path(directory), options.kills, options.seed)))
+        sys.stdout.write(
+            f"{asyncio.run(crash_run(Path(directory), options.kills, random.Random(options.seed)))}\n"
+        )
 
 
 if __name__ == "__main__":

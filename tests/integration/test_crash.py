@@ -4,18 +4,16 @@ TUPPENCE_TEST_KILLS=50 makes it long; TUPPENCE_TEST_SEED repeats a run.
 """
 
 import os
-import random
 
 from tests.harness import serving
 from tests.integration.crash_run import crash_run
+from tests.waiting import seeded
 from tests.wire import make
 
 
 async def test_killed_at_random_moments(tmp_path):
     kills = int(os.environ.get("TUPPENCE_TEST_KILLS", "5"))
-    seed = int(os.environ.get("TUPPENCE_TEST_SEED", random.randrange(2**32)))
-    print(f"seed {seed}")
-    figures = await crash_run(tmp_path, kills, seed)
+    figures = await crash_run(tmp_path, kills, seeded())
     assert figures["stored"] > 0
     assert figures["sent_again"] > 0, "no kill met a frame under way"
 

@@ -6,9 +6,10 @@ TUPPENCE_TEST_SEED repeats a run; TUPPENCE_TEST_FRAMES makes it longer than 2,00
 import asyncio
 import json
 import os
-import random
 
-from tests.harness import new_id, serving
+from tests.harness import serving
+from tests.waiting import seeded
+from tests.wire import new_id
 
 from tuppence_protocol.errors import CODES
 from tuppence_protocol.limits import FRAME_BYTES_MAX
@@ -105,9 +106,7 @@ def is_utf8(data):
 
 
 async def test_mutated_frames_and_bodies(tmp_path):
-    seed = int(os.environ.get("TUPPENCE_TEST_SEED", random.randrange(2**32)))
-    print(f"seed {seed}")
-    rng = random.Random(seed)
+    rng = seeded()
     async with serving(tmp_path) as server:
         alice, bob = await server.people("alice", "bob", credit="100.00")
         client, other = await server.connect(alice), await server.connect(bob)

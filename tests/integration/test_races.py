@@ -5,8 +5,8 @@ import json
 from decimal import Decimal
 
 import pytest
-from tests.harness import Refused, new_id, serving
-from tests.wire import make
+from tests.harness import Refused, serving
+from tests.wire import make, new_id
 
 COPIES, SOCKETS = 64, 8
 

@@ -2,11 +2,11 @@
 
 import asyncio
 import contextlib
-import random
 import signal
 
 import pytest
-from tests.harness import elapsed, serving
+from tests.harness import serving
+from tests.waiting import elapsed, seeded, until
 from tests.wire import Client, Raw, make
 from websockets.exceptions import ConnectionClosed
 
@@ -107,9 +107,8 @@ class Reader:
 
 
 async def test_cut_at_any_byte_with_groups_joined_and_left_meanwhile(server):
-    rng = random.Random(seed := random.randrange(2**32))
-    print(f"seed {seed}")
-    alice, bob, carol = await server.people("alice", "bob", "carol", credit="100.00")
+    rng = seeded()
+    alice, bob, _ = await server.people("alice", "bob", "carol", credit="100.00")
     a, reader = await server.connect(alice), Reader(bob)
     seen = [await a.text("@bob", "before")]
     await reader.catch_up(server)
@@ -188,8 +187,7 @@ async def test_no_replay_from_another_epoch_or_too_far_back(server):
 
 
 async def test_resume_while_a_burst_is_being_committed(server):
-    rng = random.Random(seed := random.randrange(2**32))
-    print(f"seed {seed}")
+    rng = seeded()
     alice, bob = await server.people("alice", "bob", credit="100.00")
     a, reader = await server.connect(alice), Reader(bob)
     await reader.catch_up(server)
@@ -200,7 +198,7 @@ async def test_resume_while_a_burst_is_being_committed(server):
         frames = [make("chat.text", rng.choice(places), text=f"{turn}.{number}") for number in range(30)]
         burst = asyncio.gather(*(a.send(frame) for frame in frames))
         enough = len(reader.events) + rng.randrange(1, 25)
-        await reader.watch(server.ws_url, lambda: len(reader.events) >= enough)
+        await reader.watch(server.ws_url, lambda enough=enough: len(reader.events) >= enough)
         await burst
         await a.answer(frames[-1]["id"])
     await reader.catch_up(server)
@@ -228,8 +226,11 @@ async def test_a_stop_answers_what_is_under_way_and_says_goodbye(server):
 
     floods = [asyncio.create_task(flood(index)) for index in range(3)]
     ends = [asyncio.create_task(last(client)) for client in [*clients, idle]]
-    while any(len(client.events) < 20 for client in clients):
-        await asyncio.sleep(0)
+
+    async def busy():
+        return all(len(client.events) >= 20 for client in clients)
+
+    await until(busy)
     stop = asyncio.create_task(server.stop())
     assert await elapsed(stop) < 10
     assert stop.result() == 0

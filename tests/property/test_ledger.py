@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from tests.contract.stores import KINDS, POLICY, START_MS, Counted, command, event_id, opened, said, wire_id
 from tests.property.ledger_model import IDS, PEOPLE, STEPS, Model, Step
+
 from tuppence_protocol.errors import Refusal
 from tuppence_server.domain.office import CreateUser
 from tuppence_server.domain.outflow import Outcome, Stored
@@ -80,15 +80,15 @@ async def check(store: Store, model: Model) -> None:
     assert report.pos == model.pos
     assert {currency: total for currency, total in report.totals.items() if total} == dict(model.deposited)
     accounts = {account.id: account for account in await store.accounts()}
-    debits: Counter[int] = Counter()
-    credits: Counter[int] = Counter()
+    spent: Counter[int] = Counter()
+    received: Counter[int] = Counter()
     moved = [row async for rows in store.transfers(0, 10**9) for row in rows]
     for row in moved:
-        debits[row.debit] += row.amount
-        credits[row.credit] += row.amount
+        spent[row.debit] += row.amount
+        received[row.credit] += row.amount
         assert accounts[row.debit].currency == accounts[row.credit].currency
     for account in accounts.values():
-        assert (account.debits_posted, account.credits_posted) == (debits[account.id], credits[account.id])
+        assert (account.debits_posted, account.credits_posted) == (spent[account.id], received[account.id])
         assert account.owner == OPERATOR or account.available >= 0
     for who in PEOPLE:
         funds, pos = await store.funds(IDS[who])
@@ -200,7 +200,9 @@ def test_a_retry_at_any_time_gives_the_same_bytes(steps: list[Step], data: st.Da
                     assert isinstance(outcome, Stored)
                     assert outcome.repeated
                     assert outcome.event == first.event
-                elif first.code in ("insufficient_funds", "expired", "same_account") and _first(requests, index):
+                elif first.code in ("insufficient_funds", "expired", "same_account") and _first(
+                    requests, index
+                ):
                     assert outcome == first, "a refused payment stays refused"
             assert await store.funds(IDS["alice"]) or model.pos == 0
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-
 from tests.contract.stores import KINDS, Counted, opened
 from tests.property.ledger_model import IDS, STEPS, Model, Step
 from tests.property.test_ledger import Road, check, road_on, word
+
 from tuppence_protocol.errors import Refusal
 from tuppence_server.domain.outflow import Outcome, Stored
 from tuppence_server.domain.request import Request
@@ -197,7 +197,9 @@ async def test_what_was_decided_on_a_batch_that_failed_is_void(kind: str, fault:
             retried = word(await road.ask(first))
             assert retried == ("stored" if fault == "before" else "repeated")
             retried = word(await road.ask(second))
-            assert retried in (("insufficient_funds",) if onward == "insufficient_funds" else ("stored", "repeated"))
+            assert retried in (
+                ("insufficient_funds",) if onward == "insufficient_funds" else ("stored", "repeated")
+            )
             held = {who: (await store.funds(IDS[who]))[0] for who in IDS}
             assert sum(each.available for funds in held.values() for each in funds) == 900
             assert road.fatals == 0

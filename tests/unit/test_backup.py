@@ -9,8 +9,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-
 from tests.contract.stores import EPOCH, START_MS, World, opened, said
+
 from tuppence_server.backup import DATABASE, MANIFEST, BackupError, make_backup, restore
 from tuppence_server.store.base import StoreFault
 from tuppence_server.store.memory import MemoryStore
@@ -106,7 +106,10 @@ async def test_a_damaged_copy_is_refused_and_leaves_nothing(world: World, tmp_pa
         (b"", "cannot be read"),
         (b"{}", "cannot be read"),
         (b'{"format":1,"made_at":0,"pos":"2","hash":"","epoch":"","sha256":""}', "cannot be read"),
-        (b'{"format":2,"made_at":0,"pos":2,"hash":"","epoch":"","sha256":""}', "format 2; this version reads 1"),
+        (
+            b'{"format":2,"made_at":0,"pos":2,"hash":"","epoch":"","sha256":""}',
+            "format 2; this version reads 1",
+        ),
     ],
 )
 async def test_a_copy_without_its_manifest_is_none(

@@ -20,7 +20,9 @@ def test_a_burst_then_the_rate() -> None:
     assert rates.durable_wait_ms(alice, 1_000.0) == wait, "asking in vain costs nothing"
     assert rates.durable_wait_ms(alice, 1_000.0 + wait / 1_000) == 0
     assert rates.durable_wait_ms(alice, 1_000.0 + wait / 1_000) > 0
-    assert [rates.durable_wait_ms(alice, 2_000.0) for _ in range(31)].count(0) == 30, "a rest gives the burst back"
+    assert [rates.durable_wait_ms(alice, 2_000.0) for _ in range(31)].count(0) == 30, (
+        "a rest gives the burst back"
+    )
 
 
 def test_each_lane_has_its_own_bucket() -> None:

@@ -1,8 +1,8 @@
 """Where words may go: every name of a place, and who is let in."""
 
 import pytest
-
 from tests.contract.stores import World, body_of, event_id, head_of, said, wire_id
+
 from tuppence_protocol.errors import Refusal
 from tuppence_server.domain.office import DisableUser
 from tuppence_server.domain.outflow import Joined, Left, Publish
@@ -62,7 +62,9 @@ async def test_self_is_ones_own_place_by_every_name(world: World) -> None:
     assert head_of(await world.say("alice", heads[0]["conv"]))["seq"] == 3
 
 
-@pytest.mark.parametrize("place", ["@nobody", wire_id("c_", 999), "c_", "@", "", "bob", "SELF", "self ", "@Bob"])
+@pytest.mark.parametrize(
+    "place", ["@nobody", wire_id("c_", 999), "c_", "@", "", "bob", "SELF", "self ", "@Bob"]
+)
 async def test_a_place_that_is_not_there(world: World, place: str) -> None:
     outcome = await world.say("alice", place)
     assert isinstance(outcome, Refusal)
@@ -132,11 +134,20 @@ async def test_what_leaves_the_road_is_in_order(world: World) -> None:
     )
     assert world.book is not None
     flow = [(type(item).__name__, getattr(item, "pos", 0) or item.event.pos) for item in world.book.outflow]  # type: ignore[union-attr]
-    assert flow == [("Joined", 1), ("Publish", 2), ("Publish", 3), ("Publish", 4), ("Left", 4), ("Publish", 5)]
+    assert flow == [
+        ("Joined", 1),
+        ("Publish", 2),
+        ("Publish", 3),
+        ("Publish", 4),
+        ("Left", 4),
+        ("Publish", 5),
+    ]
     publishes = [item for item in world.book.outflow if isinstance(item, Publish)]
     assert [item.members for item in publishes] == [3, 3, 3, 2]
     assert {item.people for item in publishes} == {None}
-    assert {item.user for item in world.book.outflow if isinstance(item, (Joined, Left))} == {world.users["carol"]}
+    assert {item.user for item in world.book.outflow if isinstance(item, (Joined, Left))} == {
+        world.users["carol"]
+    }
 
 
 async def test_a_dm_names_its_people_to_the_hub(world: World) -> None:

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-
 from tests.contract.stores import World, event_id, head_of, said, wire_id
+
 from tuppence_protocol.errors import Refusal
 from tuppence_server.domain import chat, rules
 from tuppence_server.domain.book import Book
@@ -154,7 +154,7 @@ async def test_a_refused_payment_stays_refused_after_money_came(world: World) ->
     assert said(await world.pay("alice", "@bob", "4")) == "stored", "under a new id it is a new payment"
 
 
-async def test_every_refusal_of_a_payment_but_shape_is_for_ever(world: World) -> None:
+async def test_every_refusal_of_a_payment_is_for_ever(world: World) -> None:
     group = await world.group("carol", "alice")
     await world.do("carol", "room.role", group, user="@alice", role="reader")
     for number, (conv, code, members) in enumerate(
@@ -165,6 +165,7 @@ async def test_every_refusal_of_a_payment_but_shape_is_for_ever(world: World) ->
             ("self", "same_account", {}),
             ("@bob", "expired", {"not_after": 1}),
             ("@bob", "insufficient_funds", {}),
+            ("@bob", "unknown_currency", {"currency": "SEK"}),
         )
     ):
         key = event_id(600 + number)

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-
 from tests.contract.stores import World, body_of, event_id, head_of, said, wire_id
+
 from tuppence_protocol.errors import CODES, Refusal
 from tuppence_protocol.limits import BALANCE_MINOR_MAX
 from tuppence_server.domain.office import Deposit, DisableUser
@@ -136,7 +136,9 @@ GROUP, DM, OWN = "group", "@bob", "self"
     ],
 )
 @pytest.mark.parametrize("known", [True, False])
-async def test_whom_one_may_pay_where(world: World, place: str, payee: str | None, expected: Any, known: bool) -> None:
+async def test_whom_one_may_pay_where(
+    world: World, place: str, payee: str | None, expected: Any, known: bool
+) -> None:
     await world.credit("alice", "10")
     group = await world.group("alice", "bob")
     if known:
@@ -164,7 +166,10 @@ async def test_the_disabled_are_not_paid(world: World) -> None:
     await world.say("alice", "@bob")
     await world.order(DisableUser("bob", True))
     assert refusal(await world.pay("alice", "@bob", "1")) == ("payee_unavailable", "$.body.payee")
-    assert refusal(await world.pay("alice", group, "1", payee="@bob")) == ("payee_unavailable", "$.body.payee")
+    assert refusal(await world.pay("alice", group, "1", payee="@bob")) == (
+        "payee_unavailable",
+        "$.body.payee",
+    )
     assert refusal(await world.pay("carol", "@bob", "1")) == ("not_found", "$.conv"), "no new dm with them"
 
 

@@ -1,8 +1,8 @@
 """Handles, passwords, logins and read marks."""
 
 import pytest
-
 from tests.contract.stores import World, command, said, wire_id
+
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import NAME_CHARS_MAX
 from tuppence_server.domain.office import (
@@ -52,7 +52,9 @@ async def test_a_newcomer_has_a_place_of_their_own(world: World) -> None:
     assert (own.conv, own.kind, own.members, own.seq, own.role) == (wire_id("c_", 90), "self", 1, 0, "owner")
 
 
-@pytest.mark.parametrize("handle", ["a", "a" * 33, "Alice", "al ice", "älice", "al-ice", "", "@alice", "alice\n", "٣٣"])
+@pytest.mark.parametrize(
+    "handle", ["a", "a" * 33, "Alice", "al ice", "älice", "al-ice", "", "@alice", "alice\n", "٣٣"]
+)
 async def test_a_handle_that_is_none(world: World, handle: str) -> None:
     assert refusal(await world.order(newcomer(handle))) == ("bad_frame", "$.handle")
 
@@ -91,7 +93,10 @@ async def test_a_handle_is_given_once_in_a_batch_as_well(world: World) -> None:
 
 
 async def test_a_name_has_a_bound(world: World) -> None:
-    assert refusal(await world.order(newcomer("carol", name="x" * (NAME_CHARS_MAX + 1)))) == ("too_big", "$.name")
+    assert refusal(await world.order(newcomer("carol", name="x" * (NAME_CHARS_MAX + 1)))) == (
+        "too_big",
+        "$.name",
+    )
     assert said(await world.order(newcomer("carol", name="x" * NAME_CHARS_MAX))) == "done"
 
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-
 from tests.contract.stores import World, body_of, head_of, said, wire_id
+
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import ROOM_MEMBERS_MAX
 from tuppence_server.domain import rooms
@@ -64,7 +64,9 @@ async def test_a_group_of_one(world: World) -> None:
     assert refusal(await world.say("alice", group)) == ("not_found", "$.conv")
 
 
-@pytest.mark.parametrize(("members", "at"), [(["@bob", "@nobody"], 1), ([wire_id("u_", 99)], 0), (["bob"], 0)])
+@pytest.mark.parametrize(
+    ("members", "at"), [(["@bob", "@nobody"], 1), ([wire_id("u_", 99)], 0), (["bob"], 0)]
+)
 async def test_a_group_opens_with_people_who_are_there(world: World, members: list[str], at: int) -> None:
     outcome = await world.do("alice", "room.create", title="Club", members=members)
     assert refusal(outcome) == ("not_found", f"$.body.members[{at}]")
@@ -123,13 +125,22 @@ async def test_who_may_remove_whom(world: World, actor: str, target: str) -> Non
 @pytest.mark.parametrize(("kind", "body"), [("room.remove", {}), ("room.role", {"role": "admin"})])
 async def test_only_members_are_removed_or_given_roles(world: World, kind: str, body: dict[str, Any]) -> None:
     group = await staffed(world, "owner", "member")
-    assert refusal(await world.do("alice", kind, group, user="@carol", **body)) == ("not_a_member", "$.body.user")
-    assert refusal(await world.do("alice", kind, group, user="@nobody", **body)) == ("not_found", "$.body.user")
+    assert refusal(await world.do("alice", kind, group, user="@carol", **body)) == (
+        "not_a_member",
+        "$.body.user",
+    )
+    assert refusal(await world.do("alice", kind, group, user="@nobody", **body)) == (
+        "not_found",
+        "$.body.user",
+    )
 
 
 async def test_nobody_removes_themselves(world: World) -> None:
     group = await staffed(world, "owner", "member")
-    assert refusal(await world.do("alice", "room.remove", group, user="@alice")) == ("forbidden", "$.body.user")
+    assert refusal(await world.do("alice", "room.remove", group, user="@alice")) == (
+        "forbidden",
+        "$.body.user",
+    )
 
 
 async def test_a_title_is_changed_for_all(world: World) -> None:
@@ -169,7 +180,10 @@ async def test_a_full_group_takes_nobody_more(world: World, monkeypatch: pytest.
     assert ROOM_MEMBERS_MAX >= 1_000
     monkeypatch.setattr(rooms, "ROOM_MEMBERS_MAX", 3)
     group = await world.group("root", "alice")
-    assert refusal(await world.do("root", "room.invite", group, users=["@bob", "@carol"])) == ("room_full", "$.body")
+    assert refusal(await world.do("root", "room.invite", group, users=["@bob", "@carol"])) == (
+        "room_full",
+        "$.body",
+    )
     assert said(await world.do("root", "room.invite", group, users=["@bob"])) == "stored"
     assert refusal(await world.do("root", "room.invite", group, users=["@carol"]))[0] == "room_full"
     await world.do("bob", "room.leave", group)
@@ -186,7 +200,11 @@ async def test_a_group_keeps_an_owner(world: World) -> None:
         assert refusal(refused) == ("last_owner", "$.body")
     assert said(await world.do("root", "room.role", group, user="@root", role="owner")) == "stored"
     outcome = await world.do("root", "room.role", group, user="@alice", role="owner")
-    assert body_of(outcome) == {"user": world.users["alice"], "role": "owner", "alt": "@root made @alice owner"}
+    assert body_of(outcome) == {
+        "user": world.users["alice"],
+        "role": "owner",
+        "alt": "@root made @alice owner",
+    }
     assert said(await world.do("root", "room.leave", group)) == "stored"
     assert refusal(await world.do("alice", "room.leave", group))[0] == "last_owner"
     assert await roles(world, group, "alice") == {"alice": "owner", "bob": "member"}
@@ -197,7 +215,11 @@ async def test_owners_may_go_in_any_order_until_one_is_left(world: World) -> Non
     first = world.frame("root", "room.leave", group)
     second = world.frame("alice", "room.role", group, user="@alice", role="member")
     third = world.frame("bob", "room.leave", group)
-    assert [said(each) for each in await world.settle(first, second, third)] == ["stored", "stored", "last_owner"]
+    assert [said(each) for each in await world.settle(first, second, third)] == [
+        "stored",
+        "stored",
+        "last_owner",
+    ]
     assert said(await world.do("bob", "room.remove", group, user="@alice")) == "stored"
     assert said(await world.do("bob", "room.leave", group)) == "stored", "alone, one may go"
 

@@ -84,7 +84,12 @@ def test_lists_in_a_file() -> None:
     ("flags", "env", "file", "told"),
     [
         ({"prot": 1}, {}, "", "flag: there is no setting 'prot'; did you mean 'port'?"),
-        ({}, {}, "curencies = []", "tuppence.toml: there is no setting 'curencies'; did you mean 'currencies'?"),
+        (
+            {},
+            {},
+            "curencies = []",
+            "tuppence.toml: there is no setting 'curencies'; did you mean 'currencies'?",
+        ),
         ({}, {"TUPPENCE_HOSTS": "x"}, "", "environment: TUPPENCE_HOSTS sets nothing; did you mean 'host'?"),
         ({}, {"TUPPENCE_XYZZY": "x"}, "", "environment: TUPPENCE_XYZZY sets nothing."),
         ({}, {"TUPPENCE_PORT": "many"}, "", "environment: port is 'many'; expected a whole number."),
@@ -94,7 +99,12 @@ def test_lists_in_a_file() -> None:
         ({}, {}, "origins = 5", "tuppence.toml: origins is 5; expected a list."),
         ({}, {}, "host = 5", "tuppence.toml: host is 5; expected text."),
         ({}, {}, "tls_key = 5", "tuppence.toml: tls_key is 5; expected a path."),
-        ({}, {"TUPPENCE_REGISTRATION": "maybe"}, "", "registration is 'maybe'; expected one of open, closed."),
+        (
+            {},
+            {"TUPPENCE_REGISTRATION": "maybe"},
+            "",
+            "registration is 'maybe'; expected one of open, closed.",
+        ),
         ({"port": -1}, {}, "", "port is -1; it is at least 0."),
         ({"port": 65_536}, {}, "", "port is 65536; it is at most 65535."),
         ({"connections_per_user": 0}, {}, "", "connections_per_user is 0; it is at least 1."),

@@ -6,8 +6,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-
 from tests.contract.stores import World, event_id, opened
+
 from tuppence_server.store.base import Store
 from tuppence_server.verify import PROBLEMS_MAX, Report, verify
 
@@ -70,7 +70,9 @@ async def test_a_good_ledger_has_no_problems(store: Store) -> None:
             id="edited salt",
         ),
         pytest.param(
-            ["UPDATE event SET head = CAST(replace(head, '\"from\":\"u_', '\"from\":\"v_') AS BLOB) WHERE pos = 8"],
+            [
+                'UPDATE event SET head = CAST(replace(head, \'"from":"u_\', \'"from":"v_\') AS BLOB) WHERE pos = 8'
+            ],
             ["pos 8: the hash does not fit what is stored"],
             id="edited head",
         ),
@@ -81,7 +83,10 @@ async def test_a_good_ledger_has_no_problems(store: Store) -> None:
         ),
         pytest.param(
             ["UPDATE transfer SET amount = amount + 1 WHERE pos = 4"],
-            ["pos 4: the hash does not fit what is stored", "pos 4: pay.send says 1000, its transfers do not"],
+            [
+                "pos 4: the hash does not fit what is stored",
+                "pos 4: pay.send says 1000, its transfers do not",
+            ],
             id="edited amount",
         ),
         pytest.param(
@@ -91,7 +96,10 @@ async def test_a_good_ledger_has_no_problems(store: Store) -> None:
         ),
         pytest.param(
             ["DELETE FROM transfer WHERE pos = 4"],
-            ["pos 4: the hash does not fit what is stored", "pos 4: pay.send says 1000, its transfers do not"],
+            [
+                "pos 4: the hash does not fit what is stored",
+                "pos 4: pay.send says 1000, its transfers do not",
+            ],
             id="deleted transfer",
         ),
         pytest.param(

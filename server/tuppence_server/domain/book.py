@@ -138,7 +138,11 @@ class Book:
 
     def rows(self) -> int:
         """How many rows are held."""
-        return len(self.users) + len(self.conversations) + len(self.members) + len(self.accounts)
+        tables = (
+            self.users, self.handles, self.skeletons, self.sessions,
+            self.conversations, self.pairs, self.members, self.accounts,
+        )  # fmt: skip
+        return sum(len(table) for table in tables)
 
     # Reading
 

@@ -101,8 +101,9 @@ def invite(book: Book, request: Request) -> list[Fact] | Refusal:
     people = _people(book, frame.body.users, "$.body.users")
     if isinstance(people, Refusal):
         return people
-    for index, user in enumerate(people):
-        if membership(book, group, user.id) is not None:
+    for index, person in enumerate(frame.body.users):
+        user = find_person(book, person)
+        if user is not None and membership(book, group, user.id) is not None:
             return Refusal("already_member", f"@{user.handle} is here already.", f"$.body.users[{index}]")
     if group.members + len(people) > ROOM_MEMBERS_MAX:
         return ROOM_FULL
@@ -117,8 +118,8 @@ def invite(book: Book, request: Request) -> list[Fact] | Refusal:
 
 def _newcomer(book: Book, group: Conversation, user: User) -> Member:
     before = book.members.get((group.id, user.id))
-    read = 0 if before is None else before.read
-    return Member(group.id, user.id, "member", group.seq + 1, None, read, read)
+    read, left = (0, None) if before is None else (before.read, before.until)
+    return Member(group.id, user.id, "member", group.seq + 1, None, read, read, left)
 
 
 def remove(book: Book, request: Request) -> list[Fact] | Refusal:

@@ -55,7 +55,10 @@ class Conversation(Struct, gc=False):
 
 
 class Member(Struct, gc=False):
-    """A person in a conversation: sees the seqs from `since` to `until` (None: still in)."""
+    """A person in a conversation: sees the seqs from `since` to `until` (None: still in).
+
+    `left` is where an earlier stay ended, if this is not the first.
+    """
 
     conv: str
     user: str
@@ -64,6 +67,7 @@ class Member(Struct, gc=False):
     until: int | None = None
     read: int = 0
     delivered: int = 0
+    left: int | None = None
 
 
 class Account(Struct, gc=False):

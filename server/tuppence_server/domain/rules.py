@@ -7,7 +7,7 @@ from zlib import crc32
 import msgspec
 
 from tuppence_protocol import codec, frames
-from tuppence_protocol.errors import CODES, Family, Refusal
+from tuppence_protocol.errors import Refusal
 
 from . import chat, office, pay, people, rooms
 from .book import Book, Keys
@@ -99,8 +99,6 @@ def _shut_out(book: Book, author: str) -> bool:
 
 def _keep_refusal(book: Book, request: Request, id: str, refusal: Refusal) -> None:
     """A refused payment stays refused: a late retry must not pay after the person has paid anew."""
-    if CODES[refusal.code].family is Family.SHAPE:
-        return
     kept = KeptRefusal(refusal, _parts(request.content))
     receipt = Receipt(id, request.author, None, codec.encode(kept))
     book.remember(receipt)

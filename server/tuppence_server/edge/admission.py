@@ -60,10 +60,13 @@ async def _join(services: Services, socket: "Socket", identity: Identity, hello:
             socket.close(CLOSES["too_many_connections"])
             return
     socket.session_id, socket.device = identity.session.id, device
+    socket.expires_at = identity.session.expires_at
     hub.attach(socket, user.id, user.handle, identity.groups)
     body = hello.body
     cursor = Cursor(body.epoch, body.pos) if body.epoch and isinstance(body.pos, int) else None
     snapshot = await services.store.snapshot(user.id, identity.session.id, cursor)
+    while socket.transport is not None and hub.enter(socket, snapshot.groups):
+        snapshot = await services.store.snapshot(user.id, identity.session.id, cursor)
     if socket.transport is None or socket.closing_at is not None:
         return
     if not snapshot.alive:

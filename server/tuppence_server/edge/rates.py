@@ -13,6 +13,10 @@ PENALTY_REFUSALS_MAX: Final = 20
 PENALTY_WINDOW_S: Final = 10.0
 
 
+ROUNDING_S: Final = 1e-6
+"""Sums of steps in floating point miss the burst by less than this."""
+
+
 class Rate(Struct, frozen=True):
     """So many frames a second in the long run, so many at once."""
 
@@ -24,7 +28,7 @@ class Rate(Struct, frozen=True):
         step = 1.0 / self.per_s
         base = max(ready_at, now)
         wait = base + step - now - self.burst * step
-        return -wait if wait > 0 else base + step
+        return -wait if wait > ROUNDING_S else base + step
 
     def view(self) -> RateView:
         """As `ready.limits` announces it."""

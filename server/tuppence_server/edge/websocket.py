@@ -48,7 +48,7 @@ class Socket(Outbox, asyncio.Protocol):
     """The server's end of one WebSocket. The outbox comes first: its `pause_writing` is the one that counts."""
 
     __slots__ = (
-        "address", "asks", "closing_at", "control_at", "device", "engine", "fragments", "heard",
+        "address", "asks", "closing_at", "control_at", "device", "engine", "expires_at", "fragments", "heard",
         "needed", "opened_at", "parts", "penalties", "penalty_at", "rest", "services", "session", "slot", "started_at", "transport",
     )  # fmt: skip
 
@@ -60,6 +60,7 @@ class Socket(Outbox, asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.address = ""
         self.device: str | None = None
+        self.expires_at = 0
         self.slot = 0
         self.heard = self.opened_at = self.started_at = services.loop.time()
         self.closing_at: float | None = None
@@ -147,7 +148,7 @@ class Socket(Outbox, asyncio.Protocol):
 
     def transmit(self, data: bytes) -> None:
         """Hand bytes to the socket."""
-        if self.transport is not None:
+        if self.transport is not None and self.closing_at is None:
             self.transport.write(data)
 
     def overflow(self) -> None:
@@ -298,9 +299,11 @@ class Socket(Outbox, asyncio.Protocol):
         transport = self.transport
         if transport is None or self.closing_at is not None:
             return
+        self.flush()
+        if self.closing_at is not None:  # the flush found the outbox full and closed
+            return
         self.closing_at = self.services.loop.time()
         self.services.metrics.closes[reason] += 1
-        self.flush()
         self.discard()
         if self.engine.state is not State.OPEN:
             transport.close()
@@ -349,6 +352,8 @@ class Socket(Outbox, asyncio.Protocol):
             self._fail(1008)
         elif now - self.heard > SILENCE_MS_MAX / 1000:
             self.close(CLOSES["no_heartbeat"])
+        elif self.services.clock_ms() >= self.expires_at:
+            self.close(CLOSES["token_expired"])
 
 
 def _is_utf8(raw: bytes) -> bool:

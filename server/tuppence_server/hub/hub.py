@@ -66,7 +66,9 @@ class Hub:
         outbox.joining = None
         later = {conv: joined for conv, known_at, joined in joining.changes if known_at > pos}
         known = set(groups)
-        stale = {conv for conv in outbox.groups - known if not later.get(conv)}
+        foreign = outbox.groups - known
+        stale = {conv for conv in foreign if not later.get(conv)}
+        since = {conv: known_at for conv, known_at, joined in joining.changes if joined}
         for conv in stale:
             self._exit(outbox, conv)
         for conv in known - outbox.groups:
@@ -75,9 +77,21 @@ class Hub:
         for data in greeting:
             outbox.push_answer(data)
         for conv, at, data in joining.events:
-            if at > pos and conv not in stale:
+            if at > pos and (conv not in foreign or at >= since.get(conv, at + 1)):
                 outbox.push(conv, at, data)
         self.flush()
+
+    def enter(self, outbox: Outbox, groups: Iterable[str]) -> bool:
+        """Join groups that the snapshot knows and the hub did not; True where there were some.
+
+        What happened in them between the snapshot and now went past this connection, so that another
+        snapshot is needed.
+        """
+        left = {conv for conv, _, joined in outbox.joining.changes if not joined} if outbox.joining else set()
+        missing = set(groups) - outbox.groups - left
+        for conv in missing:
+            self._enter(outbox, conv)
+        return bool(missing)
 
     def detach(self, outbox: Outbox, now: int) -> Person | None:
         """A connection is gone; the person where it was the last one."""

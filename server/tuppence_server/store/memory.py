@@ -30,7 +30,19 @@ from tuppence_server.domain.rows import (
 )
 from tuppence_server.domain.views import conversation_view, member_view, user_view
 
-from .base import Cursor, Funds, Identity, Missed, Packed, Page, Place, Snapshot, StoreFault, place_of
+from .base import (
+    Cursor,
+    Funds,
+    Identity,
+    Missed,
+    Packed,
+    Page,
+    Place,
+    Receipts,
+    Snapshot,
+    StoreFault,
+    place_of,
+)
 
 RowT = TypeVar("RowT", bound=Struct)
 
@@ -144,6 +156,10 @@ class MemoryStore:
             return Snapshot(head.epoch, head.pos, views, funds, groups, None, "first", alive)
         if cursor.epoch != head.epoch or cursor.pos > head.pos:
             return Snapshot(head.epoch, head.pos, views, funds, groups, None, "epoch", alive)
+        for event in self._events[cursor.pos :]:
+            member = self._members.get((event.conv, user))
+            if member is not None and member.left == event.seq:
+                return Snapshot(head.epoch, head.pos, views, funds, groups, None, "too_far", alive)
         missed = [
             Missed(event.pos, splice(event.head, event.body))
             for event in self._events[cursor.pos :]
@@ -299,9 +315,15 @@ class MemoryStore:
         """All accounts, by id."""
         return [replace(account) for account in sorted(self._accounts.values(), key=lambda a: a.id)]
 
-    async def receipts_without_event(self) -> int:
-        """Receipts that name a place in the log where nothing is: none, in a good ledger."""
-        return sum(r.pos is not None and r.pos > len(self._events) for r in self._receipts.values())
+    async def receipts(self) -> Receipts:
+        """Receipts that name an event that is there, and that name one that is not."""
+        named = [r.pos for r in self._receipts.values() if r.pos is not None]
+        there = sum(pos <= len(self._events) for pos in named)
+        return Receipts(there, len(named) - there)
+
+    async def heads(self) -> dict[str, int]:
+        """The seq at which each conversation stands."""
+        return {conversation.id: conversation.seq for conversation in self._conversations.values()}
 
     async def start_epoch(self, epoch: str) -> None:
         """Begin a generation of the log."""

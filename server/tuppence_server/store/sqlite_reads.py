@@ -22,7 +22,7 @@ from tuppence_server.domain.rows import (
 from tuppence_server.domain.views import member_view, user_view
 
 from . import tables
-from .base import Funds, Page, Place, place_of
+from .base import Funds, Page, Place, Receipts, place_of
 from .sqlite_sessions import FUNDS, HEAD, VIEWS, SessionReads, view_of
 
 LOG_ROWS_PER_READ: Final = 2_000
@@ -197,13 +197,17 @@ class SqliteReads(SessionReads):
             for row in await self._rows(f"SELECT {tables.ACCOUNT.select()} FROM account ORDER BY id")
         ]
 
-    async def receipts_without_event(self) -> int:
-        """Receipts that name a place in the log where nothing is: none, in a good ledger."""
+    async def receipts(self) -> Receipts:
+        """Receipts that name an event that is there, and that name one that is not."""
         rows = await self._rows(
-            "SELECT count(*) FROM receipt AS r WHERE r.pos IS NOT NULL "
-            "AND NOT EXISTS (SELECT 1 FROM event AS e WHERE e.pos = r.pos)"
+            "SELECT count(e.pos), count(*) - count(e.pos) FROM receipt AS r "
+            "LEFT JOIN event AS e ON e.pos = r.pos WHERE r.pos IS NOT NULL"
         )
-        return int(rows[0][0])
+        return Receipts(*rows[0])
+
+    async def heads(self) -> dict[str, int]:
+        """The seq at which each conversation stands."""
+        return dict(await self._rows("SELECT id, seq FROM conversation"))
 
     async def backup(self, path: Path) -> Head:
         """Write a whole, compact copy as of one moment, while the road goes on; where the copy's log stands."""

@@ -65,6 +65,11 @@ _RANGE: Final = (
     "ON e.conv = json_extract(k.value, '$[0]') AND e.seq >= json_extract(k.value, '$[1]') "
     "AND e.seq <= json_extract(k.value, '$[2]') WHERE e.pos > ? ORDER BY pos LIMIT ?"
 )
+# Who left a group after the cursor and came back since would miss the end of the earlier stay.
+_CAME_BACK: Final = (
+    "SELECT 1 FROM member AS m JOIN event AS e ON e.conv = m.conv AND e.seq = m.left "
+    "WHERE m.user = ? AND m.left IS NOT NULL AND e.pos > ? LIMIT 1"
+)
 _groups_of: Final = msgspec.json.Decoder(list[str]).decode
 _funds_of: Final = msgspec.json.Decoder(list[tuple[str, int, int]]).decode
 
@@ -102,6 +107,8 @@ class SessionReads(Pool):
         return Snapshot(epoch, pos, shown, balances, _groups_of(groups), missed, why, bool(alive))
 
     async def _missed(self, db: aiosqlite.Connection, user: str, pos: int) -> list[Missed] | None:
+        if await db.execute_fetchall(_CAME_BACK, (user, pos)):
+            return None
         most = RESUME_EVENTS_MAX + 1
         behind = list(await db.execute_fetchall(_BEHIND, {"user": user, "pos": pos, "most": most}))
         if sum(upto - since + 1 for _, since, upto in behind if upto >= since) > RESUME_EVENTS_MAX:

@@ -49,6 +49,7 @@ CREATE TABLE member (
   until INTEGER,
   read INTEGER NOT NULL,
   delivered INTEGER NOT NULL,
+  left INTEGER,
   PRIMARY KEY (conv, user)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX member_user ON member (user);
