@@ -1,6 +1,6 @@
 """From hello to ready: who is it, join the hub first, read the log second, drain third; nothing lost or doubled."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 from msgspec import UNSET
@@ -14,17 +14,15 @@ from tuppence_server.ids import token_hash
 from tuppence_server.store.base import Cursor, Identity, Snapshot
 
 from .frames import text_frame
+from .peer import Peer
 from .rates import Rate, Rates
 from .services import Services
-
-if TYPE_CHECKING:
-    from .websocket import Socket
 
 RESUME_BYTES_MAX: Final = 4 * 1024 * 1024
 log = structlog.get_logger("tuppence.edge")
 
 
-async def admit(services: Services, socket: "Socket", hello: Hello) -> None:
+async def admit(services: Services, socket: Peer, hello: Hello) -> None:
     """Let a connection in, or close it with the reason."""
     try:
         identity = await services.store.identify(token_hash(hello.body.token))
@@ -49,13 +47,13 @@ def _judge(services: Services, identity: Identity | None) -> CloseCode | None:
     return None
 
 
-async def _join(services: Services, socket: "Socket", identity: Identity, hello: Hello) -> None:
+async def _join(services: Services, socket: Peer, identity: Identity, hello: Hello) -> None:
     user, hub = identity.user, services.hub
     device = hello.body.device or None
     _make_room(services, user.id, device)
     person = hub.people.get(user.id)
     if person is not None and services.settings.rate_limits == "on":
-        open_now = [other for other in person.outboxes if getattr(other, "closing_at", None) is None]
+        open_now = [other for other in person.outboxes if isinstance(other, Peer) and other.open]
         if len(open_now) >= services.settings.connections_per_user:
             socket.close(CLOSES["too_many_connections"])
             return
@@ -67,7 +65,7 @@ async def _join(services: Services, socket: "Socket", identity: Identity, hello:
     snapshot = await services.store.snapshot(user.id, identity.session.id, cursor)
     while socket.transport is not None and hub.enter(socket, snapshot.groups):
         snapshot = await services.store.snapshot(user.id, identity.session.id, cursor)
-    if socket.transport is None or socket.closing_at is not None:
+    if not socket.open:
         return
     if not snapshot.alive:
         socket.close(CLOSES["bad_token"])
@@ -82,7 +80,7 @@ def _make_room(services: Services, user: str, device: str | None) -> None:
     if person is None or device is None:
         return
     for other in person.outboxes:
-        if getattr(other, "device", None) == device:
+        if isinstance(other, Peer) and other.device == device:
             services.hub.end(other, CLOSES["replaced"])
 
 

@@ -1,7 +1,5 @@
 """The ask lane: a question to the read side, one result or one error back. The same for WebSocket and HTTP."""
 
-from typing import TYPE_CHECKING
-
 import structlog
 
 from tuppence_protocol import codec
@@ -19,10 +17,8 @@ from tuppence_server.domain.views import balance_view
 from tuppence_server.store.base import Store
 
 from .frames import text_frame
+from .peer import Peer
 from .services import Services
-
-if TYPE_CHECKING:
-    from .websocket import Socket
 
 NO_CONVERSATION = Refusal("not_found", "There is no such conversation.", "$.conv")
 NO_EVENT = Refusal("not_found", "There is no such event.", "$.body.id")
@@ -31,7 +27,7 @@ FAILED = Refusal("unavailable", "The server cannot read now; ask again.", retry_
 log = structlog.get_logger("tuppence.edge")
 
 
-async def answer(services: Services, socket: "Socket", frame: Ask) -> None:
+async def answer(services: Services, socket: Peer, frame: Ask) -> None:
     """Answer one ask on its connection."""
     person = socket.person
     try:
@@ -42,7 +38,7 @@ async def answer(services: Services, socket: "Socket", frame: Ask) -> None:
     socket.asks -= 1
     if isinstance(result, Refusal):
         socket.refuse(result, frame.id)
-    elif socket.transport is not None and socket.closing_at is None:
+    elif socket.open:
         socket.push_answer(text_frame(result))
     services.hub.flush()
 

@@ -1,6 +1,6 @@
 """The live lane: typing, read marks, presence, heartbeats. Nothing here becomes an event."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 
@@ -16,16 +16,14 @@ from tuppence_server.hub.people import Person
 
 from .asks import FAILED, NO_CONVERSATION
 from .frames import text_frame
+from .peer import Peer
 from .services import Services
-
-if TYPE_CHECKING:
-    from .websocket import Socket
 
 NOT_PRESENT: Final = Refusal("not_found", "There is nobody to watch.", "$.body.users")
 log = structlog.get_logger("tuppence.edge")
 
 
-async def act(services: Services, socket: "Socket", frame: Live) -> None:
+async def act(services: Services, socket: Peer, frame: Live) -> None:
     """Carry out one live frame; a refusal comes back without `ref`."""
     person = socket.person
     if person is None:
@@ -40,7 +38,7 @@ async def act(services: Services, socket: "Socket", frame: Live) -> None:
     services.hub.flush()
 
 
-async def _act(services: Services, socket: "Socket", person: Person, frame: Live) -> Refusal | None:
+async def _act(services: Services, socket: Peer, person: Person, frame: Live) -> Refusal | None:
     if isinstance(frame, LiveWatch):
         near = await services.store.acquainted(person.id, frame.body.users)
         services.hub.people.watch(socket, frozenset(near))
@@ -58,7 +56,7 @@ async def _act(services: Services, socket: "Socket", person: Person, frame: Live
     return None
 
 
-def beat(services: Services, socket: "Socket", frame: Ping) -> None:
+def beat(services: Services, socket: Peer, frame: Ping) -> None:
     """Answer a heartbeat; what it acknowledges moves the delivered marks."""
     socket.push_answer(text_frame(codec.encode(Pong(body=PongBody(now=services.clock_ms())))))
     person, pos = socket.person, frame.body.pos
@@ -75,7 +73,7 @@ def _unheard(_request: Request, _outcome: Outcome) -> None:
     """Marks only move forward; one that was refused or lost is made good by the next."""
 
 
-def departed(services: Services, socket: "Socket", *, clean: bool) -> None:
+def departed(services: Services, socket: Peer, *, clean: bool) -> None:
     """A connection ended: the hub forgets it, and presence follows at once or after the grace."""
     person = services.hub.detach(socket, services.clock_ms())
     if person is None:

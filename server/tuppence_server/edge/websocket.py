@@ -24,7 +24,7 @@ from tuppence_protocol.limits import (
     MESSAGE_COMPLETION_MS_MAX,
     SILENCE_MS_MAX,
 )
-from tuppence_protocol.session import Phase, Refused, ServerSession
+from tuppence_protocol.session import Phase, Refused
 from tuppence_server.domain.outflow import Done, Outcome, Stored
 from tuppence_server.domain.request import Request
 from tuppence_server.hub.outbox import OUTBOX_WRITE_BYTES_MAX, Outbox
@@ -33,6 +33,7 @@ from . import admission, asks, live
 from .frames import text_frame
 from .framing import WHOLE_TEXT, frame_end, text_of
 from .handshake import client_address, judge, make_engine
+from .peer import Peer
 from .rates import PENALTY_REFUSALS_MAX, PENALTY_WINDOW_S, Rate
 from .services import Services
 
@@ -44,26 +45,21 @@ _CONTROL: Final = Rate(CONTROL_FRAMES_PER_S_MAX, CONTROL_FRAMES_BURST_MAX)
 _TOO_MANY_ASKS: Final = Refusal("rate_limited", "Too many questions at once.", retry_ms=100)
 
 
-class Socket(Outbox, asyncio.Protocol):
+class Socket(Peer, asyncio.Protocol):
     """The server's end of one WebSocket. The outbox comes first: its `pause_writing` is the one that counts."""
 
     __slots__ = (
-        "address", "asks", "closing_at", "control_at", "device", "engine", "expires_at", "fragments", "heard",
-        "needed", "opened_at", "parts", "penalties", "penalty_at", "rest", "services", "session", "slot", "started_at", "transport",
+        "address", "control_at", "engine", "fragments", "heard",
+        "needed", "opened_at", "parts", "penalties", "penalty_at", "rest", "services", "slot", "started_at",
     )  # fmt: skip
 
     def __init__(self, services: Services) -> None:
         super().__init__(services.hub.touched)
         self.services = services
-        self.session = ServerSession()
         self.engine: ServerProtocol = make_engine(services.settings)
-        self.transport: asyncio.Transport | None = None
         self.address = ""
-        self.device: str | None = None
-        self.expires_at = 0
         self.slot = 0
         self.heard = self.opened_at = self.started_at = services.loop.time()
-        self.closing_at: float | None = None
         self.control_at = 0.0
         self.penalties = 0
         self.penalty_at = 0.0
@@ -71,7 +67,6 @@ class Socket(Outbox, asyncio.Protocol):
         self.rest: bytearray | None = None
         self.needed = 0
         self.fragments = 0
-        self.asks = 0
 
     # asyncio.Protocol
 

@@ -1,0 +1,35 @@
+"""What admission, asks and live frames may do with a connection, whatever carries it."""
+
+import asyncio
+
+from tuppence_protocol.errors import CloseCode, Refusal
+from tuppence_protocol.session import ServerSession
+from tuppence_server.hub.outbox import Outbox
+
+
+class Peer(Outbox):
+    """A connection as the lanes see it."""
+
+    __slots__ = ("asks", "closing_at", "device", "expires_at", "session", "transport")
+
+    def __init__(self, touched: list[Outbox]) -> None:
+        super().__init__(touched)
+        self.session = ServerSession()
+        self.transport: asyncio.Transport | None = None
+        self.closing_at: float | None = None
+        self.device: str | None = None
+        self.expires_at = 0
+        self.asks = 0
+
+    @property
+    def open(self) -> bool:
+        """True while something can still be sent."""
+        return self.transport is not None and self.closing_at is None
+
+    def refuse(self, refusal: Refusal, ref: str | None) -> None:
+        """Answer with an `error` frame."""
+        raise NotImplementedError
+
+    def close(self, code: CloseCode, retry_ms: int | None = None) -> None:
+        """Say goodbye and begin to close."""
+        raise NotImplementedError
