@@ -191,7 +191,7 @@ async def _pace(rate: float, tally: Tally, senders: Sequence[Sender]) -> None:
     """
     start_us, sent = monotonic_us(), 0
     while tally.running and not tally.failed:
-        due = int((monotonic_us() - start_us) * rate / 1_000_000)
+        due = 1 + int((monotonic_us() - start_us) * rate / 1_000_000)  # the first is due at the start
         for number in range(sent, due):
             senders[number % len(senders)].send(1, start_us + int(number * 1_000_000 / rate))
         sent = due

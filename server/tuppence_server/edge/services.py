@@ -46,7 +46,10 @@ class Services:
         self.rates = rates
         self.clock_ms = clock_ms
         self.wheel = Wheel(self.loop)
-        self.addresses = Addresses(0 if settings.rate_limits == "off" else settings.connections_per_address)
+        self.addresses = Addresses(
+            0 if settings.rate_limits == "off" else settings.connections_per_address,
+            settings.trusted_proxies,
+        )
         self.departures = Departures(self.hub, self.loop)
         self.wheel.add(self.departures)
         self.tasks: set[asyncio.Task[Any]] = set()

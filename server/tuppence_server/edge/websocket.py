@@ -153,7 +153,13 @@ class Socket(Peer, asyncio.Protocol):
     # Reading
 
     def _handshake(self, request: Handshake) -> None:
-        response = judge(self.services, self.engine, request, self.address)
+        addresses = self.services.addresses
+        forwarded = ", ".join(request.headers.get_all("X-Forwarded-For"))
+        client = addresses.behind(self.address, forwarded)
+        addresses.leave(self.address)
+        addresses.enter(client)
+        self.address = client
+        response = judge(self.services, self.engine, request, client)
         self.engine.send_response(response)
         self.engine.handshake_exc = None
 
