@@ -8,10 +8,9 @@ fsync. Only the road's task uses the writer, and nothing cancels that task: a st
 aiosqlite runs even where the await is cancelled, and would leave a transaction open.
 """
 
-import asyncio
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -32,6 +31,7 @@ from tuppence_server.domain.rows import (
 
 from . import tables
 from .base import Packed, StoreFault
+from .batch import BATCH, BatchConnection, Statement
 from .migrate import migrate
 from .sqlite_reads import SqliteReads
 
@@ -46,21 +46,15 @@ _FATAL_CODES: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, s
 _SIZES: Final = (1, 8, 64, 256, 1024)
 """Rows that one statement writes. One step for many rows matters: SQLite gives up the interpreter's lock in
 each step, and where the event loop is busy it waits to get it back every time."""
-_TABLES: Final = (
-    tables.USER, tables.SESSION, tables.CONVERSATION, tables.MEMBER,
-    tables.EVENT, tables.RECEIPT, tables.ACCOUNT, tables.TRANSFER,
-)  # fmt: skip
-_APPEND_ONLY: Final = (tables.EVENT, tables.RECEIPT, tables.TRANSFER)
-_OPEN: Final = "EXISTS (SELECT 1 FROM temp.road)"
-"""True within the road's own transaction alone. After some faults SQLite rolls back by itself, and what is still
-in the writer's queue would then be committed statement by statement."""
+_APPENDED: Final = (tables.EVENT, tables.STORED_RECEIPT, tables.REFUSED_RECEIPT, tables.TRANSFER)
+_REPLACED: Final = (tables.USER, tables.SESSION, tables.CONVERSATION, tables.MEMBER, tables.ACCOUNT)
 _WRITES: Final = {
-    (table.name, size): table.insert(size, _OPEN) if table in _APPEND_ONLY else table.upsert(size, _OPEN)
-    for table in _TABLES
+    (table.name, table.only, size): table.insert(size) if table in _APPENDED else table.upsert(size)
+    for table in (*_APPENDED, *_REPLACED)
     for size in _SIZES
 }
-_END_USER: Final = f'UPDATE "session" SET revoked_at = ? WHERE "user" = ? AND revoked_at IS NULL AND {_OPEN}'
-_HEAD: Final = f"UPDATE head SET pos = ?, hash = ?, account_id = ?, transfer_id = ? WHERE one = 1 AND {_OPEN}"
+_END_USER: Final = 'UPDATE "session" SET revoked_at = ? WHERE "user" = ? AND revoked_at IS NULL'
+_HEAD: Final = "UPDATE head SET pos = ?, hash = ?, account_id = ?, transfer_id = ? WHERE one = 1"
 
 
 def _by(table: tables.Table, column: str) -> str:
@@ -98,12 +92,13 @@ class SqliteStore(SqliteReads):
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if not self.path.exists():
             self.path.touch(mode=0o600)
-        writer = await aiosqlite.connect(self.path, isolation_level=None, cached_statements=256)
+        writer = await aiosqlite.connect(
+            self.path, isolation_level=None, cached_statements=256, factory=BatchConnection
+        )
         try:
             for pragma in _pragmas():
                 await writer.execute_fetchall(f"PRAGMA {pragma}")
             await migrate(writer, time.time_ns() // 1_000_000)
-            await writer.execute("CREATE TEMP TABLE road (open INTEGER)")
         except BaseException:
             await writer.close()
             raise
@@ -170,22 +165,21 @@ class SqliteStore(SqliteReads):
 
     def pack(self, changes: Changes, head: Head) -> Packed:
         """Copy a batch out of the book as statements with their values, in the order to be written."""
-        statements: list[tuple[str, Sequence[Any]]] = [("INSERT INTO temp.road VALUES (1)", ())]
-        statements += [(_END_USER, (at, user)) for user, at in changes.ended_users.items()]
+        statements: list[Statement] = [(_END_USER, (at, user)) for user, at in changes.ended_users.items()]
         for table, rows in (
             (tables.USER, changes.users.values()),
             (tables.SESSION, changes.sessions.values()),
             (tables.CONVERSATION, changes.conversations.values()),
             (tables.MEMBER, changes.members.values()),
             (tables.EVENT, changes.events),
-            (tables.RECEIPT, changes.receipts),
+            (tables.STORED_RECEIPT, [row for row in changes.receipts if row.pos is not None]),
+            (tables.REFUSED_RECEIPT, [row for row in changes.receipts if row.pos is None]),
             (tables.ACCOUNT, changes.accounts.values()),
             (tables.TRANSFER, changes.transfers),
         ):
             if rows:
                 statements += _statements(table, list(rows))
         statements.append((_HEAD, (head.pos, head.hash, head.account_id, head.transfer_id)))
-        statements.append(("DELETE FROM temp.road", ()))
         return Packed(statements)
 
     async def save(self, packed: Packed) -> None:
@@ -194,29 +188,13 @@ class SqliteStore(SqliteReads):
         Raises:
             StoreFault: nothing of it was committed; `fatal` where the disk can no longer be trusted.
         """
-        db = self._db
         try:
-            await db.execute("BEGIN IMMEDIATE")
-            # All at once into the writer's queue, so that its thread need not wait for the event loop
-            # between them; COMMIT only once every one of them is known to have worked.
-            statements = cast("list[tuple[str, Sequence[Any]]]", packed)
-            done = await asyncio.gather(
-                *(db.execute_fetchall(sql, values) for sql, values in statements), return_exceptions=True
-            )
-            for fault in done:
-                if isinstance(fault, BaseException):
-                    raise fault
-            await db.execute("COMMIT")
-        except Exception as fault:  # not of SQLite: a value that cannot be bound
-            await self._undo()
+            await self._db.executemany(BATCH, cast("list[Statement]", packed))
+        except Exception as fault:  # of SQLite, or of a value that cannot be bound
             raise _translated(fault) from fault
         self._commits += 1
         if self._commits % WAL_CHECK_COMMITS == 0:
             await self._bound_wal()
-
-    async def _undo(self) -> None:
-        if self._db.in_transaction:
-            await self._db.execute("ROLLBACK")
 
     async def _bound_wal(self) -> None:
         wal = self.path.with_name(self.path.name + "-wal")
@@ -224,10 +202,10 @@ class SqliteStore(SqliteReads):
             await self._db.execute_fetchall("PRAGMA wal_checkpoint(RESTART)")
 
 
-def _statements(table: tables.Table, rows: list[Any]) -> Iterator[tuple[str, Sequence[Any]]]:
+def _statements(table: tables.Table, rows: list[Any]) -> Iterator[Statement]:
     while rows:
         size = next((size for size in _SIZES if size >= len(rows)), _SIZES[-1])
-        yield _WRITES[table.name, size], table.padded(rows[:size], size)
+        yield _WRITES[table.name, table.only, size], table.padded(rows[:size], size)
         rows = rows[size:]
 
 

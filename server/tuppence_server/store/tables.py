@@ -18,43 +18,61 @@ from tuppence_server.domain.rows import (
     User,
 )
 
-values: Final[Callable[[Any], tuple[Any, ...]]] = astuple
+Values = tuple[Any, ...]
 
 
 class Table(Struct, frozen=True):
-    """A table: its name, its row type and the columns of its key."""
+    """A table: its name, its row type and the columns of its key; `values` gives a row's, in their order.
+
+    Python's sqlite3 asks every value but an int, float, str or bytearray how it wants to be adapted, which costs
+    more than writing it: so bytes go in as bytearrays, and what fills a statement up is 0 and not NULL.
+    """
 
     name: str
     row: type[Struct]
     key: tuple[str, ...]
+    values: Callable[[Any], Values] = astuple
+    only: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Its columns in the order of the row's fields."""
-        return self.row.__struct_fields__
+        return self.only or self.row.__struct_fields__
 
     def select(self, alias: str = "") -> str:
         """The column list of a SELECT."""
         prefix = f"{alias}." if alias else ""
         return ", ".join(f'{prefix}"{column}"' for column in self.columns)
 
-    def insert(self, rows: int, condition: str) -> str:
-        """INSERT of up to so many rows at once, if the condition holds; a row whose first value is NULL is none."""
+    def insert(self, rows: int) -> str:
+        """INSERT of up to so many rows at once; a row whose first value is 0 is none."""
         names = ", ".join(f'"{column}"' for column in self.columns)
         marks = ", ".join(["(" + ", ".join("?" * len(self.columns)) + ")"] * rows)
-        source = f"SELECT * FROM (VALUES {marks}) WHERE column1 IS NOT NULL AND {condition}"
-        return f'INSERT INTO "{self.name}" ({names}) {source}'
+        return f'INSERT INTO "{self.name}" ({names}) SELECT * FROM (VALUES {marks}) WHERE column1 IS NOT 0'
 
-    def upsert(self, rows: int, condition: str) -> str:
-        """INSERT of up to so many rows, or UPDATE of those whose key is there, if the condition holds."""
+    def upsert(self, rows: int) -> str:
+        """INSERT of up to so many rows, or UPDATE of those whose key is there."""
         changed = ", ".join(f'"{c}" = excluded."{c}"' for c in self.columns if c not in self.key)
         key = ", ".join(f'"{column}"' for column in self.key)
-        return f"{self.insert(rows, condition)} ON CONFLICT ({key}) DO UPDATE SET {changed}"
+        return f"{self.insert(rows)} ON CONFLICT ({key}) DO UPDATE SET {changed}"
 
     def padded(self, rows: Sequence[Struct], size: int) -> list[Any]:
         """The values of the rows, one after another, filled up to `size` rows."""
-        flat = list(chain.from_iterable(map(values, rows)))
-        return flat + [None] * (len(self.columns) * (size - len(rows)))
+        flat = list(chain.from_iterable(map(self.values, rows)))
+        return flat + [0] * (len(self.columns) * (size - len(rows)))
+
+
+def _event(row: LoggedEvent) -> Values:
+    blobs = bytearray(row.head), bytearray(row.body), bytearray(row.salt), bytearray(row.hash)
+    return (row.pos, row.conv, row.seq, *blobs)
+
+
+def _stored(row: Receipt) -> Values:
+    return (row.id, row.sender, row.pos)
+
+
+def _refused(row: Receipt) -> Values:
+    return (row.id, row.sender, row.refusal)
 
 
 USER: Final = Table("user", User, ("id",))
@@ -64,4 +82,6 @@ MEMBER: Final = Table("member", Member, ("conv", "user"))
 ACCOUNT: Final = Table("account", Account, ("id",))
 TRANSFER: Final = Table("transfer", Transfer, ("id",))
 RECEIPT: Final = Table("receipt", Receipt, ("id",))
-EVENT: Final = Table("event", LoggedEvent, ("pos",))
+STORED_RECEIPT: Final = Table("receipt", Receipt, ("id",), _stored, ("id", "sender", "pos"))
+REFUSED_RECEIPT: Final = Table("receipt", Receipt, ("id",), _refused, ("id", "sender", "refusal"))
+EVENT: Final = Table("event", LoggedEvent, ("pos",), _event)
