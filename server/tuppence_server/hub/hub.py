@@ -132,15 +132,20 @@ class Hub:
                 for item in run:
                     self._change(item)
             else:
-                self._publish([item for item in run if isinstance(item, Publish)])
+                pieces = [item for item in run if isinstance(item, Publish)]
+                self._publish(pieces, alone=len(pieces) == len(commit.outflow))
         for balance in commit.balances:
             self._balance(balance)
         for request, sink, outcome in commit.outcomes:
             sink(request, outcome)
         self.flush()
 
-    def _publish(self, run: list[Publish]) -> None:
-        """Send consecutive events of one conversation as one piece."""
+    def _publish(self, run: list[Publish], *, alone: bool) -> None:
+        """Send consecutive events of one conversation as one piece.
+
+        Where they are `alone` in their commit, nothing else can follow for most connections of a group, so
+        that the piece need not wait for the end of the batch.
+        """
         last = run[-1]
         frame, splice = self._frame, codec.splice
         pieces = [frame(splice(item.event.head, item.event.body)) for item in run]
@@ -154,7 +159,10 @@ class Hub:
                     if outbox.person is not None:
                         outbox.person.note(conv, pos, seq)
             for outbox in members:
-                outbox.push(conv, pos, data)
+                if alone and outbox.pending is None and outbox.joining is None and not outbox.paused:
+                    outbox.transmit(data)
+                else:
+                    outbox.push(conv, pos, data)
                 count += 1
         else:
             get = self.people.get

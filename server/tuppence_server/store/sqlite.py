@@ -35,7 +35,7 @@ from .batch import BATCH, BatchConnection, Statement
 from .migrate import migrate
 from .sqlite_reads import SqliteReads
 
-WAL_PAGES_CHECKPOINT: Final = 16_000
+WAL_PAGES_CHECKPOINT: Final = 4_000
 """Pages in the WAL before a commit also checkpoints; SQLite's default of 1000 halves the throughput."""
 WAL_BYTES_MAX: Final = 512 * 1024 * 1024
 """Beyond this the writer waits for readers to finish, so that the WAL starts again."""
@@ -43,7 +43,7 @@ WAL_CHECK_COMMITS: Final = 200
 CACHE_KIB: Final = 65_536
 _FATAL_CODES: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
-_SIZES: Final = (1, 8, 64, 256, 1024)
+_SIZES: Final = (1, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 """Rows that one statement writes. One step for many rows matters: SQLite gives up the interpreter's lock in
 each step, and where the event loop is busy it waits to get it back every time."""
 _APPENDED: Final = (tables.EVENT, tables.STORED_RECEIPT, tables.REFUSED_RECEIPT, tables.TRANSFER)
@@ -93,7 +93,7 @@ class SqliteStore(SqliteReads):
         if not self.path.exists():
             self.path.touch(mode=0o600)
         writer = await aiosqlite.connect(
-            self.path, isolation_level=None, cached_statements=256, factory=BatchConnection
+            self.path, isolation_level=None, cached_statements=512, factory=BatchConnection
         )
         try:
             for pragma in _pragmas():

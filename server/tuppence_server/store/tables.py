@@ -22,7 +22,9 @@ Values = tuple[Any, ...]
 
 
 class Table(Struct, frozen=True):
-    """A table: its name, its row type and the columns of its key; `values` gives a row's, in their order.
+    """A table: its name, its row type, its key, and the columns that ever change once a row is there.
+
+    `values` gives a row's, in the order of the columns. Naming only what changes spares the indexes over the rest.
 
     Python's sqlite3 asks every value but an int, float, str or bytearray how it wants to be adapted, which costs
     more than writing it: so bytes go in as bytearrays, and what fills a statement up is 0 and not NULL.
@@ -33,6 +35,7 @@ class Table(Struct, frozen=True):
     key: tuple[str, ...]
     values: Callable[[Any], Values] = astuple
     only: tuple[str, ...] = ()
+    changing: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -52,7 +55,7 @@ class Table(Struct, frozen=True):
 
     def upsert(self, rows: int) -> str:
         """INSERT of up to so many rows, or UPDATE of those whose key is there."""
-        changed = ", ".join(f'"{c}" = excluded."{c}"' for c in self.columns if c not in self.key)
+        changed = ", ".join(f'"{column}" = excluded."{column}"' for column in self.changing)
         key = ", ".join(f'"{column}"' for column in self.key)
         return f"{self.insert(rows)} ON CONFLICT ({key}) DO UPDATE SET {changed}"
 
@@ -75,11 +78,23 @@ def _refused(row: Receipt) -> Values:
     return (row.id, row.sender, row.refusal)
 
 
-USER: Final = Table("user", User, ("id",))
-SESSION: Final = Table("session", Session, ("id",))
-CONVERSATION: Final = Table("conversation", Conversation, ("id",))
-MEMBER: Final = Table("member", Member, ("conv", "user"))
-ACCOUNT: Final = Table("account", Account, ("id",))
+USER: Final = Table("user", User, ("id",), changing=("name", "password", "disabled"))
+SESSION: Final = Table("session", Session, ("id",), changing=("revoked_at",))
+CONVERSATION: Final = Table(
+    "conversation", Conversation, ("id",), changing=("title", "seq", "pos", "members", "owners")
+)
+MEMBER: Final = Table(
+    "member",
+    Member,
+    ("conv", "user"),
+    changing=("role", "since", "until", "read", "delivered", "left"),
+)
+ACCOUNT: Final = Table(
+    "account",
+    Account,
+    ("id",),
+    changing=("debits_posted", "credits_posted", "debits_pending", "credits_pending"),
+)
 TRANSFER: Final = Table("transfer", Transfer, ("id",))
 RECEIPT: Final = Table("receipt", Receipt, ("id",))
 STORED_RECEIPT: Final = Table("receipt", Receipt, ("id",), _stored, ("id", "sender", "pos"))
