@@ -78,7 +78,7 @@ def _refused(row: Receipt) -> Values:
     return (row.id, row.sender, row.refusal)
 
 
-USER: Final = Table("user", User, ("id",), changing=("name", "password", "disabled"))
+USER: Final = Table("user", User, ("id",), changing=("handle", "skeleton", "name", "password", "disabled"))
 SESSION: Final = Table("session", Session, ("id",), changing=("revoked_at",))
 CONVERSATION: Final = Table(
     "conversation", Conversation, ("id",), changing=("title", "seq", "pos", "members", "owners")
