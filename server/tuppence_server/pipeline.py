@@ -29,6 +29,9 @@ BATCH_FRAMES_MAX: Final = 1_024
 BATCH_BYTES_MAX: Final = 2 * 1024 * 1024
 SLICE_FRAMES: Final = 64
 """Frames decided in one go before the sockets and the writer get a turn."""
+OVERLAP_FRAMES_MIN: Final = 64
+"""With fewer frames waiting, the next batch waits for the save before it and takes what gathers meanwhile: deciding
+beside a save slows both, and so few are sooner told one after the other."""
 BOOK_ROWS_MAX: Final = 400_000
 LOAD_WAVES_MAX: Final = 4
 BUSY: Final = Refusal("busy", "The server has too much to do; send again.", retry_ms=500)
@@ -154,6 +157,8 @@ class Pipeline:
                 await self._bell
                 self._bell = None
                 continue
+            if self._saving is not None and len(self._inbox) < OVERLAP_FRAMES_MIN:
+                await self._saved()
             await self._road(self._take())
         await self._saved()
 
