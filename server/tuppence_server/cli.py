@@ -1,31 +1,30 @@
-"""The command line. Data goes to stdout, talk to stderr; `--json` on each command makes the data JSON.
+"""The command line: running the server, keeping its data, explaining itself."""
 
-Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 cannot start, 4 a check found problems,
-5 the server does not answer, 130 interrupted.
-"""
-
-import functools
 import json
 import os
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
-
-from tuppence_protocol.errors import Refusal
-from tuppence_protocol.money import parse_amount
 
 from . import __version__
 from . import settings as configuration
-from .settings import Settings, SettingsError
-
-FAILED, USAGE, CANNOT_START, PROBLEMS, UNREACHABLE = 1, 2, 3, 4, 5
-out: Final = Console(soft_wrap=True, highlight=False)
-talk: Final = Console(stderr=True, soft_wrap=True, highlight=False)
+from .cli_people import users, wallets
+from .settings import Settings
+from .shell import (
+    CANNOT_START,
+    PROBLEMS,
+    DataOption,
+    JsonOption,
+    fail,
+    guarded,
+    out,
+    plain,
+    read_settings,
+    show,
+    talk,
+)
 
 app = typer.Typer(
     name="tuppence",
@@ -39,8 +38,6 @@ app = typer.Typer(
     "Settings come from flags, then TUPPENCE_* variables, then tuppence.toml, then defaults "
     "(see: tuppence config show).",
 )
-users = typer.Typer(no_args_is_help=True, help="Add, list and shut out people.")
-wallets = typer.Typer(no_args_is_help=True, help="Credit people and show balances.")
 ledgers = typer.Typer(no_args_is_help=True, help="Check the ledger.")
 configs = typer.Typer(no_args_is_help=True, help="Show and explain the settings.")
 schemas = typer.Typer(no_args_is_help=True, help="Write the wire's schemas.")
@@ -52,65 +49,6 @@ for group, name in (
     (schemas, "schema"),
 ):
     app.add_typer(group, name=name)
-
-DataOption = Annotated[
-    Path | None, typer.Option("--data", help="Data directory (default: ./data).", show_default=False)
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-def fail(message: str, code: int = FAILED) -> typer.Exit:
-    """Say what went wrong on stderr and end with this code."""
-    talk.print(f"[bold red]error[/]: {_plain(message)}")
-    return typer.Exit(code)
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", "\\[")
-
-
-def guarded(work: Callable[..., None]) -> Callable[..., None]:
-    """Turn every expected failure into one clear line and an exit code."""
-
-    @functools.wraps(work)
-    def run(*args: Any, **kwargs: Any) -> None:
-        from .app import DataInUse
-        from .backup import BackupError
-        from .desk import Unreachable
-        from .office import Refused
-        from .store.base import SchemaTooNew, StoreFault
-
-        try:
-            work(*args, **kwargs)
-        except SettingsError as fault:
-            raise fail(str(fault), USAGE) from None
-        except Refused as refused:
-            raise fail(f"{refused.refusal.code}: {refused.refusal.message}") from None
-        except Unreachable as fault:
-            raise fail(str(fault), UNREACHABLE) from None
-        except DataInUse as fault:
-            raise fail(f"{fault} Stop the server first.") from None
-        except (SchemaTooNew, StoreFault) as fault:
-            raise fail(str(fault), CANNOT_START) from None
-        except (BackupError, OSError) as fault:
-            raise fail(str(fault)) from None
-        except KeyboardInterrupt:
-            raise typer.Exit(130) from None
-
-    return run
-
-
-def read_settings(**flags: Any) -> Settings:
-    """The settings with these flags on top."""
-    return configuration.load(flags)[0]
-
-
-def show(value: Any, as_json: bool, text: str | Table) -> None:
-    """Print a result for a person or a program."""
-    if as_json:
-        out.file.write(json.dumps(value, ensure_ascii=False) + "\n")
-    else:
-        out.print(_plain(text) if isinstance(text, str) else text)
 
 
 # --- running -----------------------------------------------------------------------------------------
@@ -243,135 +181,6 @@ def _token_for(url: str, handle: str) -> str:
     return asyncio.run(login(url, handle, password, device="terminal")).token
 
 
-# --- people ----------------------------------------------------------------------------------------
-
-
-def _new_password(from_stdin: bool) -> str:
-    if from_stdin:
-        return sys.stdin.readline().rstrip("\n")
-    if given := os.environ.get("TUPPENCE_PASSWORD"):
-        return given
-    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
-
-
-StdinOption = Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")]
-
-
-@users.command("add")
-@guarded
-def user_add(
-    handle: Annotated[str, typer.Argument(help="2 to 32 of a-z, 0-9 and _.")],
-    name: Annotated[str, typer.Option(help="The name to show.")] = "",
-    password_stdin: StdinOption = False,
-    no_password: Annotated[
-        bool, typer.Option("--no-password", help="No login but through the operator.")
-    ] = False,
-    data: DataOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Add a person. The password comes from the prompt, --password-stdin or TUPPENCE_PASSWORD.
-
-    Example:  tuppence user add alice --name "Alice"
-    """
-    from . import desk
-
-    password = None if no_password else _new_password(password_stdin)
-    made = desk.do(
-        read_settings(data=data), "user.add", handle=handle.removeprefix("@"), name=name, password=password
-    )
-    show(made, as_json, f"@{made['handle']} is {made['id']}")
-
-
-@users.command("list")
-@guarded
-def user_list(data: DataOption = None, as_json: JsonOption = False) -> None:
-    """List everybody."""
-    from . import desk
-
-    found = desk.do(read_settings(data=data), "user.list")
-    table = Table("handle", "name", "id", "state", box=None)
-    for user in found:
-        table.add_row(
-            "@" + user["handle"], _plain(user["name"]), user["id"], "disabled" if user["disabled"] else ""
-        )
-    show(found, as_json, table if found else "Nobody yet. Add somebody: tuppence user add alice")
-
-
-@users.command("passwd")
-@guarded
-def user_passwd(
-    handle: str, password_stdin: StdinOption = False, data: DataOption = None, as_json: JsonOption = False
-) -> None:
-    """Give a person another password; all their logins end."""
-    from . import desk
-
-    password = _new_password(password_stdin)
-    handle = handle.removeprefix("@")
-    done = desk.do(read_settings(data=data), "user.passwd", handle=handle, password=password)
-    show(done, as_json, f"@{handle} has a new password; all logins ended.")
-
-
-@users.command("disable")
-@guarded
-def user_disable(
-    handle: str,
-    enable: Annotated[bool, typer.Option("--enable", help="Let the person in again.")] = False,
-    data: DataOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Shut a person out; all their logins end. --enable lets them in again."""
-    from . import desk
-
-    handle = handle.removeprefix("@")
-    done = desk.do(read_settings(data=data), "user.disable", handle=handle, disabled=not enable)
-    show(done, as_json, f"@{handle} is {'enabled' if enable else 'disabled'}.")
-
-
-# --- money -----------------------------------------------------------------------------------------
-
-
-@wallets.command("credit")
-@guarded
-def wallet_credit(
-    handle: Annotated[str, typer.Argument(help="Who, such as @alice.")],
-    amount: Annotated[str, typer.Argument(help="How much, such as 100.00.")],
-    currency: Annotated[str, typer.Argument(help="ISO 4217 code, such as EUR.")],
-    note: Annotated[str | None, typer.Option(help="A line for the person to see.")] = None,
-    id: Annotated[
-        str | None, typer.Option(help="Idempotency key (a UUID): the same again changes nothing.")
-    ] = None,
-    data: DataOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Credit a person with money that you took in.
-
-    Example:  tuppence wallet credit @alice 100.00 EUR
-    """
-    from . import desk
-
-    minor = parse_amount(amount, currency.upper(), "amount")
-    if isinstance(minor, Refusal):
-        raise fail(f"{minor.code}: {minor.message}")
-    done = desk.do(
-        read_settings(data=data), "wallet.credit",
-        handle=handle, amount=amount, currency=currency.upper(), note=note, id=id,
-    )  # fmt: skip
-    show(done, as_json, f"@{done['handle']} received {done['amount']} {done['currency']} ({done['id']})")
-
-
-@wallets.command("show")
-@guarded
-def wallet_show(handle: str, data: DataOption = None, as_json: JsonOption = False) -> None:
-    """Show a person's balances."""
-    from . import desk
-
-    found = desk.do(read_settings(data=data), "wallet.show", handle=handle)
-    table = Table("currency", "available", "held", box=None)
-    for balance in found["balances"]:
-        table.add_row(balance["currency"], balance["available"], balance["held"])
-    show(found, as_json, table if found["balances"] else f"@{found['handle']} has no money yet.")
-
-
 # --- keeping --------------------------------------------------------------------------------------
 
 
@@ -456,7 +265,7 @@ def doctor(data: DataOption = None, as_json: JsonOption = False) -> None:
     table = Table("check", "state", "what it means", box=None)
     for finding in found:
         colour = {"ok": "green", "warning": "yellow", "problem": "red"}[finding["state"]]
-        table.add_row(finding["check"], f"[{colour}]{finding['state']}[/]", _plain(finding["detail"]))
+        table.add_row(finding["check"], f"[{colour}]{finding['state']}[/]", plain(finding["detail"]))
     show(found, as_json, table)
     if any(finding["state"] == "problem" for finding in found):
         raise typer.Exit(PROBLEMS)
@@ -474,7 +283,7 @@ def config_show(data: DataOption = None, as_json: JsonOption = False) -> None:
     rows = configuration.describe(values, origins)
     table = Table("setting", "value", "from", box=None)
     for row in rows:
-        table.add_row(row.name, _plain(_text(row.value)), row.origin)
+        table.add_row(row.name, plain(_text(row.value)), row.origin)
     show([{"name": r.name, "value": _text(r.value), "from": r.origin} for r in rows], as_json, table)
 
 

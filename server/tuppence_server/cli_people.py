@@ -1,0 +1,145 @@
+"""The commands about people and their money."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from tuppence_protocol.errors import Refusal
+from tuppence_protocol.money import parse_amount
+
+from .shell import DataOption, JsonOption, fail, guarded, plain, read_settings, show
+
+users = typer.Typer(no_args_is_help=True, help="Add, list and shut out people.")
+wallets = typer.Typer(no_args_is_help=True, help="Credit people and show balances.")
+
+
+# --- people ----------------------------------------------------------------------------------------
+
+
+def _new_password(from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\n")
+    if given := os.environ.get("TUPPENCE_PASSWORD"):
+        return given
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+
+
+StdinOption = Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")]
+
+
+@users.command("add")
+@guarded
+def user_add(
+    handle: Annotated[str, typer.Argument(help="2 to 32 of a-z, 0-9 and _.")],
+    name: Annotated[str, typer.Option(help="The name to show.")] = "",
+    password_stdin: StdinOption = False,
+    no_password: Annotated[
+        bool, typer.Option("--no-password", help="No login but through the operator.")
+    ] = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add a person. The password comes from the prompt, --password-stdin or TUPPENCE_PASSWORD.
+
+    Example:  tuppence user add alice --name "Alice"
+    """
+    from . import desk
+
+    password = None if no_password else _new_password(password_stdin)
+    made = desk.do(
+        read_settings(data=data), "user.add", handle=handle.removeprefix("@"), name=name, password=password
+    )
+    show(made, as_json, f"@{made['handle']} is {made['id']}")
+
+
+@users.command("list")
+@guarded
+def user_list(data: DataOption = None, as_json: JsonOption = False) -> None:
+    """List everybody."""
+    from . import desk
+
+    found = desk.do(read_settings(data=data), "user.list")
+    table = Table("handle", "name", "id", "state", box=None)
+    for user in found:
+        table.add_row(
+            "@" + user["handle"], plain(user["name"]), user["id"], "disabled" if user["disabled"] else ""
+        )
+    show(found, as_json, table if found else "Nobody yet. Add somebody: tuppence user add alice")
+
+
+@users.command("passwd")
+@guarded
+def user_passwd(
+    handle: str, password_stdin: StdinOption = False, data: DataOption = None, as_json: JsonOption = False
+) -> None:
+    """Give a person another password; all their logins end."""
+    from . import desk
+
+    password = _new_password(password_stdin)
+    handle = handle.removeprefix("@")
+    done = desk.do(read_settings(data=data), "user.passwd", handle=handle, password=password)
+    show(done, as_json, f"@{handle} has a new password; all logins ended.")
+
+
+@users.command("disable")
+@guarded
+def user_disable(
+    handle: str,
+    enable: Annotated[bool, typer.Option("--enable", help="Let the person in again.")] = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Shut a person out; all their logins end. --enable lets them in again."""
+    from . import desk
+
+    handle = handle.removeprefix("@")
+    done = desk.do(read_settings(data=data), "user.disable", handle=handle, disabled=not enable)
+    show(done, as_json, f"@{handle} is {'enabled' if enable else 'disabled'}.")
+
+
+# --- money -----------------------------------------------------------------------------------------
+
+
+@wallets.command("credit")
+@guarded
+def wallet_credit(
+    handle: Annotated[str, typer.Argument(help="Who, such as @alice.")],
+    amount: Annotated[str, typer.Argument(help="How much, such as 100.00.")],
+    currency: Annotated[str, typer.Argument(help="ISO 4217 code, such as EUR.")],
+    note: Annotated[str | None, typer.Option(help="A line for the person to see.")] = None,
+    id: Annotated[
+        str | None, typer.Option(help="Idempotency key (a UUID): the same again changes nothing.")
+    ] = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Credit a person with money that you took in.
+
+    Example:  tuppence wallet credit @alice 100.00 EUR
+    """
+    from . import desk
+
+    minor = parse_amount(amount, currency.upper(), "amount")
+    if isinstance(minor, Refusal):
+        raise fail(f"{minor.code}: {minor.message}")
+    done = desk.do(
+        read_settings(data=data), "wallet.credit",
+        handle=handle, amount=amount, currency=currency.upper(), note=note, id=id,
+    )  # fmt: skip
+    show(done, as_json, f"@{done['handle']} received {done['amount']} {done['currency']} ({done['id']})")
+
+
+@wallets.command("show")
+@guarded
+def wallet_show(handle: str, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Show a person's balances."""
+    from . import desk
+
+    found = desk.do(read_settings(data=data), "wallet.show", handle=handle)
+    table = Table("currency", "available", "held", box=None)
+    for balance in found["balances"]:
+        table.add_row(balance["currency"], balance["available"], balance["held"])
+    show(found, as_json, table if found["balances"] else f"@{found['handle']} has no money yet.")
