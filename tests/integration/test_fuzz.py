@@ -9,7 +9,7 @@ import os
 
 from tests.harness import serving
 from tests.waiting import seeded
-from tests.wire import new_id
+from tests.wire import make, new_id
 
 from tuppence_protocol.errors import CODES
 from tuppence_protocol.limits import FRAME_BYTES_MAX
@@ -116,6 +116,9 @@ async def test_mutated_frames_and_bodies(tmp_path):
         for start in range(0, len(texts), 100):
             for text in texts[start : start + 100]:
                 await client.send(text)
+            overdraft = new_id()  # what random frames need not hit: too much money, then the id again
+            for amount in ("5000.00", "0.01"):
+                await client.send(make("pay.send", "@bob", id=overdraft, amount=amount, currency="EUR"))
             await client.text("self", "everything before this has been answered")
         assert client.ws.close_code is None
         errors = client.seen(kind="error")
