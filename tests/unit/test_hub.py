@@ -152,6 +152,17 @@ def test_between_arriving_and_the_snapshot_nothing_is_lost_or_doubled(house: Hou
     assert alice.heard() == [4]
 
 
+def test_a_commit_that_the_snapshot_has_seen_is_not_told_again(house: House) -> None:
+    alice = house.arrive("alice", ["c_g"])
+    house.hub.admit(alice, 2, ["c_g"], [b'{"kind":"ready"}\n'])
+    assert alice.heard() == ["ready"]
+    house.commit(house.event(1, "c_g"))
+    house.commit(house.event(2, "c_dm", DM))
+    assert alice.heard() == [], "read from the log before the hub was told"
+    house.commit(house.event(3, "c_g"), house.event(4, "c_dm", DM))
+    assert alice.heard() == [3, 4]
+
+
 @pytest.mark.parametrize("snapshot_at", [1, 2, 3])
 def test_who_joins_a_group_while_connecting_gets_all_from_then_on(house: House, snapshot_at: int) -> None:
     alice = house.arrive("alice")

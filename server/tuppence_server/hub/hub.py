@@ -64,6 +64,7 @@ class Hub:
         if joining is None:
             return
         outbox.joining = None
+        outbox.since = pos
         later = {conv: joined for conv, known_at, joined in joining.changes if known_at > pos}
         known = set(groups)
         foreign = outbox.groups - known
@@ -159,7 +160,13 @@ class Hub:
                     if outbox.person is not None:
                         outbox.person.note(conv, pos, seq)
             for outbox in members:
-                if alone and outbox.pending is None and outbox.joining is None and not outbox.paused:
+                if (
+                    alone
+                    and outbox.pending is None
+                    and outbox.joining is None
+                    and not outbox.paused
+                    and outbox.since < pos
+                ):
                     outbox.transmit(data)
                 else:
                     outbox.push(conv, pos, data)

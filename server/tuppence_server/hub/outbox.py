@@ -35,8 +35,17 @@ class Outbox:
     """The hub's side of a connection. The edge gives it `transmit` and `overflow`."""
 
     __slots__ = (
-        "backlog", "backlog_bytes", "groups", "joining", "paused", "pending",
-        "person", "session_id", "touched", "watched",
+        "backlog",
+        "backlog_bytes",
+        "groups",
+        "joining",
+        "paused",
+        "pending",
+        "person",
+        "session_id",
+        "since",
+        "touched",
+        "watched",
     )  # fmt: skip
 
     def __init__(self, touched: "list[Outbox]") -> None:
@@ -47,6 +56,8 @@ class Outbox:
         self.touched = touched
         self.pending: list[bytes] | None = None
         self.joining: Joining | None = None
+        self.since = -1
+        """What the snapshot had: a commit may be read by a snapshot before the hub is told of it."""
         self.backlog: deque[bytes] | None = None
         self.backlog_bytes = 0
         self.paused = False
@@ -63,6 +74,8 @@ class Outbox:
         """Queue encoded events of one conversation, the last of them at `pos`, for the end of the batch."""
         if self.joining is not None:
             self.joining.events.append((conv, pos, data))
+        elif pos <= self.since:
+            return
         elif self.pending is None:
             self.pending = [data]
             self.touched.append(self)
