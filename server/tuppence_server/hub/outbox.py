@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from .people import Person
 
 OUTBOX_BYTES_MAX: Final = 256 * 1024
-OUTBOX_WRITE_BYTES_MAX: Final = 64 * 1024
-"""Above this the transport is asked to call `pause_writing`."""
+OUTBOX_WRITE_BYTES_MAX: Final = 0
+"""Above this the transport is asked to call `pause_writing`: as soon as the socket does not take all that it is
+given. uvloop writes at once what passes this bound, and the rest only at the end of its iteration."""
 
 
 _NO_GROUPS: Final[set[str]] = set()
