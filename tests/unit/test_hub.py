@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tuppence_protocol.errors import CLOSES, CloseCode, Refusal
+from tuppence_protocol.frames import ChatText, TextBody
 from tuppence_protocol.limits import RECEIPT_MEMBERS_MAX
 from tuppence_server.domain.outflow import (
     Balance,
@@ -16,8 +17,10 @@ from tuppence_server.domain.outflow import (
     Outflow,
     Publish,
     SessionEnded,
+    Stored,
     UserEnded,
 )
+from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import LoggedEvent
 from tuppence_server.hub.broker import LocalBroker, Whisper
 from tuppence_server.hub.hub import Hub
@@ -99,6 +102,18 @@ def test_each_gets_their_own_in_the_order_of_the_log_in_one_write(house: House) 
     assert [len(ear.writes) for ear in (alice, bob, carol)] == [1, 1, 1]
     assert alice.heard() == bob.heard() == [1, 2, 3, 4]
     assert carol.heard() == [5]
+
+
+def test_who_wrote_into_a_group_is_told_before_the_others(house: House) -> None:
+    told: list[int] = []
+    for number in range(20):
+        ear = house.enter(f"u{number}", "c_g")
+        ear.transmit = lambda _, number=number: told.append(number)  # type: ignore[method-assign, misc]
+    author = Request(ChatText(id="", conv="c_g", body=TextBody(text="me first")), "u13")
+    event = house.event(1, "c_g", members=20)
+    house.hub.committed(Committed(1, [event], [], [(author, lambda *_: None, Stored(event.event))]))
+    assert told[0] == 13
+    assert sorted(told) == list(range(20)), "everybody once"
 
 
 def test_every_device_of_a_person_gets_the_same(house: House) -> None:

@@ -1,7 +1,8 @@
 """From a commit to the sockets: each event encoded once, one write per socket per batch, in `pos` order."""
 
 from collections.abc import Callable, Iterable
-from itertools import groupby
+from itertools import chain, groupby
+from typing import Final
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import CLOSES, CloseCode
@@ -32,6 +33,7 @@ from .outbox import Joining, Outbox
 from .people import People, Person
 
 Ender = Callable[[Outbox, CloseCode], None]
+_NOBODY: Final[set[Outbox]] = set()
 
 
 class Hub:
@@ -134,18 +136,18 @@ class Hub:
                     self._change(item)
             else:
                 pieces = [item for item in run if isinstance(item, Publish)]
-                self._publish(pieces, alone=len(pieces) == len(commit.outflow))
+                self._publish(pieces, commit, alone=len(pieces) == len(commit.outflow))
         for balance in commit.balances:
             self._balance(balance)
         for request, sink, outcome in commit.outcomes:
             sink(request, outcome)
         self.flush()
 
-    def _publish(self, run: list[Publish], *, alone: bool) -> None:
+    def _publish(self, run: list[Publish], commit: Committed, *, alone: bool) -> None:
         """Send consecutive events of one conversation as one piece.
 
         Where they are `alone` in their commit, nothing else can follow for most connections of a group, so
-        that the piece need not wait for the end of the batch.
+        that the piece need not wait for the end of the batch; then who wrote gets it before the others.
         """
         last = run[-1]
         frame, splice = self._frame, codec.splice
@@ -154,12 +156,12 @@ class Hub:
         count = 0
         conv, pos, seq = last.event.conv, last.event.pos, last.event.seq
         if last.people is None:
-            members: Iterable[Outbox] = self._groups.get(conv, ())
+            members = self._groups.get(conv, _NOBODY)
             if last.members <= RECEIPT_MEMBERS_MAX:
                 for outbox in members:
                     if outbox.person is not None:
                         outbox.person.note(conv, pos, seq)
-            for outbox in members:
+            for outbox in self._authors_first(members, commit) if alone else members:
                 if (
                     alone
                     and outbox.pending is None
@@ -181,6 +183,12 @@ class Hub:
                         outbox.push(conv, pos, data)
                         count += 1
         self._metrics.deliveries += count * len(run)
+
+    def _authors_first(self, members: set[Outbox], commit: Committed) -> Iterable[Outbox]:
+        """In a large room the answer would wait for a thousand writes to people who do not wait for it."""
+        authors = {request.author for request, _, _ in commit.outcomes}
+        waiting = members.intersection(chain.from_iterable(map(self._outboxes, authors)))
+        return chain(waiting, members - waiting)
 
     def _change(self, item: Outflow) -> None:
         match item:
