@@ -32,6 +32,8 @@ class Refused(Struct, frozen=True):
     ref: str | None
 
 
+_READY: Final = Phase.READY
+"""A name of its own, as Python looks members of an enum up slowly, and this one for every frame."""
 _NOT_READY: Final = Refusal("not_ready", "Say hello first.", "$.kind")
 _ONE_HELLO: Final = Refusal("bad_frame", "One hello for each connection.", "$.kind")
 _ADMITTING: Final = Refusal("not_ready", "Wait for ready.", "$.kind", retry_ms=100)
@@ -50,7 +52,7 @@ class ServerSession:
         decoded = codec.decode_client(raw)
         if isinstance(decoded, Refusal):
             return Refused(decoded, codec.claimed_id(raw))
-        if self.phase is Phase.READY:
+        if self.phase is _READY:
             if isinstance(decoded.frame, Hello):
                 return Refused(_ONE_HELLO, None)
             return decoded

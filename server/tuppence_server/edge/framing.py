@@ -43,4 +43,4 @@ def text_of(data: bytes | bytearray, at: int, end: int) -> bytes:
     """The payload of the whole masked frame between `at` and `end`."""
     second = data[at + 1]
     start = at + (_HEADER_BYTES_MIN if second < 0xFE else 8 if second == 0xFE else 14)
-    return apply_mask(bytes(data[start:end]), bytes(data[start - 4 : start]))
+    return apply_mask(data[start:end], data[start - 4 : start])

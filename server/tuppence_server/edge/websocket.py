@@ -15,7 +15,7 @@ from websockets.server import ServerProtocol
 from tuppence_protocol import codec
 from tuppence_protocol.errors import CLOSES, RFC6455_CLOSES, CloseCode, Refusal
 from tuppence_protocol.events import Bye, ByeBody
-from tuppence_protocol.frames import Ask, Durable, Hello, Lane, Live, Ping
+from tuppence_protocol.frames import Ask, Durable, Hello, Live, Ping
 from tuppence_protocol.limits import (
     CONTROL_FRAMES_BURST_MAX,
     CONTROL_FRAMES_PER_S_MAX,
@@ -42,6 +42,8 @@ WRITE_BUFFER_BYTES_MAX: Final = 1024 * 1024
 """Bytes that control frames may pile up for a peer that does not read, before the socket is cut."""
 ASKS_IN_FLIGHT_MAX: Final = 8
 _CONTROL: Final = Rate(CONTROL_FRAMES_PER_S_MAX, CONTROL_FRAMES_BURST_MAX)
+_CONNECTING: Final = State.CONNECTING
+"""A name of its own, as Python looks members of an enum up slowly, and this one for whatever comes."""
 _TOO_MANY_ASKS: Final = Refusal("rate_limited", "Too many questions at once.", retry_ms=100)
 
 
@@ -80,7 +82,7 @@ class Socket(Peer, asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes came: read the frames in them and act on what they say."""
         self.heard = self.services.loop.time()
-        if self.engine.state is State.CONNECTING:
+        if self.engine.state is _CONNECTING:
             self._engine_reads(data)
         elif self.rest is None:
             self._read(data)
@@ -217,15 +219,14 @@ class Socket(Peer, asyncio.Protocol):
             services.spawn(admission.admit(services, self, frame))
             return
         assert person is not None, "a session is ready once its person is known"
-        if frame.lane is Lane.DURABLE:
-            durable = cast("Durable", frame)
+        if isinstance(frame, Durable):
             wait = services.rates.durable_wait_ms(person, self.heard)
             if wait:
-                self._slow_down(wait, durable.id)
+                self._slow_down(wait, frame.id)
                 return
-            refusal = services.pipeline.submit(Request(durable, person.id, decoded.content), self.settled)
+            refusal = services.pipeline.submit(Request(frame, person.id, decoded.content), self.settled)
             if refusal is not None:
-                self.refuse(refusal, durable.id)
+                self.refuse(refusal, frame.id)
         elif isinstance(frame, Ask):
             self._ask(frame, services.rates.ask_wait_ms(person, self.heard))
         elif isinstance(frame, Live):
