@@ -5,7 +5,7 @@ place, account, state, limits, funds, server. Numbers and names are never used a
 """
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, final
 
 import msgspec
 
@@ -76,8 +76,13 @@ def _entries() -> tuple[Code, ...]:
 CODES: Final = {code.name: code for code in _entries()}
 
 
+@final
 class Refusal(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An expected "no": a value, never an exception. `field` is a JSON path, `state` what now is."""
+    """An expected "no": a value, never an exception. `field` is a JSON path, `state` what now is.
+
+    What every frame passes asks `type(x) is Refusal`: for anything else, `isinstance` with a msgspec class takes
+    several times as long.
+    """
 
     code: str
     message: str

@@ -50,10 +50,10 @@ class ServerSession:
     def receive(self, raw: bytes) -> codec.Decoded | Refused | CloseCode:
         """Judge one text message: a frame to act on, an error to answer, or the code to close with."""
         decoded = codec.decode_client(raw)
-        if isinstance(decoded, Refusal):
+        if type(decoded) is Refusal:
             return Refused(decoded, codec.claimed_id(raw))
         if self.phase is _READY:
-            if isinstance(decoded.frame, Hello):
+            if type(decoded.frame) is Hello:
                 return Refused(_ONE_HELLO, None)
             return decoded
         return self._before_ready(decoded)

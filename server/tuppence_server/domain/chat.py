@@ -25,7 +25,7 @@ def text(book: Book, request: Request) -> list[Fact] | Refusal:
     frame = request.frame
     assert isinstance(frame, ChatText)
     place = writable(book, request.author, frame.conv)
-    if isinstance(place, Refusal):
+    if type(place) is Refusal:
         return place
     conversation, facts = place
     body = codec.encode_body(frame.body)
@@ -37,7 +37,7 @@ def text(book: Book, request: Request) -> list[Fact] | Refusal:
 def writable(book: Book, author: str, place: str) -> tuple[Conversation, list[Fact]] | Refusal:
     """The conversation to write to, and the facts that open it where it is a new dm."""
     found = find_place(book, author, place)
-    if isinstance(found, Refusal):
+    if type(found) is Refusal:
         return found
     if isinstance(found, User):
         if found.disabled:

@@ -67,15 +67,15 @@ def send(book: Book, request: Request) -> list[Fact] | Refusal:
     assert isinstance(frame, PaySend)
     body = frame.body
     minor = enabled_amount(book, body.amount, body.currency)
-    if isinstance(minor, Refusal):
+    if type(minor) is Refusal:
         return minor
     author, currency = request.author, body.currency
     place = writable(book, author, frame.conv)
-    if isinstance(place, Refusal):
+    if type(place) is Refusal:
         return place
     conversation, facts = place
     payee = _payee(book, author, conversation, facts, body)
-    if isinstance(payee, Refusal):
+    if type(payee) is Refusal:
         return payee
     if body.not_after is not UNSET and book.now > body.not_after:
         return EXPIRED
@@ -107,7 +107,7 @@ def deposit(book: Book, request: Request) -> list[Fact] | Refusal:
     frame = request.frame
     assert isinstance(frame, Deposit)
     minor = enabled_amount(book, frame.amount, frame.currency)
-    if isinstance(minor, Refusal):
+    if type(minor) is Refusal:
         return minor
     user = book.user_by_handle(frame.handle)
     conversation = None if user is None else book.conversation_by_pair(user.id)
@@ -128,7 +128,7 @@ def deposit(book: Book, request: Request) -> list[Fact] | Refusal:
 def enabled_amount(book: Book, amount: str, currency: str) -> int | Refusal:
     """Minor units, of a currency that the operator enabled."""
     minor = parse_amount(amount, currency, "$.body.amount")
-    if not isinstance(minor, Refusal) and currency not in book.policy.currencies:
+    if type(minor) is not Refusal and currency not in book.policy.currencies:
         return Refusal("unknown_currency", f"{currency} is not enabled on this server.", "$.body.currency")
     return minor
 

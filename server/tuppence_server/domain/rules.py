@@ -77,7 +77,7 @@ def settle(book: Book, request: Request) -> Outcome:
             return _again(book, request, receipt)
         shut_out = isinstance(frame, frames.Durable) and _shut_out(book, request.author)
         decided = _DISABLED if shut_out else RULES[type(frame)][1](book, request)
-        if isinstance(decided, Refusal):
+        if type(decided) is Refusal:
             if id is not None and isinstance(frame, _REMEMBERED_REFUSALS):
                 _keep_refusal(book, request, id, decided)
             return decided
