@@ -3,13 +3,16 @@
 import secrets
 import time
 from base64 import b32encode
+from collections.abc import Iterator
 from hashlib import sha256
+from struct import Struct as Packer
 from typing import Final
 from uuid import UUID
 
 from .domain.chain import SALT_BYTES
 
 _SALTS_PER_READ: Final = 1024
+_cut: Final = Packer(f"{SALT_BYTES}s" * _SALTS_PER_READ).unpack
 
 
 def _random_id(prefix: str) -> str:
@@ -58,8 +61,7 @@ class Randomness:
     """Fresh ids and salts for the domain; salts are cut from one larger read."""
 
     def __init__(self) -> None:
-        self._salts = b""
-        self._at = 0
+        self._salts: Iterator[bytes] = _salts()
 
     def conversation_id(self) -> str:
         """A new conversation id."""
@@ -67,8 +69,9 @@ class Randomness:
 
     def salt(self) -> bytes:
         """A new salt, 16 bytes."""
-        at = self._at
-        if at == len(self._salts):
-            self._salts, at = secrets.token_bytes(SALT_BYTES * _SALTS_PER_READ), 0
-        self._at = at + SALT_BYTES
-        return self._salts[at : self._at]
+        return next(self._salts)
+
+
+def _salts() -> Iterator[bytes]:
+    while True:
+        yield from _cut(secrets.token_bytes(SALT_BYTES * _SALTS_PER_READ))

@@ -33,12 +33,6 @@ def encode_transfer(moved: Transfer) -> bytes:
 
 def link(previous: bytes, head: bytes, commitment: bytes, transfers: bytes) -> bytes:
     """The hash of one event, 32 bytes."""
-    return sha256(
-        CHAIN_VERSION
-        + previous
-        + _length(len(head))
-        + head
-        + commitment
-        + _length(len(transfers))
-        + transfers
-    ).digest()
+    sizes = _length(len(head)), _length(len(transfers))
+    parts = (CHAIN_VERSION, previous, sizes[0], head, commitment, sizes[1], transfers)
+    return sha256(b"".join(parts)).digest()
