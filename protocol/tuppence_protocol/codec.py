@@ -53,6 +53,7 @@ def _has_defaults(cls: Any) -> bool:
 
 _completed: Final = frozenset(cls for cls in CLIENT_FRAMES if _has_defaults(cls))
 _with_id: Final = frozenset(cls for cls in CLIENT_FRAMES if issubclass(cls, (Durable, Ask)))
+_in_place: Final = frozenset(cls for cls in CLIENT_FRAMES if issubclass(cls, InPlace))
 _BACKSLASH: Final = ord("\\")
 """As a number: Python looks for a byte many times faster than for bytes of length one."""
 
@@ -89,7 +90,7 @@ def decode_client(raw: bytes | str) -> Decoded | Refusal:
     if type(frame) in _with_id:
         if _id(frame.id) is None:  # type: ignore[attr-defined]
             return _BAD_ID
-        if isinstance(frame, InPlace) and frame.ref and _id(frame.ref) is None:
+        if type(frame) in _in_place and frame.ref and _id(frame.ref) is None:  # type: ignore[attr-defined]
             return _BAD_REF
     return Decoded(frame, content)
 

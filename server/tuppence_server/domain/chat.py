@@ -37,17 +37,17 @@ def text(book: Book, request: Request) -> list[Fact] | Refusal:
 def writable(book: Book, author: str, place: str) -> tuple[Conversation, list[Fact]] | Refusal:
     """The conversation to write to, and the facts that open it where it is a new dm."""
     found = find_place(book, author, place)
-    if type(found) is Refusal:
-        return found
+    if isinstance(found, Conversation):
+        if found.pair is None:
+            member = membership(book, found, author)
+            if member is None or member.role == "reader":
+                return READERS_WATCH
+        return found, []
     if isinstance(found, User):
         if found.disabled:
             return Refusal("not_found", "There is nobody with that handle.", "$.conv")
         return open_dm(book, author, found)
-    if found.pair is None:
-        member = membership(book, found, author)
-        if member is None or member.role == "reader":
-            return READERS_WATCH
-    return found, []
+    return found
 
 
 def open_dm(book: Book, author: str, peer: User) -> tuple[Conversation, list[Fact]]:

@@ -38,6 +38,7 @@ RULES: Final[dict[type, tuple[Needs, Rule]]] = {
     office.Probe: (people.needs_nothing, people.probe),
     office.MarkSeen: (people.needs_seen, people.seen),
 }
+_FROM_PEOPLE: Final = frozenset(kind for kind in RULES if issubclass(kind, frames.Durable))
 _REMEMBERED_REFUSALS: Final = (frames.PaySend, office.Deposit)
 _DISABLED: Final = Refusal("account_disabled", "This user is disabled.")
 
@@ -75,7 +76,7 @@ def settle(book: Book, request: Request) -> Outcome:
         receipt = book.receipts.get(id) if id is not None else None
         if receipt is not None:
             return _again(book, request, receipt)
-        shut_out = isinstance(frame, frames.Durable) and _shut_out(book, request.author)
+        shut_out = type(frame) in _FROM_PEOPLE and _shut_out(book, request.author)
         decided = _DISABLED if shut_out else RULES[type(frame)][1](book, request)
         if type(decided) is Refusal:
             if id is not None and isinstance(frame, _REMEMBERED_REFUSALS):

@@ -215,11 +215,10 @@ class Socket(Peer, asyncio.Protocol):
         services = self.services
         services.metrics.frames[frame.kind] += 1
         person = self.person
-        if isinstance(frame, Hello):
+        if person is None:
+            assert isinstance(frame, Hello), "a session is ready once its person is known"
             services.spawn(admission.admit(services, self, frame))
-            return
-        assert person is not None, "a session is ready once its person is known"
-        if isinstance(frame, Durable):
+        elif isinstance(frame, Durable):
             wait = services.rates.durable_wait_ms(person, self.heard)
             if wait:
                 self._slow_down(wait, frame.id)
