@@ -1,19 +1,11 @@
 """Texts as unmasked WebSocket frames (RFC 6455 section 5.2), so that one encoding serves every receiver."""
 
-from struct import Struct as Packer
-from typing import Final
-
-_TEXT: Final = 0x81
-_short: Final = Packer("!BB").pack
-_medium: Final = Packer("!BBH").pack
-_long: Final = Packer("!BBQ").pack
-
 
 def text_frame(payload: bytes) -> bytes:
-    """One unfragmented text frame as a server sends it."""
+    """One unfragmented text frame as a server sends it: 0x81, then the length in one, three or nine bytes."""
     length = len(payload)
     if length < 126:
-        return _short(_TEXT, length) + payload
+        return b"\x81%c%b" % (length, payload)
     if length < 65_536:
-        return _medium(_TEXT, 126, length) + payload
-    return _long(_TEXT, 127, length) + payload
+        return b"\x81\x7e" + length.to_bytes(2, "big") + payload
+    return b"\x81\x7f" + length.to_bytes(8, "big") + payload
