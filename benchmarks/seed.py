@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tuppence_protocol import codec, frames
+from tuppence_protocol import codec, frames, payments
 from tuppence_server import ids
 from tuppence_server.app import clock_ms, opened_store
-from tuppence_server.domain.book import Policy
 from tuppence_server.domain.office import Command, CreateUser, Deposit, OpenSession
 from tuppence_server.domain.outflow import Outcome, Stored
+from tuppence_server.domain.policy import Policy
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import OPERATOR
 from tuppence_server.metrics import Metrics
@@ -130,7 +130,9 @@ def text(user: str, conv: str, words: str) -> Request:
 
 def payment(user: str, conv: str, amount: str = "0.01") -> Request:
     """A payment to be submitted."""
-    frame = frames.PaySend(id=ids.event_id(), conv=conv, body=frames.SendBody(amount=amount, currency="EUR"))
+    frame = payments.PaySend(
+        id=ids.event_id(), conv=conv, body=payments.SendBody(amount=amount, currency="EUR")
+    )
     return Request(frame, user, codec.encode(frame))
 
 

@@ -8,10 +8,11 @@ from .errors import CLOSES, CODES, RFC6455_CLOSES
 
 # The first word found in a limit's name tells its unit.
 _UNITS: Final = {
-    "PER_S": "per second", "BYTES": "bytes", "CHARS": "characters", "MS": "ms",
+    "PER_S": "per second", "EXPIRES_S": "seconds", "ACCEPT_S": "seconds", "REQUEST_S": "seconds",
+    "REQUESTS": "requests", "SHARES": "shares", "BYTES": "bytes", "CHARS": "characters", "MS": "ms",
     "FRAGMENTS": "fragments", "DEPTH": "levels", "CONTROL": "control frames", "MENTIONS": "people",
     "INVITES": "people", "MEMBERS": "people", "USERS": "people", "EVENTS": "events", "ROWS": "rows",
-    "CONVERSATIONS": "conversations", "EXPONENT": "decimals", "MINOR": "minor units",
+    "CONVERSATIONS": "conversations", "EXPONENT": "decimals", "MINOR": "minor units", "MAJOR": "major units",
 }  # fmt: skip
 
 

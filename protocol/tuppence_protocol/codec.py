@@ -7,16 +7,18 @@ broadcast are the same bytes.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
 import orjson
 
 from . import events as ev
+from . import views
 from .errors import Refusal
-from .frames import CLIENT_FRAMES, ID_PATTERN, Ask, Durable, Frame, InPlace
+from .frames import CLIENT_FRAMES
 from .limits import FRAME_BYTES_MAX
+from .shapes import ID_PATTERN, Ask, Durable, Frame, InPlace
 
 T = TypeVar("T")
 
@@ -46,9 +48,16 @@ def _has_defaults(cls: Any) -> bool:
     return any(
         member.default not in (msgspec.UNSET, msgspec.NODEFAULT)
         or member.default_factory is not msgspec.NODEFAULT
-        or (isinstance(member.type, msgspec.inspect.StructType) and _has_defaults(member.type.cls))
+        or any(_has_defaults(part.cls) for part in _structs(member.type))
         for member in msgspec.inspect.type_info(cls).fields  # type: ignore[attr-defined]
     )
+
+
+def _structs(kind: Any) -> Iterator[Any]:
+    if isinstance(kind, msgspec.inspect.StructType):
+        yield kind
+    elif isinstance(kind, msgspec.inspect.UnionType):
+        yield from (part for part in kind.types if isinstance(part, msgspec.inspect.StructType))
 
 
 _completed: Final = frozenset(cls for cls in CLIENT_FRAMES if _has_defaults(cls))
@@ -90,7 +99,7 @@ def decode_client(raw: bytes | str) -> Decoded | Refusal:
     if type(frame) in _with_id:
         if _id(frame.id) is None:  # type: ignore[attr-defined]
             return _BAD_ID
-        if type(frame) in _in_place and frame.ref and _id(frame.ref) is None:  # type: ignore[attr-defined]
+        if type(frame) in _in_place and frame.ref is not msgspec.UNSET and _id(frame.ref) is None:  # type: ignore[attr-defined]
             return _BAD_REF
     return Decoded(frame, content)
 
@@ -276,7 +285,7 @@ def decode_server(raw: bytes | str) -> ServerMessage | None:
     return message
 
 
-def decode_result(kind: str, body: bytes | msgspec.Raw) -> ev.Open:
+def decode_result(kind: str, body: bytes | msgspec.Raw) -> views.Open:
     """The typed body of the `result` to an ask of that kind."""
     return _results[kind](body)
 

@@ -1,26 +1,11 @@
 """What a server sends: events as stored, and the frames around them. Open: unknown members are ignored."""
 
-from typing import Annotated, Final
+from typing import Final
 
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
+from msgspec import UNSET, Raw, Struct, UnsetType, field
 
-
-def _examples(*words: str) -> Meta:
-    return Meta(extra_json_schema={"examples": list(words)})
-
-
-# Words that a later server may add to: a client must live with one that it does not know.
-Role = Annotated[str, _examples("owner", "admin", "member", "reader")]
-State = Annotated[str, _examples("completed")]
-ConversationKind = Annotated[str, _examples("dm", "group", "self")]
-Why = Annotated[str, _examples("first", "epoch", "too_far")]
-SERVER_AUTHOR: Final = "server"
-"""The `from` of an event that no user wrote."""
-
-
-class Open(Struct, frozen=True, gc=False):
-    """An object that a server sends."""
-
+from .payment_events import PAYMENT_BODIES, PAYMENT_RESULTS, BalanceView, PaymentBody
+from .views import ConversationKind, Mode, Open, Role, Why
 
 # --- events: the body of each durable kind after the server decided -----------------------------------
 
@@ -28,25 +13,6 @@ class Open(Struct, frozen=True, gc=False):
 class TextPosted(Open, frozen=True):
     text: str
     mentions: list[str] | UnsetType = UNSET
-
-
-class PaymentSent(Open, frozen=True):
-    amount: str
-    currency: str
-    payee: str
-    state: State
-    alt: str
-    note: str | UnsetType = UNSET
-    not_after: int | UnsetType = UNSET
-
-
-class Deposited(Open, frozen=True):
-    amount: str
-    currency: str
-    payee: str
-    state: State
-    alt: str
-    note: str | UnsetType = UNSET
 
 
 class RoomCreated(Open, frozen=True):
@@ -89,8 +55,7 @@ class UnknownBody(Open, frozen=True):
 
 EventBody = (
     TextPosted
-    | PaymentSent
-    | Deposited
+    | PaymentBody
     | RoomCreated
     | RoomUpdated
     | MembersInvited
@@ -102,8 +67,7 @@ EventBody = (
 
 EVENT_BODIES: Final[dict[str, type[EventBody]]] = {
     "chat.text": TextPosted,
-    "pay.send": PaymentSent,
-    "pay.deposit": Deposited,
+    **PAYMENT_BODIES,
     "room.create": RoomCreated,
     "room.update": RoomUpdated,
     "room.invite": MembersInvited,
@@ -172,15 +136,6 @@ class ConversationView(Open, frozen=True):
     peer: UserView | None = None
 
 
-class BalanceView(Open, frozen=True):
-    """Decimal strings in major units; what the ledger says at `pos`."""
-
-    currency: str
-    available: str
-    held: str
-    pos: int
-
-
 class RateView(Open, frozen=True):
     per_s: float
     burst: int
@@ -213,6 +168,7 @@ class ReadyBody(Open, frozen=True):
     limits: LimitsView
     conversations: list[ConversationView]
     balances: list[BalanceView]
+    mode: Mode = "live"
     why: Why | UnsetType = UNSET
 
 
@@ -363,4 +319,5 @@ RESULTS: Final[dict[str, type[Open]]] = {
     "ask.members": MembersResult,
     "ask.user": UserResult,
     "ask.wallet": WalletResult,
+    **PAYMENT_RESULTS,
 }

@@ -1,70 +1,38 @@
-"""Every frame of the wire, chat and pay side by side. The base class of a frame is its lane.
+"""Every frame that a client may send, chat and pay side by side. The base class of a frame is its lane.
 
 What a client may send is closed: unknown members are refused. What a server sends is open: a client ignores
 members it does not know and shows `body.alt` for a kind it does not know.
 """
 
-from enum import StrEnum
 from typing import Annotated, ClassVar, Final, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, UnsetType, field
 
 from . import limits
-from .money import AMOUNT_PATTERN, CURRENCY_PATTERN
-
-USER_PATTERN: Final = r"^u_[a-z2-7]{26}$"
-CONV_PATTERN: Final = r"^(c_[a-z2-7]{26}|@[a-z0-9_]{2,32}|self)$"
-PERSON_PATTERN: Final = r"^(u_[a-z2-7]{26}|@[a-z0-9_]{2,32})$"
-NAMED_PATTERN: Final = r"^(u_[a-z2-7]{26}|@?[a-z0-9_]{2,32})$"
-HANDLE_PATTERN: Final = r"^[a-z0-9_]{2,32}$"
-ID_PATTERN: Final = r"^[0-9a-f]{8}-[0-9a-f]{4}-[47][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
-
-
-class Lane(StrEnum):
-    """How a frame travels: the road, the hub alone, the read side, or the session itself."""
-
-    DURABLE = "durable"
-    LIVE = "live"
-    ASK = "ask"
-    SESSION = "session"
-
-
-def _pattern(pattern: str) -> dict[str, object]:
-    return {"pattern": pattern}
-
-
-# Ids, places and amounts have codes of their own when they are wrong, so the rules check the patterns;
-# the types bound the length and tell the schema.
-Id = Annotated[str, Meta(max_length=36, extra_json_schema=_pattern(ID_PATTERN))]
-Place = Annotated[str, Meta(max_length=34, extra_json_schema=_pattern(CONV_PATTERN))]
-Person = Annotated[str, Meta(max_length=34, extra_json_schema=_pattern(PERSON_PATTERN))]
-Named = Annotated[str, Meta(max_length=34, extra_json_schema=_pattern(NAMED_PATTERN))]
-Amount = Annotated[str, Meta(max_length=limits.AMOUNT_CHARS_MAX, extra_json_schema=_pattern(AMOUNT_PATTERN))]
-Currency = Annotated[str, Meta(max_length=3, extra_json_schema=_pattern(CURRENCY_PATTERN))]
-Text = Annotated[str, Meta(min_length=1, max_length=limits.TEXT_CHARS_MAX)]
-Note = Annotated[str, Meta(min_length=1, max_length=limits.NOTE_CHARS_MAX)]
-Title = Annotated[str, Meta(min_length=1, max_length=limits.TITLE_CHARS_MAX)]
-Token = Annotated[str, Meta(min_length=1, max_length=limits.TOKEN_CHARS_MAX)]
-Seq = Annotated[int, Meta(ge=0, le=limits.INTEGER_MAX)]
-Pos = Annotated[int, Meta(ge=0, le=limits.INTEGER_MAX)]
-People = Annotated[list[Person], Meta(max_length=limits.ROOM_INVITES_PER_FRAME_MAX)]
-GivenRole = Literal["admin", "member", "reader", "owner"]
-
-
-class Body(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """The content of a frame that a client sends; closed."""
-
-
-class Nothing(Body, frozen=True):
-    """A body without members."""
-
-
-class Frame(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
-    """What a client may send."""
-
-    kind: ClassVar[str]
-    lane: ClassVar[Lane]
-
+from .payments import ASK_PAYMENT_FRAMES, PAYMENT_FRAMES
+from .shapes import (
+    USER_PATTERN,
+    Ask,
+    Body,
+    Durable,
+    Frame,
+    GivenRole,
+    Id,
+    InPlace,
+    Lane,
+    Limit,
+    Live,
+    Named,
+    Nothing,
+    People,
+    Person,
+    Place,
+    Pos,
+    Seq,
+    Text,
+    Title,
+    Token,
+)
 
 # --- session -----------------------------------------------------------------------------------------
 
@@ -99,20 +67,6 @@ class Ping(Frame, tag="ping", frozen=True):
 # --- durable: committed to the log before anybody is told -----------------------------------------------
 
 
-class Durable(Frame, frozen=True):
-    """A frame that becomes an event; `id` is its idempotency key for ever."""
-
-    lane: ClassVar[Lane] = Lane.DURABLE
-    id: Id
-
-
-class InPlace(Durable, frozen=True):
-    """A durable frame in a conversation; `ref` names the event that it is about."""
-
-    conv: Place
-    ref: Id | UnsetType = UNSET
-
-
 class TextBody(Body, frozen=True):
     text: Text
     mentions: (
@@ -121,17 +75,9 @@ class TextBody(Body, frozen=True):
     ) = UNSET
 
 
-class SendBody(Body, frozen=True):
-    amount: Amount
-    currency: Currency
-    payee: Person | UnsetType = UNSET
-    note: Note | UnsetType = UNSET
-    not_after: Annotated[int, Meta(ge=0, le=limits.INTEGER_MAX)] | UnsetType = UNSET
-
-
 class CreateBody(Body, frozen=True):
     title: Title
-    members: People = []
+    members: People = field(default_factory=list)
     kind: Literal["group"] = "group"
 
 
@@ -156,12 +102,6 @@ class ChatText(InPlace, tag="chat.text", kw_only=True, frozen=True):
     """Say something."""
 
     body: TextBody
-
-
-class PaySend(InPlace, tag="pay.send", kw_only=True, frozen=True):
-    """Pay at once; `payee` may be left out in a DM; refused after `not_after` (ms since the epoch)."""
-
-    body: SendBody
 
 
 class RoomCreate(Durable, tag="room.create", kw_only=True, frozen=True):
@@ -203,12 +143,6 @@ class RoomRole(InPlace, tag="room.role", kw_only=True, frozen=True):
 # --- live: never stored as events; dropped first under pressure ----------------------------------------
 
 
-class Live(Frame, frozen=True):
-    """A fleeting frame."""
-
-    lane: ClassVar[Lane] = Lane.LIVE
-
-
 class ReadBody(Body, frozen=True):
     seq: Seq
 
@@ -238,16 +172,6 @@ class LiveWatch(Live, tag="live.watch", kw_only=True, frozen=True):
 
 
 # --- ask: one result or one error comes back -----------------------------------------------------------
-
-
-class Ask(Frame, frozen=True):
-    """A question to the read side; `id` comes back as `ref`."""
-
-    lane: ClassVar[Lane] = Lane.ASK
-    id: Id
-
-
-Limit = Annotated[int, Meta(ge=1, le=limits.PAGE_EVENTS_MAX)]
 
 
 class HistoryBody(Body, frozen=True):
@@ -312,12 +236,14 @@ class AskWallet(Ask, tag="ask.wallet", kw_only=True, frozen=True):
     body: Nothing = Nothing()
 
 
-DURABLE_FRAMES: Final = (
-    ChatText, PaySend, RoomCreate, RoomUpdate, RoomInvite, RoomRemove, RoomLeave, RoomRole,
+DURABLE_FRAMES: Final[tuple[type[Durable], ...]] = (
+    ChatText, *PAYMENT_FRAMES, RoomCreate, RoomUpdate, RoomInvite, RoomRemove, RoomLeave, RoomRole,
 )  # fmt: skip
 LIVE_FRAMES: Final = (LiveTyping, LiveRead, LiveWatch)
-ASK_FRAMES: Final = (AskHistory, AskConversations, AskEvent, AskMembers, AskUser, AskWallet)
-CLIENT_FRAMES: Final = (Hello, Ping, *DURABLE_FRAMES, *LIVE_FRAMES, *ASK_FRAMES)
+ASK_FRAMES: Final[tuple[type[Ask], ...]] = (
+    AskHistory, AskConversations, AskEvent, AskMembers, AskUser, AskWallet, *ASK_PAYMENT_FRAMES,
+)  # fmt: skip
+CLIENT_FRAMES: Final[tuple[type[Frame], ...]] = (Hello, Ping, *DURABLE_FRAMES, *LIVE_FRAMES, *ASK_FRAMES)
 
 for _frame in CLIENT_FRAMES:
     _frame.kind = str(_frame.__struct_config__.tag)

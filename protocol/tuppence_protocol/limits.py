@@ -38,6 +38,19 @@ WATCHED_USERS_MAX: Final = 200
 RECEIPT_MEMBERS_MAX: Final = 100
 """Rooms above this size store read marks but do not broadcast them."""
 
+EXPIRES_S_MIN: Final = 1
+EXPIRES_S_MAX: Final = 30 * 86_400
+ACCEPT_S_DEFAULT: Final = 86_400
+"""A payment that waits for the payee, and a packet that waits for claims, are given back after a day."""
+REQUEST_S_DEFAULT: Final = 7 * 86_400
+REQUESTS_OPEN_PER_PAIR_MAX: Final = 5
+"""What one person may have asked another for and not yet been answered; one of each amount."""
+REMIND_MS_MIN: Final = 3_600_000
+SPLIT_SHARES_MAX: Final = 100
+PACKET_SHARES_MAX: Final = 100
+QUOTE_MS: Final = 60_000
+FAUCET_MAJOR_MAX: Final = 1_000
+
 PAGE_EVENTS_MAX: Final = 200
 PAGE_EVENTS_DEFAULT: Final = 50
 PAGE_ROWS_MAX: Final = 200

@@ -31,8 +31,7 @@ def parse_amount(text: str, currency: str, field: str = "$.body.amount") -> int 
         return Refusal("unknown_currency", f"{currency!r} is not an ISO 4217 currency.", "$.body.currency")
     match = _amount(text)
     if match is None:
-        expected = 'expected a decimal string such as "12.50", without sign, exponent or spaces'
-        return Refusal("amount_format", f"Amount not understood: {expected}.", field)
+        return _formless(field)
     whole, fraction = match.groups(default="")
     if len(fraction) > digits:
         return Refusal("amount_range", f"{currency} has {digits} decimals at most.", field)
@@ -54,6 +53,22 @@ def format_amount(minor: int, currency: str) -> str:
     sign = "-" if minor < 0 else ""
     text = str(abs(minor)).rjust(digits + 1, "0")
     return f"{sign}{text[:-digits]}.{text[-digits:]}"
+
+
+def amount_form(text: str, field: str = "$.body.amount") -> Refusal | None:
+    """`amount_format` where a text is no amount in any currency."""
+    return None if _amount(text) is not None else _formless(field)
+
+
+def _formless(field: str) -> Refusal:
+    expected = 'expected a decimal string such as "12.50", without sign, exponent or spaces'
+    return Refusal("amount_format", f"Amount not understood: {expected}.", field)
+
+
+def in_equal_parts(minor: int, parts: int) -> list[int]:
+    """Minor units in parts that differ by one at most; what is left over goes to the first."""
+    each, more = divmod(minor, parts)
+    return [each + (n < more) for n in range(parts)]
 
 
 def parse_money(text: str, field: str = "$.body.amount") -> tuple[int, str] | Refusal:

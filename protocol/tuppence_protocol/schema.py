@@ -13,9 +13,11 @@ from typing import Any, Final
 
 import msgspec
 
-from . import _tables, limits
+from . import _tables, limits, views
 from . import events as ev
-from .frames import CLIENT_FRAMES, CONV_PATTERN, ID_PATTERN, Lane
+from .frames import CLIENT_FRAMES
+from .payments import Acting
+from .shapes import CONV_PATTERN, ID_PATTERN, Lane
 
 Schema = dict[str, Any]
 
@@ -23,13 +25,22 @@ _REF: Final = "#/$defs/"
 _KNOWN: Final = tuple(ev.EVENT_BODIES)
 _FRAMES: Final = {cls.kind: cls for cls in CLIENT_FRAMES}
 # Kinds that no client frame describes.
-_AUTHORED: Final = {"pay.deposit": "Money came in over a rail; nobody's frame, so `from` is `server`."}
+_AUTHORED: Final = {
+    "pay.deposit": "Money came in over a rail; nobody's frame, so `from` is `server`.",
+    "pay.expire": "The time of the payment `ref` is over: what it held is given back. `from` is `server`.",
+}
+# Events that always name the payment that they act on.
+_ACTING: Final = {"pay.expire", *(kind for kind, cls in _FRAMES.items() if issubclass(cls, Acting))}
 _SAME_IN_ALL_EVENTS: Final[Schema] = {
-    "id": {"type": "string", "description": "The id that the client made.", "pattern": ID_PATTERN},
+    "id": {
+        "type": "string",
+        "description": "The id that the client made; the server's where nobody wrote it.",
+        "pattern": ID_PATTERN,
+    },
     "conv": {"type": "string", "description": "The conversation.", "pattern": CONV_PATTERN},
     "seq": {"type": "integer", "description": "Gapless per conversation, from 1.", "minimum": 1},
     "pos": {"type": "integer", "description": "Position in the whole log; the resume cursor.", "minimum": 1},
-    "from": {"type": "string", "description": f"The author's user id, or `{ev.SERVER_AUTHOR}`."},
+    "from": {"type": "string", "description": f"The author's user id, or `{views.SERVER_AUTHOR}`."},
     "at": {"type": "integer", "description": "Commit time, ms since the epoch.", "minimum": 0},
     "ref": {"type": "string", "description": "The id of the event that this one is about."},
 }
@@ -64,9 +75,16 @@ def _definitions() -> Schema:
         "description": f"By the kind of the ask: {results}.",
         "anyOf": [{"$ref": f"{_REF}{cls.__name__}"} for cls in ev.RESULTS.values()],
     }
+    links = defs["PreviewBody"]["properties"]["frame"]["anyOf"]
+    frames = {cls.__name__: cls.kind for cls in CLIENT_FRAMES}
+    previewed = [frames[link["$ref"].removeprefix(_REF)] for link in links]
+    defs["PreviewResult"]["properties"]["body"] = {
+        "description": "By `kind`: what the body of its event would be.",
+        "anyOf": [{"$ref": f"{_REF}{ev.EVENT_BODIES[kind].__name__}"} for kind in previewed],
+    }
     defs["ClientFrame"] = _one_of("What a client may send.", [cls.__name__ for cls in CLIENT_FRAMES])
-    frames = [*map(event_name, _KNOWN), "UnknownEvent", *(cls.__name__ for cls in ev.SERVER_FRAMES)]
-    defs["ServerFrame"] = _one_of("What a server may send.", frames)
+    sent = [*map(event_name, _KNOWN), "UnknownEvent", *(cls.__name__ for cls in ev.SERVER_FRAMES)]
+    defs["ServerFrame"] = _one_of("What a server may send.", sent)
     return defs
 
 
@@ -77,7 +95,7 @@ def event_name(kind: str) -> str:
 
 def event_meaning(kind: str) -> str:
     """What an event of that kind tells."""
-    return str(_FRAMES[kind].__doc__) if kind in _FRAMES else _AUTHORED[kind]
+    return " ".join(str(_FRAMES[kind].__doc__).split()) if kind in _FRAMES else _AUTHORED[kind]
 
 
 def _event(kind: str) -> Schema:
@@ -87,7 +105,7 @@ def _event(kind: str) -> Schema:
         "description": f"Event: {event_meaning(kind)}",
         "type": "object",
         "properties": {"kind": {"const": kind}, **_SAME_IN_ALL_EVENTS, "body": body},
-        "required": _EVENT_REQUIRED,
+        "required": [*_EVENT_REQUIRED, "ref"] if kind in _ACTING else _EVENT_REQUIRED,
     }
 
 
@@ -112,12 +130,15 @@ def _one_of(meaning: str, names: Iterable[str]) -> Schema:
 
 
 def _tidy(value: Any) -> Any:
-    """Write a one-word enum as `const`, and point at `Event` where the class leaves the body unread."""
+    """Write a one-word enum as `const`, and point at `Event` where the class leaves the body unread.
+
+    `discriminator` is OpenAPI's word: where `kind` is a `const`, nothing is lost with it.
+    """
     if isinstance(value, list):
         return [_tidy(item) for item in value]
     if not isinstance(value, dict):
         return value
-    tidied = {name: _tidy(member) for name, member in value.items()}
+    tidied = {name: _tidy(member) for name, member in value.items() if name != "discriminator"}
     if tidied.get("$ref") == f"{_REF}RawEvent":
         tidied["$ref"] = f"{_REF}Event"
     if isinstance(words := tidied.get("enum"), list) and len(words) == 1:

@@ -12,8 +12,9 @@ from msgspec import UNSET, Raw, Struct
 from . import codec
 from . import events as ev
 from .errors import CLOSES, CloseCode, Refusal
-from .frames import AskHistory, Durable, Frame, Hello, HelloBody, HistoryBody, Ping, PingBody
+from .frames import AskHistory, Hello, HelloBody, HistoryBody, Ping, PingBody
 from .limits import PAGE_EVENTS_MAX, PROTOCOL_VERSION
+from .shapes import Durable, Frame
 
 
 class Phase(Enum):

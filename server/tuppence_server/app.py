@@ -19,11 +19,11 @@ import structlog
 import uvicorn
 from filelock import FileLock, Timeout
 
+from tuppence_protocol.currencies import exponent
 from tuppence_protocol.errors import CLOSES
 
 from . import ids
 from .backup import DATABASE
-from .domain.book import Policy
 from .edge.frames import text_frame
 from .edge.http import Api
 from .edge.http_protocol import http_protocol
@@ -31,14 +31,17 @@ from .edge.passwords import Passwords
 from .edge.rates import LIMITED, UNLIMITED
 from .edge.services import Services
 from .edge.websocket import Socket, connect, end
+from .exchange_rates import make_rates
 from .hub.broker import LocalBroker
 from .hub.hub import Hub
 from .metrics import Metrics
+from .money_settings import policy
 from .office import Office
 from .pipeline import Committed, Pipeline
 from .settings import Settings
 from .store.base import Store
 from .store.sqlite import SqliteStore
+from .sweep import keep_sweeping
 
 LOCK: Final = "tuppence.lock"
 ADMIN_ACCESS: Final = "admin.json"
@@ -54,12 +57,17 @@ class DataInUse(Exception):
     """Another process has the data directory."""
 
 
+class WrongData(Exception):
+    """The data directory cannot be used as asked."""
+
+
 class AdminAccess(msgspec.Struct):
     """What `admin.json` in the data directory tells the command line: where the server is, and the token."""
 
     url: str
     token: str
     pid: int
+    mode: str = "live"
 
 
 def clock_ms() -> int:
@@ -73,11 +81,12 @@ def make_store(path: Path) -> Store:
 
 
 @asynccontextmanager
-async def opened_store(data: Path) -> AsyncIterator[Store]:
+async def opened_store(data: Path, mode: str = "auto") -> AsyncIterator[Store]:
     """The data directory's store, held by this process alone.
 
     Raises:
         DataInUse: a server or another command has it.
+        WrongData: it is not of that mode, or its amounts are not what this program takes them for.
     """
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = FileLock(data / LOCK, mode=0o600)
@@ -90,7 +99,12 @@ async def opened_store(data: Path) -> AsyncIterator[Store]:
         head = await store.open()
         try:
             if not head.epoch:
-                await store.start_epoch(ids.epoch())
+                await store.start_epoch(ids.epoch(), "live" if mode == "live" else "sandbox")
+            elif mode not in ("auto", head.mode):
+                raise WrongData(f"{data} is {head.mode}; it stays so. Use another directory for mode {mode}.")
+            for currency, digits in (await store.currencies()).items():
+                if exponent(currency) != digits:
+                    raise WrongData(f"{data} keeps {currency} with {digits} decimals; this program does not.")
             yield store
         finally:
             await store.close()
@@ -101,11 +115,12 @@ async def opened_store(data: Path) -> AsyncIterator[Store]:
 @asynccontextmanager
 async def opened_office(settings: Settings) -> AsyncIterator[tuple[Office, Store]]:
     """The office over the road in this process, while no server runs."""
-    async with opened_store(settings.data) as store:
+    async with opened_store(settings.data, settings.mode) as store:
+        head = await store.head()
         pipeline = Pipeline(
-            store, _policy(settings), ids.Randomness(), _tell_submitters, Metrics(), lambda: None
+            store, policy(settings, head.mode), ids.Randomness(), _tell_submitters, Metrics(), lambda: None
         )
-        pipeline.start(await store.head())
+        pipeline.start(head)
         passwords = Passwords(settings.password_workers, settings.password_memory_kib)
         try:
             yield Office(pipeline, store, passwords, settings.session_days, clock_ms), store
@@ -117,10 +132,6 @@ async def opened_office(settings: Settings) -> AsyncIterator[tuple[Office, Store
 def _tell_submitters(commit: Committed) -> None:
     for request, sink, outcome in commit.outcomes:
         sink(request, outcome)
-
-
-def _policy(settings: Settings) -> Policy:
-    return Policy(frozenset(settings.currencies))
 
 
 class Server(uvicorn.Server):
@@ -174,7 +185,7 @@ async def serve(settings: Settings, announce: Callable[[AdminAccess], None]) -> 
 
     `announce` is called once it listens.
     """
-    async with opened_store(settings.data) as store:
+    async with opened_store(settings.data, settings.mode) as store:
         return await _serve(settings, store, announce)
 
 
@@ -189,12 +200,16 @@ async def _serve(settings: Settings, store: Store, announce: Callable[[AdminAcce
         for server in servers:
             server.fail()
 
-    pipeline = Pipeline(store, _policy(settings), ids.Randomness(), broker.commit, metrics, fail)
+    head = await store.head()
+    policy_now = policy(settings, head.mode)
+    pipeline = Pipeline(store, policy_now, ids.Randomness(), broker.commit, metrics, fail)
     rates = UNLIMITED if settings.rate_limits == "off" else LIMITED
-    services = Services(settings, store, pipeline, hub, broker, metrics, rates, clock_ms)
+    services = Services(
+        settings, store, pipeline, hub, broker, metrics, rates, make_rates(settings), head.mode, clock_ms
+    )
     passwords = Passwords(settings.password_workers, settings.password_memory_kib)
     office = Office(pipeline, store, passwords, settings.session_days, clock_ms)
-    access = AdminAccess(settings.base_url, ids.token(), os.getpid())
+    access = AdminAccess(settings.base_url, ids.token(), os.getpid(), head.mode)
     _gauges(services)
 
     def started(port: int) -> None:
@@ -207,11 +222,13 @@ async def _serve(settings: Settings, store: Store, announce: Callable[[AdminAcce
     api = Api(services, office, access.token)
     server = Server(_config(settings, services, api.app()), services, started)
     servers.append(server)
-    pipeline.start(await store.head())
+    pipeline.start(head)
+    sweeping = asyncio.get_running_loop().create_task(keep_sweeping(store, pipeline), name="sweep")
     try:
         with _quiet_signals():
             await server.serve()
     finally:
+        sweeping.cancel()
         await pipeline.stop()
         passwords.close()
         (settings.data / ADMIN_ACCESS).unlink(missing_ok=True)

@@ -3,15 +3,16 @@
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from . import __version__
 from . import settings as configuration
-from .cli_people import users, wallets
-from .settings import Settings
+from .cli_money import books, packets, statement, wallets
+from .cli_people import users
+from .settings import Settings, shown, spread_out
 from .shell import (
     CANNOT_START,
     PROBLEMS,
@@ -44,11 +45,16 @@ schemas = typer.Typer(no_args_is_help=True, help="Write the wire's schemas.")
 for group, name in (
     (users, "user"),
     (wallets, "wallet"),
+    (packets, "packet"),
     (ledgers, "ledger"),
     (configs, "config"),
     (schemas, "schema"),
 ):
     app.add_typer(group, name=name)
+
+
+app.command()(statement)
+app.command()(books)
 
 
 # --- running -----------------------------------------------------------------------------------------
@@ -62,6 +68,12 @@ def serve(
     port: Annotated[
         int | None, typer.Option(help="Port to listen on; 0 takes a free one.", show_default="8802")
     ] = None,
+    mode: Annotated[
+        Literal["auto", "sandbox", "live"] | None,
+        typer.Option(
+            help="What a new data directory is to be, for good: sandbox or live.", show_default="auto"
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the server until it is told to stop (Ctrl-C or SIGTERM).
@@ -71,16 +83,24 @@ def serve(
     from .app import AdminAccess, DataInUse, run
     from .logs import configure
 
-    settings = read_settings(data=data, host=host, port=port)
+    settings = read_settings(data=data, host=host, port=port, mode=mode)
     configure(settings)
 
     def announce(access: AdminAccess) -> None:
         if as_json:
-            show({"url": access.url, "data": str(settings.data), "pid": os.getpid()}, True, "")
+            show(
+                {"url": access.url, "data": str(settings.data), "pid": os.getpid(), "mode": access.mode},
+                True,
+                "",
+            )
             out.file.flush()
             return
         talk.print(
             f"[bold]Tuppence {__version__}[/] at [cyan]{access.url}[/]   data: {settings.data.resolve()}"
+        )
+        play = access.mode == "sandbox"
+        talk.print(
+            f"Mode:          {'sandbox: play money, with a faucet' if play else 'live: the money is real'}"
         )
         talk.print("Add people:    tuppence user add alice      (a password is asked for)")
         talk.print("Give money:    tuppence wallet credit @alice 100.00 EUR")
@@ -281,10 +301,10 @@ def config_show(data: DataOption = None, as_json: JsonOption = False) -> None:
     settings, origins = configuration.load({"data": data})
     values = {name: getattr(settings, name) for name in settings.__struct_fields__}
     rows = configuration.describe(values, origins)
-    table = Table("setting", "value", "from", box=None)
+    table = Table("setting", Column("value", overflow="fold"), "from", box=None)
     for row in rows:
-        table.add_row(row.name, plain(_text(row.value)), row.origin)
-    show([{"name": r.name, "value": _text(r.value), "from": r.origin} for r in rows], as_json, table)
+        table.add_row(row.name, plain(spread_out(row.value)), row.origin)
+    show([{"name": r.name, "value": shown(r.value), "from": r.origin} for r in rows], as_json, table)
 
 
 @configs.command("doc")
@@ -294,19 +314,13 @@ def config_doc(as_json: JsonOption = False) -> None:
     rows = configuration.describe()
     lines = ["| setting | environment | default | expected | meaning |", "| --- | --- | --- | --- | --- |"]
     for row in rows:
-        default = _text(row.default) or "none"
+        default = shown(row.default) or "none"
         lines.append(f"| `{row.name}` | `{row.environment}` | `{default}` | {row.expected} | {row.meaning} |")
     value = [
-        {"name": r.name, "environment": r.environment, "default": _text(r.default), "meaning": r.meaning}
+        {"name": r.name, "environment": r.environment, "default": shown(r.default), "meaning": r.meaning}
         for r in rows
     ]
     show(value, as_json, "\n".join(lines))
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 @schemas.command("export")

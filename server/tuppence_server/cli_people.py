@@ -1,4 +1,4 @@
-"""The commands about people and their money."""
+"""The commands about people."""
 
 import os
 import sys
@@ -7,13 +7,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from tuppence_protocol.errors import Refusal
-from tuppence_protocol.money import parse_amount
-
-from .shell import DataOption, JsonOption, fail, guarded, plain, read_settings, show
+from .shell import DataOption, JsonOption, guarded, plain, read_settings, show
 
 users = typer.Typer(no_args_is_help=True, help="Add, list and shut out people.")
-wallets = typer.Typer(no_args_is_help=True, help="Credit people and show balances.")
 
 
 # --- people ----------------------------------------------------------------------------------------
@@ -100,46 +96,19 @@ def user_disable(
     show(done, as_json, f"@{handle} is {'enabled' if enable else 'disabled'}.")
 
 
-# --- money -----------------------------------------------------------------------------------------
-
-
-@wallets.command("credit")
+@users.command("tier")
 @guarded
-def wallet_credit(
+def user_tier(
     handle: Annotated[str, typer.Argument(help="Who, such as @alice.")],
-    amount: Annotated[str, typer.Argument(help="How much, such as 100.00.")],
-    currency: Annotated[str, typer.Argument(help="ISO 4217 code, such as EUR.")],
-    note: Annotated[str | None, typer.Option(help="A line for the person to see.")] = None,
-    id: Annotated[
-        str | None, typer.Option(help="Idempotency key (a UUID): the same again changes nothing.")
-    ] = None,
+    tier: Annotated[str, typer.Argument(help="A tier that fees and limits in tuppence.toml name.")],
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Credit a person with money that you took in.
+    """Move a person to another tier of fees and limits; everybody begins as "basic".
 
-    Example:  tuppence wallet credit @alice 100.00 EUR
+    Example:  tuppence user tier @alice verified
     """
     from . import desk
 
-    minor = parse_amount(amount, currency.upper(), "amount")
-    if isinstance(minor, Refusal):
-        raise fail(f"{minor.code}: {minor.message}")
-    done = desk.do(
-        read_settings(data=data), "wallet.credit",
-        handle=handle, amount=amount, currency=currency.upper(), note=note, id=id,
-    )  # fmt: skip
-    show(done, as_json, f"@{done['handle']} received {done['amount']} {done['currency']} ({done['id']})")
-
-
-@wallets.command("show")
-@guarded
-def wallet_show(handle: str, data: DataOption = None, as_json: JsonOption = False) -> None:
-    """Show a person's balances."""
-    from . import desk
-
-    found = desk.do(read_settings(data=data), "wallet.show", handle=handle)
-    table = Table("currency", "available", "held", box=None)
-    for balance in found["balances"]:
-        table.add_row(balance["currency"], balance["available"], balance["held"])
-    show(found, as_json, table if found["balances"] else f"@{found['handle']} has no money yet.")
+    done = desk.do(read_settings(data=data), "user.tier", handle=handle, tier=tier)
+    show(done, as_json, f"@{done['handle']} is {done['tier']} now.")

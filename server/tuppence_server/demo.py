@@ -1,4 +1,4 @@
-"""`tuppence demo`: a sandbox with alice, bob and carol, the scripted conversation, and a server to join."""
+"""`tuppence demo`: a sandbox with four people, the scripted conversations, and a server to join."""
 
 import asyncio
 import os
@@ -11,21 +11,29 @@ from typing import Final
 from rich.console import Console
 
 from tuppence_client.script import run_script
+from tuppence_client.script_money import run_money_script
 
 from . import app, ids
 from . import settings as configuration
 from .app import AdminAccess
+from .cli_money import books_table
 from .desk import do
 from .logs import configure
 from .settings import Settings
 
-PEOPLE: Final = (("alice", "Alice"), ("bob", "Bob"), ("carol", "Carol"))
+PEOPLE: Final = (("alice", "Alice"), ("bob", "Bob"), ("carol", "Carol"), ("dave", "Dave"))
 CREDITS: Final = (
     ("alice", "100.00", "EUR"),
     ("bob", "50.00", "EUR"),
     ("carol", "80.00", "EUR"),
     ("carol", "5000", "JPY"),
+    ("dave", "40.00", "EUR"),
 )
+MONEY: Final = {
+    "fees": [{"kind": "exchange", "currency": "EUR", "fixed": "0.10", "percent": "0.25"}],
+    "exchange_rates": {"EUR/JPY": "163.52", "EUR/USD": "1.0842"},
+}
+"""What an operator might set: the demo shows it."""
 talk: Final = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
@@ -37,6 +45,8 @@ def run_demo(data: Path | None, port: int | None) -> int:
                 "data": data or Path(scratch) / "data",
                 "port": 0 if port is None else port,
                 "log_level": "warning",
+                "mode": "sandbox",
+                **MONEY,
             }
         )
         configure(settings)
@@ -85,9 +95,12 @@ async def _play(
     try:
         tokens = [
             (await asyncio.to_thread(do, settings, "session.open", handle=handle, device="script"))["token"]
-            for handle in ("alice", "bob")
+            for handle, _ in PEOPLE
         ]
         await run_script(access.url, tokens[0], tokens[1], console.print)
+        await run_money_script(access.url, tokens, console.print)
+        console.print("\nThe operator's books")
+        console.print(books_table(await asyncio.to_thread(do, settings, "books")))
     except Exception as fault:  # noqa: BLE001 - whatever it is, the demo says so and fails
         outcome.append(fault)
     if sys.stdin.isatty() and not outcome:

@@ -7,9 +7,11 @@ import asyncio
 import http.client
 import json
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, BinaryIO, Final
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 from filelock import FileLock, Timeout
@@ -18,8 +20,11 @@ from tuppence_protocol.errors import CODES, Refusal
 
 from .app import ADMIN_ACCESS, LOCK, AdminAccess, opened_office
 from .backup import BackupError
-from .office import Refused
+from .office import NOBODY, Refused
 from .settings import Settings
+from .statements import RENDERERS, open_statement
+
+PIECE_BYTES: Final = 65_536
 
 
 class Unreachable(Exception):
@@ -55,30 +60,88 @@ async def _locally(settings: Settings, action: str, arguments: dict[str, Any]) -
         return await office.do(action, arguments)
 
 
+def statement(
+    settings: Settings,
+    handle: str,
+    currency: str,
+    since: int | None,
+    until: int | None,
+    form: str,
+    out: BinaryIO,
+) -> None:
+    """Write a person's statement to `out` as it comes, as "csv" or "json" lines; moments in ms since the epoch.
+
+    Raises:
+        Refused, Unreachable, DataInUse: see there.
+    """
+    access = running(settings.data)
+    if access is None:
+        asyncio.run(_write_statement(settings, handle, currency, since, until, form, out))
+        return
+    asked = {"handle": handle, "currency": currency, "format": form, "from": since, "to": until}
+    given = {name: value for name, value in asked.items() if value is not None}
+    with _answer(access, "GET", f"/v1/admin/statement?{urlencode(given)}") as response:
+        if response.status != 200:
+            raise _refused(json.loads(response.read()))
+        while piece := response.read(PIECE_BYTES):
+            out.write(piece)
+
+
+async def _write_statement(
+    settings: Settings,
+    handle: str,
+    currency: str,
+    since: int | None,
+    until: int | None,
+    form: str,
+    out: BinaryIO,
+) -> None:
+    async with opened_office(settings) as (_, store):
+        user = await store.user(handle)
+        if user is None:
+            raise Refused(NOBODY)
+        opened = await open_statement(store, user.id, currency, since, until)
+        if isinstance(opened, Refusal):
+            raise Refused(opened)
+        async for piece in RENDERERS[form](store, opened):
+            out.write(piece)
+
+
 def _remotely(access: AdminAccess, action: str, arguments: dict[str, Any]) -> Any:
+    body = json.dumps({"do": action, "arguments": arguments})
+    with _answer(access, "POST", "/v1/admin", body) as response:
+        answer = json.loads(response.read())
+    if response.status == 200:
+        return answer["result"]
+    if answer.get("field") == "$.arguments.path":
+        raise BackupError(answer["message"])
+    raise _refused(answer)
+
+
+def _refused(answer: dict[str, Any]) -> Refused:
+    code = answer["code"] if answer["code"] in CODES else "internal"
+    return Refused(Refusal(code, answer["message"], answer.get("field")))
+
+
+@contextmanager
+def _answer(
+    access: AdminAccess, method: str, path: str, body: str | None = None
+) -> Iterator[http.client.HTTPResponse]:
     target = urlsplit(access.url)
     if target.scheme == "https":
         connection: http.client.HTTPConnection = _https(target.hostname, target.port)
     else:
         connection = http.client.HTTPConnection(target.hostname or "", target.port, timeout=600)
-    body = json.dumps({"do": action, "arguments": arguments})
     headers = {"authorization": f"Bearer {access.token}", "content-type": "application/json"}
     try:
-        connection.request("POST", "/v1/admin", body, headers)
-        response = connection.getresponse()
-        answer = json.loads(response.read())
+        connection.request(method, path, body, headers)
+        yield connection.getresponse()
     except (OSError, http.client.HTTPException, ValueError) as fault:
         raise Unreachable(
             f"The server (process {access.pid}) at {access.url} does not answer: {fault}."
         ) from fault
     finally:
         connection.close()
-    if response.status == 200:
-        return answer["result"]
-    if answer.get("field") == "$.arguments.path":
-        raise BackupError(answer["message"])
-    code = answer["code"] if answer["code"] in CODES else "internal"
-    raise Refused(Refusal(code, answer["message"], answer.get("field")))
 
 
 def _https(host: str | None, port: int | None) -> http.client.HTTPSConnection:

@@ -9,6 +9,8 @@ from struct import Struct as Packer
 from typing import Final
 from uuid import UUID
 
+from tuppence_protocol.packets import SEED_BYTES
+
 from .domain.chain import SALT_BYTES
 
 _SALTS_PER_READ: Final = 1024
@@ -66,6 +68,10 @@ class Randomness:
     def conversation_id(self) -> str:
         """A new conversation id."""
         return conversation_id()
+
+    def seed(self) -> bytes:
+        """A new seed of a red packet, 32 bytes."""
+        return secrets.token_bytes(SEED_BYTES)
 
     def salt(self) -> bytes:
         """A new salt, 16 bytes."""

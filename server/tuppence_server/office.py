@@ -13,10 +13,21 @@ from tuppence_protocol.money import format_amount
 
 from . import ids
 from .backup import make_backup
-from .domain.office import Command, CreateUser, Deposit, DisableUser, OpenSession, RevokeSession, SetPassword
+from .books import books
+from .domain.office import (
+    Command,
+    CreateUser,
+    Deposit,
+    DisableUser,
+    OpenSession,
+    RevokeSession,
+    SetFlags,
+    SetPassword,
+    SetTier,
+)
 from .domain.outflow import Outcome, Stored
 from .domain.request import Request
-from .domain.rows import OPERATOR, User
+from .domain.rows import CLOSED, FROZEN_IN, FROZEN_OUT, OPERATOR, User
 from .edge.passwords import Passwords, TooManyChecks
 from .pipeline import Pipeline
 from .store.base import Store
@@ -69,6 +80,31 @@ class Credit(Arguments):
     id: str | None = None
 
 
+class Period(Arguments):
+    since: int | None = None
+    until: int | None = None
+    currency: str | None = None
+
+
+class Freeze(Arguments):
+    handle: str
+    currency: str | None = None
+    incoming: bool = False
+    outgoing: bool = False
+    thaw: bool = False
+
+
+class Shutter(Arguments):
+    handle: str
+    currency: str | None = None
+    reopen: bool = False
+
+
+class NewTier(Arguments):
+    handle: str
+    tier: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_-]{1,32}$")]
+
+
 class Where(Arguments):
     path: str
 
@@ -105,6 +141,10 @@ class Office:
             "session.open": (NewSession, self.open_session),
             "wallet.credit": (Credit, self.credit),
             "wallet.show": (Whose, self.wallet),
+            "books": (Period, self.books),
+            "wallet.freeze": (Freeze, self.freeze),
+            "wallet.close": (Shutter, self.close_wallet),
+            "user.tier": (NewTier, self.set_tier),
             "backup": (Where, self.backup),
         }
 
@@ -225,6 +265,42 @@ class Office:
                 for each in funds
             ],
         }
+
+    async def books(
+        self, since: int | None = None, until: int | None = None, currency: str | None = None
+    ) -> dict[str, Any]:
+        """Trial balance, income and balance sheet."""
+        found: dict[str, Any] = msgspec.to_builtins(await books(self._store, since, until, currency))
+        return found
+
+    async def freeze(
+        self,
+        handle: str,
+        currency: str | None = None,
+        incoming: bool = False,
+        outgoing: bool = False,
+        thaw: bool = False,
+    ) -> dict[str, Any]:
+        """Let nothing in, nothing out, or, with neither named, neither; or thaw. Holds can still be given back."""
+        flags = (FROZEN_IN if incoming else 0) | (FROZEN_OUT if outgoing else 0) or FROZEN_IN | FROZEN_OUT
+        return await self._flag(handle, currency, 0 if thaw else flags, flags if thaw else 0)
+
+    async def close_wallet(
+        self, handle: str, currency: str | None = None, reopen: bool = False
+    ) -> dict[str, Any]:
+        """Close what is empty, or open it again."""
+        return await self._flag(handle, currency, 0 if reopen else CLOSED, CLOSED if reopen else 0)
+
+    async def _flag(self, handle: str, currency: str | None, put: int, clear: int) -> dict[str, Any]:
+        name = handle.removeprefix("@")
+        await self._submit(SetFlags(name, currency, put, clear))
+        return {"handle": name, "currency": currency}
+
+    async def set_tier(self, handle: str, tier: str) -> dict[str, Any]:
+        """Move a person to another tier of limits and fees."""
+        name = handle.removeprefix("@")
+        await self._submit(SetTier(name, tier))
+        return {"handle": name, "tier": tier}
 
     # Copies
 

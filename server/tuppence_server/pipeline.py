@@ -16,11 +16,13 @@ from msgspec import Struct
 
 from tuppence_protocol.errors import Refusal
 
-from .domain.book import Book, Changes, Fresh, Keys, Policy
+from .domain.batch import Changes, Keys
+from .domain.book import Book, Fresh
 from .domain.outflow import Balance, Outcome, Outflow
+from .domain.policy import Policy
 from .domain.request import Request
 from .domain.rows import Head
-from .domain.rules import RuleFault, needs, settle
+from .domain.rules import ACTS_ON_REF, RuleFault, needs, settle
 from .metrics import Metrics
 from .store.base import Packed, Store, StoreFault
 
@@ -103,6 +105,7 @@ class Pipeline:
     def start(self, head: Head) -> None:
         """Begin from where the log stands."""
         self._book.forget(head)
+        self._clock_ms = max(self._clock_ms, head.at)
         self._task = asyncio.get_running_loop().create_task(self._run(), name="road")
         self._task.add_done_callback(self._ended)
 
@@ -163,13 +166,22 @@ class Pipeline:
         await self._saved()
 
     def _take(self) -> list[Submission]:
+        """The next batch; it ends before a frame that acts on a payment of its own, whose rows it would not know."""
         batch: list[Submission] = []
         size = 0
         inbox = self._inbox
+        ids: set[str | None] | None = None
         while inbox and len(batch) < BATCH_FRAMES_MAX and size < BATCH_BYTES_MAX:
-            submission = inbox.popleft()
-            size += len(submission[0].content)
-            batch.append(submission)
+            request = inbox[0][0]
+            if request.frame.__class__ in ACTS_ON_REF and (ref := getattr(request.frame, "ref", None)):
+                if ids is None:
+                    ids = {getattr(waiting.frame, "id", None) for waiting, _ in batch}
+                if ref in ids:
+                    break
+            size += len(request.content)
+            batch.append(inbox.popleft())
+            if ids is not None:
+                ids.add(getattr(request.frame, "id", None))
         return batch
 
     async def _road(self, batch: list[Submission]) -> None:
@@ -202,7 +214,7 @@ class Pipeline:
         book = self._book
         if book.rows() > BOOK_ROWS_MAX and await self._saved():
             book.forget(book.head)
-        book.begin(self._now_ms(), None if self._saving is None else self._on_the_way)
+        book.begin(self.now_ms(), None if self._saving is None else self._on_the_way)
         await self._load(batch)
         outcomes: list[tuple[Request, Sink, Outcome]] = []
         for start in range(0, len(batch), SLICE_FRAMES):
@@ -287,7 +299,7 @@ class Pipeline:
             log.exception("store_unreadable")
             self._fatal()
 
-    def _now_ms(self) -> int:
+    def now_ms(self) -> int:
         """Commit time; never behind the commit before, even where the clock was set back."""
         self._clock_ms = max(self._clock_ms, time.time_ns() // 1_000_000)
         return self._clock_ms

@@ -1,9 +1,9 @@
 """Every setting once: flag > TUPPENCE_* > tuppence.toml > default. Nothing else reads the environment."""
 
+import json
 import os
 import tomllib
-from collections.abc import Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
@@ -11,6 +11,19 @@ import msgspec
 from msgspec import Struct
 
 from tuppence_protocol.currencies import EXPONENTS
+
+from .money_tables import (
+    Fee,
+    Mistake,
+    TiersLimits,
+    check_round_trips,
+    nearest,
+    ppm,
+    read_fees,
+    read_limits,
+    read_percent,
+    read_rates,
+)
 
 ENV_PREFIX: Final = "TUPPENCE_"
 FILE_NAME: Final = "tuppence.toml"
@@ -27,10 +40,18 @@ class Settings(Struct, frozen=True, kw_only=True):
     """How one server runs."""
 
     data: Path = Path("data")
+    mode: Literal["auto", "sandbox", "live"] = "auto"
     host: str = "127.0.0.1"
     port: int = 8802
     origins: tuple[str, ...] = ()
     currencies: tuple[str, ...] = DEFAULT_CURRENCIES
+    fees: tuple[Fee, ...] = ()
+    limits: TiersLimits = {}
+    exchange_rates: dict[str, str] = {}
+    exchange_rates_file: Path | None = None
+    exchange_stale_hours: int = 128
+    exchange_spread_percent: str = "0.5"
+    exchange_quote_s: int = 60
     registration: Literal["open", "closed"] = "open"
     rate_limits: Literal["on", "off"] = "on"
     connections_per_user: int = 10
@@ -54,10 +75,19 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 MEANINGS: Final[dict[str, str]] = {
     "data": "Directory that holds the database, the lock and the administration token.",
+    "mode": "Whether money is play money (sandbox) or real (live); auto is what the data directory is, "
+    "sandbox for a new one.",
     "host": "Address to listen on.",
     "port": "Port to listen on; 0 takes any free one.",
     "origins": "Web origins that may open a WebSocket besides the server's own; clients outside browsers send none.",
     "currencies": "ISO 4217 codes that people may be paid in here.",
+    "fees": "What payments cost, by kind, currency and tier; the first that fits counts.",
+    "limits": "What people may pay and hold, by tier and currency; without an entry there is no limit.",
+    "exchange_rates": "Fixed rates, units of the second currency for one of the first; they come before the file's.",
+    "exchange_rates_file": "File of rates in the XML format of the European Central Bank, read again when it changes.",
+    "exchange_stale_hours": "Hours after which the rates of a file are too old to be used.",
+    "exchange_spread_percent": "Part of what is sold in an exchange that stays with the operator.",
+    "exchange_quote_s": "Seconds that a quote holds.",
     "registration": "Whether anybody may register over HTTP, or only the operator adds users.",
     "rate_limits": "Pace limits for users and addresses; off only for benchmarks and load tests.",
     "connections_per_user": "WebSockets that one user may have open.",
@@ -71,8 +101,22 @@ MEANINGS: Final[dict[str, str]] = {
     "password_workers": "Threads that check passwords; each check uses password_memory_kib.",
     "password_memory_kib": "Memory that one password hash takes (argon2id); at least 19456.",
 }
-_LEAST: Final = {"port": 0, "connections_per_user": 1, "connections_per_address": 0, "session_days": 1,
-                 "password_workers": 1, "password_memory_kib": 8}  # fmt: skip
+_RANGES: Final[dict[str, tuple[int, int | None]]] = {
+    "port": (0, 65_535),
+    "exchange_stale_hours": (1, 8_760),
+    "exchange_quote_s": (1, 3_600),
+    "connections_per_user": (1, None),
+    "connections_per_address": (0, None),
+    "session_days": (1, None),
+    "password_workers": (1, None),
+    "password_memory_kib": (8, None),
+}
+_TABLES: Final[dict[str, tuple[Callable[[Any], Any], str]]] = {
+    "fees": (read_fees, 'a list of tables such as [{"kind": "send", "currency": "EUR", "percent": "1.5"}]'),
+    "limits": (read_limits, 'tables such as {"basic": {"EUR": {"per_payment": "500"}}}'),
+    "exchange_rates": (read_rates, 'a table such as {"EUR/USD": "1.0842"}'),
+}
+"""How the nested settings are read; a text, as the environment holds, is JSON."""
 
 
 class Setting(Struct, frozen=True):
@@ -95,13 +139,45 @@ def describe(
     values: Mapping[str, Any] | None = None, origins: Mapping[str, str] | None = None
 ) -> list[Setting]:
     """All settings, for `config show` and `config doc`."""
-    found = []
+    found, defaults = [], Settings()
     for field in msgspec.structs.fields(Settings):
         name = field.name
-        value = (values or {}).get(name, field.default)
+        default = getattr(defaults, name)
+        value = (values or {}).get(name, default)
         origin = (origins or {}).get(name, "default")
-        found.append(Setting(name, value, origin, field.default, MEANINGS[name], _expected(field.type)))
+        found.append(Setting(name, value, origin, default, MEANINGS[name], _expected(name, field.type)))
     return found
+
+
+def shown(value: Any) -> str:
+    """A setting's value as the environment would give it: lists with commas, nested ones as JSON."""
+    if value is None or value in ((), {}):
+        return ""
+    if isinstance(value, tuple) and isinstance(value[0], str):
+        return ", ".join(value)
+    return str(value) if isinstance(value, (str, int, Path)) else msgspec.json.encode(value).decode()
+
+
+def spread_out(value: Any) -> str:
+    """The same for a person to read: nested ones with a line for each table or pair."""
+    if isinstance(value, dict):
+        return "\n".join(_lines(value))
+    if isinstance(value, tuple) and value and isinstance(value[0], Fee):
+        return "\n".join(map(_members, value))
+    return shown(value)
+
+
+def _lines(tables: Mapping[str, Any]) -> Iterator[str]:
+    for name, each in tables.items():
+        if isinstance(each, str):
+            yield f"{name} {each}"
+        else:
+            for currency, limits in each.items():
+                yield f"{name}.{currency}: {_members(limits)}"
+
+
+def _members(table: Struct) -> str:
+    return ", ".join(f"{name} {each}" for name, each in msgspec.to_builtins(table).items())
 
 
 def load(
@@ -126,7 +202,7 @@ def load(
     for source, mapping in sources:
         for name, value in mapping.items():
             if name not in names:
-                raise SettingsError(f"{source}: there is no setting {name!r}{_nearest(name, names)}.")
+                raise SettingsError(f"{source}: there is no setting {name!r}{nearest(name, names)}.")
             values[name] = _convert(name, value, names[name].type, source)
             origins[name] = source
     settings = Settings(**values)
@@ -151,13 +227,21 @@ def _environment(env: Mapping[str, str], names: Mapping[str, Any]) -> dict[str, 
         name = key.removeprefix(ENV_PREFIX).lower()
         if key.startswith(ENV_PREFIX) and name not in CLIENT_NAMES:
             if name not in names:
-                raise SettingsError(f"environment: {key} sets nothing{_nearest(name, names)}.")
+                raise SettingsError(f"environment: {key} sets nothing{nearest(name, names)}.")
             found[name] = value
     return found
 
 
 def _convert(name: str, value: Any, kind: Any, source: str) -> Any:
-    """Read a value; a text may also be a list, separated by commas."""
+    """Read a value; a text may also be a list, separated by commas, or for the nested settings JSON."""
+    try:
+        if name in _TABLES:
+            read, _ = _TABLES[name]
+            return read(_json(name, value) if isinstance(value, str) else value)
+        if name == "exchange_spread_percent":
+            return read_percent(value, name)
+    except Mistake as fault:
+        raise SettingsError(f"{source}: {fault}") from fault
     if kind == tuple[str, ...] and isinstance(value, str):
         value = [part.strip() for part in value.split(",") if part.strip()]
     if isinstance(value, Path):
@@ -167,23 +251,50 @@ def _convert(name: str, value: Any, kind: Any, source: str) -> Any:
     try:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as fault:
-        raise SettingsError(f"{source}: {name} is {value!r}; expected {_expected(kind)}.") from fault
+        raise SettingsError(f"{source}: {name} is {value!r}; expected {_expected(name, kind)}.") from fault
+
+
+def _json(name: str, text: str) -> Any:
+    """What a text holds; none is the nested setting's default."""
+    if not text.strip():
+        return [] if name == "fees" else {}
+    try:
+        return json.loads(text, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as fault:
+        raise Mistake(f"{name} is not JSON: {fault}; expected {_TABLES[name][1]}.") from fault
+
+
+def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) < len(members):
+        raise ValueError("a member is there twice")
+    return found
 
 
 def _check(settings: Settings) -> None:
-    for name, least in _LEAST.items():
-        if getattr(settings, name) < least:
-            raise SettingsError(f"{name} is {getattr(settings, name)}; it is at least {least}.")
-    if settings.port > 65_535:
-        raise SettingsError(f"port is {settings.port}; it is at most 65535.")
+    for name, (least, most) in _RANGES.items():
+        value = getattr(settings, name)
+        if value < least:
+            raise SettingsError(f"{name} is {value}; it is at least {least}.")
+        if most is not None and value > most:
+            raise SettingsError(f"{name} is {value}; it is at most {most}.")
     for currency in settings.currencies:
         if currency not in EXPONENTS:
             raise SettingsError(f"currencies: {currency!r} is not an ISO 4217 code such as EUR.")
     if (settings.tls_certificate is None) != (settings.tls_key is None):
         raise SettingsError("tls_certificate and tls_key go together; one of them is missing.")
+    try:
+        spread = ppm(settings.exchange_spread_percent, "exchange_spread_percent")
+        check_round_trips(settings.exchange_rates, spread)
+    except Mistake as fault:
+        raise SettingsError(str(fault)) from fault
 
 
-def _expected(kind: Any) -> str:
+def _expected(name: str, kind: Any) -> str:
+    if name in _TABLES:
+        return _TABLES[name][1]
+    if name == "exchange_spread_percent":
+        return "a percentage"
     if kind in (int, str):
         return "a whole number" if kind is int else "text"
     if kind == tuple[str, ...]:
@@ -192,8 +303,3 @@ def _expected(kind: Any) -> str:
     if choices and all(isinstance(choice, str) for choice in choices):
         return "one of " + ", ".join(choices)
     return "a path"
-
-
-def _nearest(name: str, names: Mapping[str, Any]) -> str:
-    close = get_close_matches(name, names, 1)
-    return f"; did you mean {close[0]!r}" if close else ""

@@ -43,7 +43,7 @@ def guarded(work: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(work)
     def run(*args: Any, **kwargs: Any) -> None:
-        from .app import DataInUse
+        from .app import DataInUse, WrongData
         from .backup import BackupError
         from .desk import Unreachable
         from .office import Refused
@@ -59,7 +59,7 @@ def guarded(work: Callable[..., None]) -> Callable[..., None]:
             raise fail(str(fault), UNREACHABLE) from None
         except DataInUse as fault:
             raise fail(f"{fault} Stop the server first.") from None
-        except (SchemaTooNew, StoreFault) as fault:
+        except (SchemaTooNew, StoreFault, WrongData) as fault:
             raise fail(str(fault), CANNOT_START) from None
         except (BackupError, OSError) as fault:
             raise fail(str(fault)) from None

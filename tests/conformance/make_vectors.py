@@ -1,4 +1,4 @@
-"""Writes protocol/vectors/{valid,invalid,events,money}.jsonl: `python -m tests.conformance.make_vectors`.
+"""Writes protocol/vectors/{valid,invalid,events,money,packets}.jsonl: `python -m tests.conformance.make_vectors`.
 
 What is expected comes from the spec and the schema, never from what the codec answered.
 """
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tuppence_protocol import limits, schema
 
-from . import money_vectors, samples
+from . import money_vectors, packet_vectors, payment_samples, samples
 from .mutations import mutations, text
 from .odd_texts import INVALID, VALID
 
@@ -33,7 +33,35 @@ def valid() -> Iterator[Row]:
     for number in (0, limits.INTEGER_MAX):
         frame = samples.bare("live.read") | {"body": {"seq": number}}
         yield {"name": f"live.read: {number}", "frame": text(frame), "kind": "live.read"}
+    yield from _payments()
     yield from VALID
+
+
+def _payments() -> Iterator[Row]:
+    """Money at the bounds of what may be asked, and every frame that a preview takes."""
+    share = {"user": samples.USER, "amount": "0.01"}
+    bodies: tuple[tuple[str, str, Row], ...] = (
+        ("pay.send", "waits for the payee", {"accept": True}),
+        ("pay.send", "waits a second", {"accept": True, "expires_s": limits.EXPIRES_S_MIN}),
+        ("pay.send", "waits the longest", {"accept": True, "expires_s": limits.EXPIRES_S_MAX}),
+        ("pay.send", "by a quote", {"quote": payment_samples.QUOTE}),
+        ("pay.split", "the most shares", {"shares": [share] * limits.SPLIT_SHARES_MAX}),
+        ("pay.packet", "one share", {"count": 1, "mode": "equal"}),
+        ("pay.packet", "the most shares", {"count": limits.PACKET_SHARES_MAX}),
+        ("ask.quote", "buy so much", {"side": "buy"}),
+        ("ask.payments", "a state of a later server", {"state": "half_cancelled"}),
+    )
+    for kind, what, members in bodies:
+        frame = samples.bare(kind)
+        yield {
+            "name": f"{kind}: {what}",
+            "frame": text(frame | {"body": frame.get("body", {}) | members}),
+            "kind": kind,
+        }
+    for kind in payment_samples.PREVIEWED:
+        for what, inner in (("whole", samples.whole(kind)), ("bare", samples.bare(kind))):
+            frame = samples.preview(inner)
+            yield {"name": f"ask.preview: of {kind}, {what}", "frame": text(frame), "kind": "ask.preview"}
 
 
 def invalid() -> Iterator[Row]:
@@ -44,16 +72,19 @@ def invalid() -> Iterator[Row]:
 
 def events() -> Iterator[Row]:
     """Events as a server sends them; `body` is what a client of this version reads."""
+    defs = schema.json_schema()["$defs"]
     for kind, body in samples.EVENT_BODIES.items():
         yield _event_row(f"{kind}: whole", samples.event(kind, body), body)
-        needed = {
-            name: value for name, value in body.items() if name not in {"note", "not_after", "mentions"}
-        }
+        link = defs[schema.event_name(kind)]["properties"]["body"]["$ref"]
+        needed = {name: body[name] for name in body if name in defs[link.rpartition("/")[2]]["required"]}
         yield _event_row(f"{kind}: bare", samples.event(kind, needed), needed)
         newer = samples.event(kind, body | {"x_new": {"a": [1]}}) | {"x_new": None, "ref": samples.OTHER_ID}
         yield _event_row(f"{kind}: with members that are new", newer, body)
-    author = samples.event("pay.deposit", samples.EVENT_BODIES["pay.deposit"]) | {"from": "server"}
-    yield _event_row("pay.deposit: written by the server", author, author["body"])
+    for kind in ("pay.deposit", "pay.expire"):
+        author = samples.event(kind, samples.EVENT_BODIES[kind]) | {"from": "server"}
+        yield _event_row(f"{kind}: written by the server", author, author["body"])
+    for what, kind, body in payment_samples.MOMENTS:
+        yield _event_row(f"{kind}: {what}", samples.event(kind, body), body)
     for kind in ("chat.hologram", "pay.barter", "room.paint"):
         newer = samples.event(kind, {"alt": "Something new", "x_new": [1, {"y": None}]})
         yield _event_row(f"{kind}: unknown", newer, {"alt": "Something new"})
@@ -71,6 +102,7 @@ FILES: Final = {
     "invalid.jsonl": invalid,
     "events.jsonl": events,
     "money.jsonl": money_vectors.money,
+    "packets.jsonl": packet_vectors.packets,
 }
 
 

@@ -31,16 +31,22 @@ def mutations(schema: Schema) -> Iterator[Row]:
     for link in schema["$defs"]["ClientFrame"]["oneOf"]:
         found = _follow(schema, link)
         kind = found["properties"]["kind"]["const"]
-        frame = samples.whole(kind)
-        for path, member, value in _walk(schema, found, frame, ()):
-            for what, row, code, field in _wrong(frame, path, member, value):
-                name = f"{kind}: {_written(path)} {what}"
-                yield {"name": name, **row, "code": code, "field": field}
+        for n, frame in enumerate(samples.wholes(kind)):
+            inner = frame["body"]["frame"]["kind"] if kind == "ask.preview" else None
+            for path, member, value in _walk(schema, found, frame, ()):
+                if n and path[:2] != ("body", "frame"):
+                    continue  # the first had it
+                for what, row, code, field in _wrong(frame, path, member, value):
+                    of = f"{kind} of {inner}" if inner else kind
+                    name = f"{of}: {_written(path)} {what}"
+                    yield {"name": name, **row, "code": code, "field": field}
 
 
 def _walk(schema: Schema, found: Schema, value: Any, path: Path) -> Iterator[tuple[Path, Schema, Any]]:
     """Every object, member and list item of a frame."""
     found = _follow(schema, found)
+    if "anyOf" in found:
+        found = _one_of(schema, found["anyOf"], value["kind"])
     yield path, found, value
     if "properties" in found:
         left_out = found["properties"].keys() - value.keys()
@@ -108,6 +114,12 @@ def _with(frame: samples.Frame, path: Path, value: Any) -> Any:
 
 def _written(path: Path) -> str:
     return "$" + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+
+
+def _one_of(schema: Schema, links: list[Schema], kind: str) -> Schema:
+    """The frame of that kind among those that may stand in a place."""
+    alternatives = [_follow(schema, link) for link in links]
+    return next(found for found in alternatives if found["properties"]["kind"]["const"] == kind)
 
 
 def _follow(schema: Schema, found: Schema) -> Schema:

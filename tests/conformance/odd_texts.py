@@ -12,6 +12,12 @@ _HEAD: Final = f'{{"kind":"chat.text","id":"{ID}","conv":"@bob","body":'
 _SAY: Final = _HEAD + '{"text":"Hi"}}'
 _PAY: Final = f'{{"kind":"pay.send","id":"{ID}","conv":"@bob","body":{{"amount":"1","currency":"EUR"'
 
+_CLAIM: Final = f'{{"kind":"pay.claim","id":"{ID}","conv":"@bob","ref":"{OTHER_ID}"'
+_REFUND: Final = _CLAIM.replace("claim", "refund")
+_SHARES: Final = (
+    f'{{"kind":"pay.split","id":"{ID}","conv":"@bob","body":{{"total":"1","currency":"EUR","shares":[%s]}}}}'
+)
+
 
 def _say(text: str) -> str:
     return _HEAD + '{"text":"' + text + '"}}'
@@ -38,6 +44,10 @@ def _good(name: str, frame: str, same: str | None = None) -> Row:
     kind = frame.partition('"kind":"')[2].partition('"')[0] or "chat.text"
     row = {"name": f"{kind}: {name}", "frame": frame, "kind": kind}
     return row if same is None else row | {"same": same}
+
+
+def _preview(frame: str) -> str:
+    return f'{{"kind":"ask.preview","id":"{ID}","body":{{"frame":{frame}}}}}'
 
 
 VALID: Final[list[Row]] = [
@@ -72,6 +82,22 @@ VALID: Final[list[Row]] = [
         "members empty",
         f'{{"kind":"room.create","id":"{ID}","body":{{"title":"A","members":[],"kind":"group"}}}}',
         "room.create: members left out",
+    ),
+    _good("body left out", f"{_CLAIM}}}"),
+    _good("body empty", f'{_CLAIM},"body":{{}}}}', "pay.claim: body left out"),
+    _good("body left out", f"{_REFUND}}}"),
+    _good("body empty", f'{_REFUND},"body":{{}}}}', "pay.refund: body left out"),
+    _good("body left out in it", _preview(f"{_CLAIM.replace('claim', 'accept')}}}")),
+    _good(
+        "body empty in it",
+        _preview(f'{_CLAIM.replace("claim", "accept")},"body":{{}}}}'),
+        "ask.preview: body left out in it",
+    ),
+    _good("question without body", f'{{"kind":"ask.payments","id":"{ID}"}}'),
+    _good(
+        "what is asked for where nothing is said",
+        f'{{"kind":"ask.payments","id":"{ID}","body":{{"limit":50}}}}',
+        "ask.payments: question without body",
     ),
 ]
 
@@ -226,4 +252,40 @@ _IDS: Final = [
     )
 ]
 
-INVALID: Final[list[Row]] = [*_TEXTS, *_TWICE, *_BYTES, *_SIZES, *_NUMBERS, *_IDS]
+_MONEY: Final = [
+    *(
+        _row(f"accept {word}", f'{_PAY},"accept":{word}}}}}', "bad_frame", "$.body.accept")
+        for word in ("false", "1", "0", '"true"', "[]")
+    ),
+    _row("accept True", f'{_PAY},"accept":True}}}}', "bad_json"),
+    _row("a fee in a payment", f'{_PAY},"fee":"1"}}}}', "bad_frame", "$.body.fee"),
+    _row("state in a payment", f'{_PAY},"state":"completed"}}}}', "bad_frame", "$.body.state"),
+    _row("a ref that is not an id", _CLAIM.replace(OTHER_ID, "packet") + "}", "bad_id", "$.ref"),
+    _row("a ref in capitals", _CLAIM.replace(OTHER_ID, OTHER_ID.upper()) + "}", "bad_id", "$.ref"),
+    _row("an amount to claim", _CLAIM + ',"body":{"amount":"1"}}', "bad_frame", "$.body.amount"),
+    _row("kind of the server", f"{_CLAIM.replace('claim', 'expire')}}}", "unknown_kind", "$.kind"),
+    _row("a share as text", _SHARES % '"@bob"', "bad_frame", "$.body.shares[0]"),
+    _row(
+        "an amount that is a number in a share",
+        _SHARES % '{"user":"@bob","amount":1}',
+        "bad_frame",
+        "$.body.shares[0].amount",
+    ),
+    _row(
+        "state in a share",
+        _SHARES % '{"user":"@bob"},{"user":"@eve","state":"paid"}',
+        "bad_frame",
+        "$.body.shares[1].state",
+    ),
+    _row("user twice in a share", _SHARES % '{"user":"@bob","user":"@eve"}', "bad_frame", "$..user"),
+    _row("ref twice, body left out", f'{_CLAIM},"ref":"{ID}"}}', "bad_frame", "$..ref"),
+    _row("preview of a text", _preview(_SAY), "bad_frame", "$.body.frame.kind"),
+    _row("preview of a claim", _preview(f"{_CLAIM}}}"), "bad_frame", "$.body.frame.kind"),
+    _row("preview of a preview", _preview(_preview(_PAY + "}}")), "bad_frame", "$.body.frame.kind"),
+    _row("preview of what has no kind", _preview("{}"), "bad_frame", "$.body.frame"),
+    _row("amount twice in a preview", _preview(f'{_PAY},"amount":"2"}}}}'), "bad_frame", "$..amount"),
+    _row("ref twice in a preview", _preview(f'{_REFUND},"ref":"{ID}"}}'), "bad_frame", "$..ref"),
+    _row("U+0000 in a note", f'{_PAY},"note":"\\u0000"}}}}', "bad_frame", "$.body"),
+]
+
+INVALID: Final[list[Row]] = [*_TEXTS, *_TWICE, *_BYTES, *_SIZES, *_NUMBERS, *_IDS, *_MONEY]

@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from . import payment_samples as money
+
 Frame = dict[str, Any]
 
 ID: Final = "0197a1c2-7d3e-7b1a-9c55-0123456789ab"
@@ -11,13 +13,7 @@ CONV: Final = "c_7yd2abcdefghijklmnopqrstuv"
 
 WHOLE_BODIES: Final[dict[str, Frame]] = {
     "chat.text": {"text": "Lunch is on me: 12:30?", "mentions": [USER]},
-    "pay.send": {
-        "amount": "12.50",
-        "currency": "EUR",
-        "payee": "@bob",
-        "note": "Lunch",
-        "not_after": 1790000000123,
-    },
+    **money.FRAME_BODIES,
     "room.create": {"title": "Flat 3b", "members": ["@bob", USER], "kind": "group"},
     "room.update": {"title": "Flat 3c"},
     "room.invite": {"users": ["@carol"]},
@@ -33,6 +29,7 @@ WHOLE_BODIES: Final[dict[str, Frame]] = {
     "ask.members": {"after": USER, "limit": 20},
     "ask.user": {"handle": "bob"},
     "ask.wallet": {},
+    **money.ASK_BODIES,
     "ping": {"pos": 90210},
     "hello": {
         "token": "t0ken",
@@ -46,31 +43,15 @@ WHOLE_BODIES: Final[dict[str, Frame]] = {
 NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "hello": ("token",),
     "chat.text": ("text",),
-    "pay.send": ("amount", "currency"),
     "room.create": ("title",),
+    **money.NEEDED,
 }
-NOT_NEEDED_BODIES: Final = frozenset(
-    {"ping", "room.leave", "live.typing", "ask.history", "ask.conversations", "ask.members", "ask.wallet"}
-)
+NOT_NEEDED_BODIES: Final = money.NOT_NEEDED_BODIES | {
+    "ping", "room.leave", "live.typing", "ask.history", "ask.conversations", "ask.members", "ask.wallet"
+}  # fmt: skip
 EVENT_BODIES: Final[dict[str, Frame]] = {
     "chat.text": {"text": "Hallo 👋", "mentions": [USER]},
-    "pay.send": {
-        "amount": "12.50",
-        "currency": "EUR",
-        "payee": USER,
-        "state": "completed",
-        "alt": "@alice paid @bob 12.50 EUR",
-        "note": "Lunch",
-        "not_after": 1790000000123,
-    },
-    "pay.deposit": {
-        "amount": "100.00",
-        "currency": "EUR",
-        "payee": USER,
-        "state": "completed",
-        "alt": "@bob received 100.00 EUR by deposit",
-        "note": "Opening balance",
-    },
+    **money.EVENT_BODIES,
     "room.create": {"title": "Flat 3b", "members": [USER], "kind": "group", "alt": "@alice opened the group"},
     "room.update": {"title": "Flat 3c", "alt": "@alice renamed the group to Flat 3c"},
     "room.invite": {"users": [USER], "alt": "@alice invited @bob"},
@@ -94,15 +75,28 @@ def bare(kind: str) -> Frame:
     """A frame with no member that may be left out."""
     frame = _envelope(kind, whole=False)
     if kind not in NOT_NEEDED_BODIES:
-        body = WHOLE_BODIES[kind]
+        body = money.BARE_BODIES.get(kind) or WHOLE_BODIES[kind]
         frame["body"] = {name: body[name] for name in NEEDED.get(kind, tuple(body))}
     return frame
+
+
+def preview(of: Frame) -> Frame:
+    """The question what would come of a frame."""
+    return _envelope("ask.preview", whole=True) | {"body": {"frame": of | {"id": OTHER_ID}}}
+
+
+def wholes(kind: str) -> list[Frame]:
+    """Whole frames that together have every member of a kind: a preview has those of the frame in it."""
+    if kind != "ask.preview":
+        return [whole(kind)]
+    return [preview(whole(inner)) for inner in money.PREVIEWED]
 
 
 def event(kind: str, body: Frame) -> Frame:
     """An event as a server sends it."""
     head = {"kind": kind, "id": ID, "conv": CONV, "seq": 42, "pos": 90210, "from": USER, "at": 1790000000123}
-    return head | {"body": body}
+    about = {"ref": OTHER_ID} if kind in money.ACTING or kind == "pay.expire" or "settles" in body else {}
+    return head | about | {"body": body}
 
 
 def _envelope(kind: str, *, whole: bool) -> Frame:
@@ -112,6 +106,8 @@ def _envelope(kind: str, *, whole: bool) -> Frame:
     in_place = lane_of(kind) in {"chat", "pay", "room"} and kind != "room.create"
     if in_place or kind in {"live.typing", "live.read", "ask.history", "ask.members"}:
         frame["conv"] = "@bob" if lane_of(kind) != "live" else CONV
-    if in_place and whole:
+    if kind == "pay.faucet":
+        frame["conv"] = "self"
+    if (in_place and whole) or kind in money.ACTING:
         frame["ref"] = OTHER_ID
     return frame

@@ -9,14 +9,17 @@ import pytest
 from jsonschema import Draft202012Validator
 from tests.conformance.make_vectors import VECTORS
 
-from tuppence_protocol import codec, schema
+from tuppence_protocol import codec, packets, schema
 from tuppence_protocol import events as ev
-from tuppence_protocol.errors import CLOSES, CODES, Refusal
+from tuppence_protocol.errors import CLOSES, CODES, Family, Refusal
 from tuppence_protocol.frames import CLIENT_FRAMES
+from tuppence_protocol.money import parse_amount
+from tuppence_protocol.payment_events import PAYMENT_BODIES
 
 PROTOCOL = VECTORS.parent
 SCHEMA = schema.json_schema()
 SPEC = (PROTOCOL / "README.md").read_text("utf-8")
+EXAMPLES = re.findall(r"^(?:([CSB]) )?(\{\"kind\".*\})$", SPEC, re.MULTILINE)
 
 
 def validator(root: str) -> Draft202012Validator:
@@ -27,7 +30,7 @@ CLIENT = validator("ClientFrame")
 SERVER = validator("ServerFrame")
 
 
-def rows(name: str) -> list[dict]:
+def rows(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (VECTORS / name).read_text("utf-8").splitlines()]
 
 
@@ -50,7 +53,7 @@ def resolve(document: Any, link: str) -> Any:
 @pytest.mark.parametrize(
     ("name", "document"), [("schema.json", SCHEMA), ("asyncapi.json", schema.asyncapi())]
 )
-def test_files_are_what_the_classes_say(name: str, document: dict) -> None:
+def test_files_are_what_the_classes_say(name: str, document: schema.Schema) -> None:
     assert (PROTOCOL / name).read_text("utf-8") == schema.pretty(document)
 
 
@@ -80,6 +83,7 @@ def test_schema_is_a_schema_and_whole() -> None:
     for kind in ev.EVENT_BODIES:
         assert SCHEMA["$defs"][schema.event_name(kind)]["properties"]["kind"] == {"const": kind}
     assert "RawEvent" not in json.dumps(SCHEMA)
+    assert "discriminator" not in json.dumps(SCHEMA)
 
 
 def test_client_frames_are_closed_and_server_frames_open() -> None:
@@ -147,16 +151,71 @@ def test_invalid_vectors_do_not_fit_the_schema() -> None:
 
 
 def test_every_frame_in_the_spec_is_good() -> None:
-    frames = re.findall(r"^(?:([CSB]) )?(\{\"kind\".*\})$", SPEC, re.MULTILINE)
-    assert len(frames) > 20
-    for who, text in frames:
+    assert len(EXAMPLES) > 40
+    asked: dict[str, str] = {}
+    for who, text in EXAMPLES:
         frame = json.loads(text)
         if who == "S":
             SERVER.validate(frame)
-            assert codec.decode_server(text) is not None
+            message = codec.decode_server(text)
+            assert message is not None
+            if isinstance(message, ev.Event):
+                assert type(message.body) is ev.EVENT_BODIES[message.kind], text
+            if isinstance(message, ev.Result):
+                codec.decode_result(asked[message.ref], message.body)
         else:
             CLIENT.validate(frame)
             assert not isinstance(codec.decode_client(text), Refusal), text
+            asked[frame.get("id", "")] = frame["kind"]
+
+
+def section(title: str) -> str:
+    return SPEC.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def test_the_spec_tells_of_every_kind_and_refusal_of_money() -> None:
+    money = section("Money")
+    kinds = {cls.kind for cls in CLIENT_FRAMES if cls.__module__.endswith("payments")} | PAYMENT_BODIES.keys()
+    elsewhere = {"account_disabled", "already_member", "last_owner", "room_full"}
+    of_the_operator = {"not_empty"}
+    families = {Family.ACCOUNT, Family.STATE, Family.LIMITS, Family.FUNDS}
+    codes = {code.name for code in CODES.values() if code.family in families}
+    for word in kinds | {"rate_unavailable", "split_sum"} | codes - elsewhere - of_the_operator:
+        assert f"`{word}`" in money, word
+
+
+def test_links_within_the_spec_lead_somewhere() -> None:
+    titles = {title.lower().replace(" ", "-") for title in re.findall(r"^#+ (.+)$", SPEC, re.MULTILINE)}
+    for link in re.findall(r"\]\(#([^)]+)\)", SPEC):
+        assert link in titles
+
+
+def test_the_draw_in_the_spec_runs_and_draws_what_the_vectors_say() -> None:
+    program = re.search(r"^```python\n(.*?)^```$", SPEC, re.MULTILINE | re.DOTALL)
+    assert program is not None
+    named: dict[str, Any] = {}
+    exec(program[1], named)
+    for row in rows("packets.jsonl"):
+        seed = bytes.fromhex(row["seed"])
+        shares = named["draw"](seed, row["total"], row["count"], row["mode"])
+        assert shares == row["shares"], row["name"]
+        assert (named["proof"](seed, row["id"], shares) == row["proof"]) == row["fair"], row["name"]
+
+
+def test_the_packet_in_the_spec_is_fair() -> None:
+    events = [json.loads(text) for who, text in EXAMPLES if who == "S"]
+    packet = next(event for event in events if event["kind"] == "pay.packet")
+    about = [event for event in events if event.get("ref") == packet["id"]]
+    body, end = packet["body"], about[-1]["body"]
+    seed, total = bytes.fromhex(end["seed"]), parse_amount(body["total"], body["currency"])
+    assert isinstance(total, int)
+    assert packets.is_fair(packet["id"], total, body["count"], body["mode"], body["proof"], seed)
+    drawn = packets.draw(seed, total, body["count"], body["mode"])
+    claims = [event["body"] for event in about if event["kind"] == "pay.claim"]
+    assert [parse_amount(claim["amount"], claim["currency"]) for claim in claims] == drawn[: len(claims)]
+    assert [claim["share"] for claim in claims] == [1, 2]
+    returned = end["returned"]
+    assert parse_amount(returned["amount"], returned["currency"]) == sum(drawn[len(claims) :])
 
 
 def test_every_code_and_close_in_the_spec_exists() -> None:

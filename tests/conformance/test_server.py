@@ -5,7 +5,7 @@ import secrets
 from pathlib import Path
 
 import pytest
-from tests.conformance.transcripts import Peer, Person, WebSocketPeer, play
+from tests.conformance.transcripts import Peer, Person, WebSocketPeer, load, play
 from tests.harness import ROOT, Server, serving
 from websockets.asyncio.client import connect
 
@@ -32,9 +32,18 @@ class RealWorld:
         return WebSocketPeer(await connect(self._server.ws_url, compression=None))
 
 
+def environment(path: Path) -> dict[str, str]:
+    """The settings that a transcript names, as the environment holds them: what is no text is JSON."""
+    settings = load(path)[0].get("settings", {})
+    return {
+        name.upper(): value if isinstance(value, str) else json.dumps(value)
+        for name, value in settings.items()
+    }
+
+
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
 async def test_transcript(path: Path, tmp_path: Path) -> None:
-    async with serving(tmp_path) as server:
+    async with serving(tmp_path, **environment(path)) as server:
         await play(RealWorld(server), path)
 
 

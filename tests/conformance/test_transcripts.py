@@ -14,6 +14,7 @@ from tuppence_protocol.errors import CODES, Refusal
 
 FILES = sorted((VECTORS / "transcripts").glob("*.jsonl"))
 U = "u_aaaaaaaaaaaaaaaaaaaaaaaaaa"
+SETTINGS = {"fees", "limits", "exchange_rates", "exchange_spread_percent", "exchange_quote_s", "mode"}
 
 
 class Script:
@@ -164,7 +165,8 @@ async def test_drop_opens_a_new_connection(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_transcripts_are_well_formed(path: Path) -> None:
     head, steps = transcripts.load(path)
-    assert head.keys() == {"name", "people"}
+    assert head.keys() - {"settings"} == {"name", "people"}
+    assert head.get("settings", {}).keys() <= SETTINGS
     for step in steps:
         person = step["who"].removeprefix("server->").partition("#")[0]
         assert person in head["people"]
@@ -179,7 +181,12 @@ def test_transcripts_send_good_frames_wherever_they_expect_no_shape_error() -> N
         head, steps = transcripts.load(path)
         bound = {f"{what}_{name}": name for name in head["people"] for what in ("h", "token")}
         bound |= {f"u_{name}": U for name in head["people"]}
-        bound |= {"conv": "self", "group": "self", "epoch": "e"} | dict.fromkeys(("pos1", "pos4", "pos"), 1)
+        bound |= {"conv": "self", "group": "self", "own": "self", "epoch": "e"}
+        bound |= dict.fromkeys(("pos1", "pos4", "pos", "at8", "next1", "next2", "next3"), 1)
+        bound |= {
+            name: transcripts.new_id()
+            for name in ("quote", "quote1", "quote2", "quote3", "expire", "expire4")
+        }
         sent = [step["frame"] for step in steps if "frame" in step and not step["who"].startswith("server")]
         for frame in sent:
             decoded = codec.decode_client(json.dumps(fill(frame, bound)))

@@ -1,7 +1,10 @@
 """Plays whole session transcripts against any server: what one sends, and what must come back.
 
 A transcript is a JSONL file. Its first line names the people and what they own:
-`{"name": …, "people": {"alice": ["100.00 EUR"], "bob": []}}`. Every other line is one step:
+`{"name": …, "people": {"alice": ["100.00 EUR"], "bob": []}}`. Where the server must be set up in a certain way, it
+has `settings` too, named and written as in docs/operating.md: `fees`, `limits`, `exchange_rates`,
+`exchange_spread_percent`, `exchange_quote_s`, `mode`. What is not named is as by default: a sandbox without fees,
+limits or rates, with CHF, CNY, EUR, GBP, JPY and USD. Every other line is one step:
 
 - `{"who": "alice", "frame": {…}}` sends on alice's connection, which is opened at first use; `alice#2` is a
   second connection of alice. `raw` in place of `frame` sends that text, `raw_hex` those bytes as binary.
@@ -10,9 +13,12 @@ A transcript is a JSONL file. Its first line names the people and what they own:
 - `{"who": "server->alice", "close": 4501}`: the server closes with that code, with or without a bye that is not named. Codes may be a list.
 - `{"who": "alice", "drop": true}`: alice's connection breaks; the next use opens a new one.
 
+No step waits for a clock. What the server says by itself, such as `pay.expire` from `server`, is received like
+anything else: within 10 s. A time that nobody is told of is waited out beside an offer that expires after it.
+
 Placeholders stand in strings. `$token_NAME`, `$u_NAME` and `$h_NAME` are the token, id and handle of a person;
 `$id…` is an id, made at first use. Any other name takes the value that it first meets and must meet the same
-from then on. `$any` meets everything, `$absent` means that the member is not there. An array meets an array of
+from then on. `$any` meets everything, `$absent` means that the member is not there, or null. An array meets an array of
 the same length; one that starts with `$some` meets one that contains the rest, in any order.
 """
 
@@ -33,7 +39,7 @@ from websockets.exceptions import ConnectionClosed
 
 Step = dict[str, Any]
 
-RECEIVE_S_MAX: Final = 5.0
+RECEIVE_S_MAX: Final = 10.0
 _ABSENT: Final = object()
 _GIVEN: Final = ("u_", "h_", "token_")
 _names: Final = re.compile(r"\$([a-z][a-z_0-9]*)")
@@ -119,6 +125,11 @@ async def play(world: World, path: Path) -> None:
                 raise Mismatch(f"{path.name}:{number}: {json.dumps(step)}: {fault!r}") from fault
     finally:
         await stage.end()
+
+
+def names_in(steps: list[Step]) -> set[str]:
+    """The names that placeholders have."""
+    return set(_names.findall(json.dumps(steps)))
 
 
 def fill(value: Any, bound: dict[str, Any]) -> Any:

@@ -11,9 +11,11 @@ import msgspec
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
-from tuppence_server.domain.book import Book, Changes, Keys, Policy
+from tuppence_server.domain.batch import Changes, Keys
+from tuppence_server.domain.book import Book
 from tuppence_server.domain.office import Command, CreateUser, Deposit, OpenSession
 from tuppence_server.domain.outflow import Outcome, Stored
+from tuppence_server.domain.policy import Policy
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import OPERATOR, Head
 from tuppence_server.domain.rules import needs, settle
@@ -53,6 +55,10 @@ class Counted:
     def conversation_id(self) -> str:
         self.conversations += 1
         return wire_id("c_", self.conversations)
+
+    def seed(self) -> bytes:
+        self.salts += 1
+        return sha256(b"seed %d" % self.salts).digest()
 
     def salt(self) -> bytes:
         self.salts += 1

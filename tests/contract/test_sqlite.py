@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from tests.contract.stores import EPOCH, POLICY, Counted, World, commit, event_id, opened, said, wire_id
 
-from tuppence_server.domain.book import Book, Changes
+from tuppence_server.domain.batch import Changes
+from tuppence_server.domain.book import Book
 from tuppence_server.domain.rows import Account, Head, LoggedEvent, Receipt
 from tuppence_server.store.base import SchemaTooNew, StoreFault
 from tuppence_server.store.migrate import migrations
@@ -125,21 +126,52 @@ async def test_a_body_can_be_erased_with_its_salt(world: World, tmp_path: Path) 
         ),
         ("UPDATE account SET credits_posted = 'much' WHERE id = 1", "cannot store TEXT value"),
         ("UPDATE account SET credits_posted = -1 WHERE code = 'cash'", "CHECK"),
-        ("INSERT INTO transfer VALUES (9, 1, 1, 2, 0, 'x')", "CHECK"),
-        ("INSERT INTO transfer VALUES (9, 1, 1, 2, 1000000000000001, 'x')", "CHECK"),
-        ("INSERT INTO transfer VALUES (9, 1, 1, 1, 5, 'x')", "CHECK"),
-        ("INSERT INTO transfer VALUES (9, 99, 1, 2, 5, 'x')", "FOREIGN KEY"),
-        ("INSERT INTO transfer VALUES (9, 1, 1, 99, 5, 'x')", "FOREIGN KEY"),
+        ("INSERT INTO transfer VALUES (9, 1, 1, 2, 0, 'x', 'single', 0)", "CHECK"),
+        ("INSERT INTO transfer VALUES (9, 1, 1, 2, 1000000000000001, 'x', 'single', 0)", "CHECK"),
+        ("INSERT INTO transfer VALUES (9, 1, 1, 1, 5, 'x', 'single', 0)", "CHECK"),
+        ("INSERT INTO transfer VALUES (9, 99, 1, 2, 5, 'x', 'single', 0)", "FOREIGN KEY"),
+        ("INSERT INTO transfer VALUES (9, 1, 1, 99, 5, 'x', 'single', 0)", "FOREIGN KEY"),
+        ("INSERT INTO transfer VALUES (9, 1, 1, 2, 5, 'x', 'undo', 1)", "CHECK"),
+        ("INSERT INTO transfer VALUES (9, 1, 1, 2, 5, 'x', 'single', 1)", "CHECK"),
+        ("INSERT INTO transfer VALUES (9, 1, 1, 2, 5, 'x', 'pending', 1)", "CHECK"),
+        ("INSERT INTO transfer VALUES (9, 1, 1, 2, 5, 'x', 'void', 0)", "CHECK"),
+        (
+            "INSERT INTO transfer VALUES (8, 1, 1, 2, 5, 'x', 'post', 7), (9, 1, 1, 2, 5, 'x', 'void', 7)",
+            "UNIQUE",
+        ),
         ("INSERT INTO receipt (id, sender, pos, refusal) VALUES ('both', 's', 1, x'00')", "CHECK"),
         ("INSERT INTO receipt (id, sender) VALUES ('none', 's')", "CHECK"),
-        ("INSERT INTO head VALUES (2, 'e', 0, zeroblob(32), 0, 0)", "CHECK"),
+        ("INSERT INTO head VALUES (2, 'e', 0, zeroblob(32), 0, 0, 0, 'live')", "CHECK"),
+        ("UPDATE head SET mode = 'toy'", "CHECK"),
         ("INSERT INTO event SELECT 99, conv, seq, head, body, salt, hash FROM event WHERE pos = 1", "UNIQUE"),
         ("UPDATE user SET skeleton = 'bob'", "UNIQUE"),
+        ("INSERT INTO currency VALUES ('EUR', 2)", "UNIQUE"),
+        ("INSERT INTO currency VALUES ('XYZ', 9)", "CHECK"),
+        ("UPDATE payment SET state = 'stolen'", "CHECK"),
+        ("UPDATE payment SET kind = 'gift'", "CHECK"),
+        ("UPDATE payment SET amount = 0", "CHECK"),
+        ("UPDATE payment SET fee = -1", "CHECK"),
+        ("UPDATE payment SET refunded = received + 1", "CHECK"),
+        ("UPDATE payment SET refunded = -1", "CHECK"),
+        ("UPDATE payment SET claimed = count + 1", "CHECK"),
+        ("UPDATE share SET state = 'lost'", "CHECK"),
+        ("UPDATE share SET amount = 0", "CHECK"),
+        ("UPDATE share SET person = 'u_same'", "UNIQUE"),
+        ("INSERT INTO share SELECT 'none', n, person, amount, state, hold FROM share", "FOREIGN KEY"),
+        ("INSERT INTO use VALUES ('u', 'EUR', 1, -1, 0)", "CHECK"),
+        ("INSERT INTO use VALUES ('u', 'EUR', 1, 0, -1)", "CHECK"),
+        ("INSERT INTO use VALUES ('u', 'EUR', 1, 1, 1), ('u', 'EUR', 1, 1, 1)", "UNIQUE"),
+        ("INSERT INTO quote VALUES ('q', 'u', 'EUR', 'JPY', 0, 1, 0, 0, '1', 0, '')", "CHECK"),
+        ("INSERT INTO quote VALUES ('q', 'u', 'EUR', 'JPY', 1, 0, 0, 0, '1', 0, '')", "CHECK"),
+        ("INSERT INTO quote VALUES ('q', 'u', 'EUR', 'JPY', 1, 1, -1, 0, '1', 0, '')", "CHECK"),
     ],
 )
 async def test_the_schema_holds_the_invariants_once_more(
     world: World, tmp_path: Path, statement: str, why: str
 ) -> None:
+    shares = [{"user": "@alice"}, {"user": "@bob"}]
+    split = await world.do("alice", "pay.split", "@bob", total="2", currency="EUR", shares=shares)
+    assert said(split) == "stored"
     with database(tmp_path) as db, pytest.raises(sqlite3.IntegrityError, match=why):
         db.execute(statement)
 

@@ -7,16 +7,22 @@ import pytest
 from msgspec.structs import replace
 from tests.contract.stores import EPOCH, KINDS, POLICY, START_MS, Counted, commit, event_id, opened, wire_id
 
-from tuppence_server.domain.book import Book, Changes, Keys
+from tuppence_server.domain.batch import Changes, Keys
+from tuppence_server.domain.book import Book
+from tuppence_server.domain.limits import SLOT_MS
 from tuppence_server.domain.rows import (
     Account,
     Conversation,
     Head,
     LoggedEvent,
     Member,
+    Payment,
+    Quote,
     Receipt,
     Session,
+    Share,
     Transfer,
+    Use,
     User,
 )
 from tuppence_server.store.base import Store, StoreFault
@@ -26,6 +32,20 @@ ALICE, BOB = wire_id("u_", 1), wire_id("u_", 2)
 DM, GROUP = wire_id("c_", 1), wire_id("c_", 2)
 EUR = (ALICE, "EUR", "customer")
 CASH = ("operator", "EUR", "cash")
+PACKET = Payment(
+    event_id(3), 1, START_MS, "packet", GROUP, ALICE, "", "EUR", 12, "open",
+    fee=4, fee_on="payee", refunded=5, received=6, received_currency="JPY", hold=7, fee_hold=8,
+    expires_at=START_MS + 9, mode="lucky", count=3, claimed=1, seed=b"s" * 32, reminded_at=START_MS + 2,
+)  # fmt: skip
+REQUEST = Payment(event_id(4), 2, START_MS, "request", DM, ALICE, BOB, "EUR", 10**15, "open")
+SHARES = [
+    Share(PACKET.id, 1, BOB, 5, "claimed", 2),
+    Share(PACKET.id, 2, "", 4, "open", 4),
+    Share(PACKET.id, 3, "", 3, "open", 5),
+]
+QUOTE = Quote(event_id(5), ALICE, "EUR", "JPY", 1_000, 1_615, 5, 11, "162.34", START_MS + 60_000, event_id(6))
+SLOT = START_MS // SLOT_MS
+USES = [Use(ALICE, "EUR", SLOT, 500, 2), Use(ALICE, "EUR", SLOT - 3, 0, 1), Use(BOB, "EUR", SLOT, 7, 1)]
 
 
 @pytest.fixture(params=KINDS)
@@ -37,7 +57,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 def batch() -> tuple[Changes, Head]:
     """One row of every type and shape, no field at its default."""
     changes = Changes()
-    alice = User(ALICE, "alice", "a11ce", "Alice Ä. 𝄞", "$argon2id$…", False, START_MS)
+    alice = User(ALICE, "alice", "a11ce", "Alice Ä. 𝄞", "$argon2id$…", False, START_MS, "vip", 3)
     bob = User(BOB, "bob", "bob", "", None, True, START_MS + 1)
     changes.users = {user.id: user for user in (alice, bob)}
     changes.sessions = {
@@ -53,7 +73,7 @@ def batch() -> tuple[Changes, Head]:
         (GROUP, BOB): Member(GROUP, BOB, "reader", 2, 9, 4, 5),
     }
     changes.accounts = {
-        EUR: Account(1, *EUR, 5, 10**18, 7, 3),
+        EUR: Account(1, *EUR, 5, 10**18, 7, 3, 2),
         CASH: Account(2, *CASH, 2**62, 0, 0, 0),
     }
     changes.events = [
@@ -64,8 +84,17 @@ def batch() -> tuple[Changes, Head]:
         Receipt(event_id(1), ALICE, 1, None),
         Receipt(event_id(2), BOB, None, b'{"code":"expired"}'),
     ]
-    changes.transfers = [Transfer(1, 1, 2, 1, 10**15, "pay.send")]
-    return changes, Head(EPOCH, 2, b"i" * 32, 2, 1)
+    changes.transfers = [
+        Transfer(1, 1, 2, 1, 10**15, "pay.send"),
+        Transfer(2, 1, 2, 1, 5, "pay.packet", "pending"),
+        Transfer(3, 2, 2, 1, 5, "pay.packet", "post", 2),
+    ]
+    changes.currencies = {"EUR": 2}
+    changes.payments = {payment.id: payment for payment in (PACKET, REQUEST)}
+    changes.shares = {(share.payment, share.n): share for share in SHARES}
+    changes.quotes = {QUOTE.id: QUOTE}
+    changes.uses = {(use.user, use.currency, use.slot): use for use in USES}
+    return changes, Head(EPOCH, 2, b"i" * 32, 2, 3, START_MS + 9)
 
 
 def all_keys() -> Keys:
@@ -73,11 +102,14 @@ def all_keys() -> Keys:
     keys.users, keys.sessions = {ALICE, BOB}, {"s_open", "s_ended"}
     keys.conversations, keys.members = {DM, GROUP}, {(DM, ALICE), (GROUP, BOB)}
     keys.receipts, keys.accounts = {event_id(1), event_id(2)}, {EUR, CASH}
+    keys.payments, keys.asked, keys.quotes = {PACKET.id, REQUEST.id}, {(BOB, ALICE)}, {QUOTE.id}
+    keys.uses = {(ALICE, "EUR")}
     return keys
 
 
 async def load(store: Store, keys: Keys) -> Book:
     book = Book(await store.head(), POLICY, Counted())
+    book.begin(START_MS)
     await store.load(keys, book)
     return book
 
@@ -96,7 +128,12 @@ async def test_every_row_comes_back_as_it_was_saved(store: Store) -> None:
     assert book.receipts == {receipt.id: receipt for receipt in expected.receipts}
     assert book.events == {1: expected.events[0]}, "an event comes with the receipt that names it"
     assert [row async for rows in store.log(0, 2) for row in rows] == expected.events
-    assert [row async for rows in store.transfers(0, 1) for row in rows] == expected.transfers
+    assert [row async for rows in store.transfers(0, 3) for row in rows] == expected.transfers
+    assert book.payments == expected.payments
+    assert book.shares == {PACKET.id: SHARES}
+    assert book.asked == {(BOB, ALICE): {REQUEST.id}}, "by who asks and who is asked"
+    assert book.quotes == expected.quotes
+    assert book.uses == {(ALICE, "EUR"): {use.slot: use for use in USES[:2]}}
     assert await store.accounts() == list(expected.accounts.values())
 
 
@@ -119,9 +156,13 @@ async def test_what_is_absent_is_held_as_none(store: Store) -> None:
         {(DM, BOB), (DM, "nobody")},
         {(BOB, "EUR", "customer"), (ALICE, "EUR", "cash")},
     )
+    keys.asked, keys.uses = {(ALICE, BOB), (BOB, "nobody")}, {(ALICE, "JPY"), ("nobody", "EUR")}
     book = await load(store, keys)
-    for table in Keys.__slots__:
+    for table in set(Keys.__slots__) - {"payments", "asked", "uses"}:
         assert getattr(book, table) == dict.fromkeys(getattr(keys, table)), table
+    assert (book.payments, book.no_payments) == ({}, {"nothing"})
+    assert book.asked == {(ALICE, BOB): set(), (BOB, "nobody"): set()}
+    assert book.uses == {(ALICE, "JPY"): {}, ("nobody", "EUR"): {}}
 
 
 async def test_a_row_that_the_book_holds_is_not_undone_by_absence(store: Store) -> None:

@@ -37,6 +37,7 @@ from tuppence_client.ids import Ids
 from tuppence_client.script import ScriptFailed, run_script
 from tuppence_client.testing import Act, FakeServer
 from tuppence_protocol import frames as fr
+from tuppence_protocol import payments
 from tuppence_protocol.codec import is_id
 from tuppence_protocol.errors import CLOSES, Refusal
 from tuppence_protocol.events import BalanceNotice, ReceiptNotice, TypingNotice
@@ -130,7 +131,7 @@ async def test_wrong_amounts_are_refused_before_anything_is_sent(server, money, 
         with pytest.raises(ShapeError) as caught:
             await alice.pay("@bob", money)
         assert caught.value.code == code
-    assert not ids_received(server, fr.PaySend)
+    assert not ids_received(server, payments.PaySend)
 
 
 @pytest.mark.parametrize(
@@ -289,9 +290,9 @@ async def test_a_frame_cut_off_is_sent_again_and_stored_once(server, act):
         assert [view.available for view in await alice.wallet()] == ["95.00"]
         assert await take(alice.events(), 1) == [paid]
         assert await alice.history("@bob") == [paid]
-    assert set(ids_received(server, fr.PaySend)) == {paid.id}
+    assert set(ids_received(server, payments.PaySend)) == {paid.id}
     # what the replay settled is not sent again
-    assert len(ids_received(server, fr.PaySend)) == (2 if act is Act.CUT_BEFORE else 1)
+    assert len(ids_received(server, payments.PaySend)) == (2 if act is Act.CUT_BEFORE else 1)
 
 
 async def test_what_was_missed_is_resumed_without_a_gap(server):
@@ -418,7 +419,7 @@ async def test_a_refusal_that_may_pass_is_retried_under_the_same_id(server):
     server.next("pay.send", BUSY, later, BUSY)
     async with joined(server, "alice") as alice:
         paid = await alice.pay("@bob", "5 EUR")
-        assert ids_received(server, fr.PaySend) == [paid.id] * 4
+        assert ids_received(server, payments.PaySend) == [paid.id] * 4
         server.next("ask.wallet", BUSY)
         assert (await alice.wallet())[0].available == "95.00"
 

@@ -6,25 +6,31 @@ import msgspec
 import orjson
 import pytest
 
-from tuppence_protocol import codec
+from tuppence_protocol import codec, payment_events, views
 from tuppence_protocol import events as ev
 from tuppence_protocol.errors import CODES, Refusal
-from tuppence_protocol.frames import (
-    AskWallet,
-    ChatText,
-    Hello,
-    HelloBody,
-    Nothing,
-    PaySend,
-    Ping,
-    RoomLeave,
-    SendBody,
-    TextBody,
-)
+from tuppence_protocol.frames import AskWallet, ChatText, Hello, HelloBody, Ping, RoomLeave, TextBody
 from tuppence_protocol.limits import FRAME_BYTES_MAX
+from tuppence_protocol.payments import (
+    AskPayments,
+    AskPreview,
+    AskQuote,
+    AskStatement,
+    PayAccept,
+    PayClaim,
+    PayRefund,
+    PaySend,
+    PaySplit,
+    PreviewBody,
+    RefundBody,
+    SendBody,
+)
+from tuppence_protocol.shapes import Nothing
 
 ID = "0197a1c2-7d3e-7b1a-9c55-0123456789ab"
 TEXT = f'{{"kind":"chat.text","id":"{ID}","conv":"@bob","body":{{"text":"Hi"}}}}'.encode()
+OTHER_ID = "3f2b8c1e-94d7-4a06-8e21-fedcba987654"
+CLAIM = f'{{"kind":"pay.claim","id":"{ID}","conv":"@bob","ref":"{OTHER_ID}"}}'.encode()
 BODY = b'{"text":"a","order":[2,1],"z":1.50}'
 
 
@@ -34,10 +40,14 @@ def refused(raw: bytes | str) -> Refusal:
     return refusal
 
 
-def content(raw: bytes | str) -> bytes:
+def read(raw: bytes | str) -> codec.Decoded:
     decoded = codec.decode_client(raw)
     assert isinstance(decoded, codec.Decoded)
-    return decoded.content
+    return decoded
+
+
+def content(raw: bytes | str) -> bytes:
+    return read(raw).content
 
 
 def test_chat_and_money_are_one_shape() -> None:
@@ -52,10 +62,10 @@ def test_text_and_bytes_are_read_alike() -> None:
 
 
 def test_defaults_are_filled_in() -> None:
-    assert codec.decode_client('{"kind":"ping"}').frame == Ping()
-    leave = codec.decode_client(f'{{"kind":"room.leave","id":"{ID}","conv":"self"}}')
+    assert read('{"kind":"ping"}').frame == Ping()
+    leave = read(f'{{"kind":"room.leave","id":"{ID}","conv":"self"}}')
     assert leave.frame == RoomLeave(id=ID, conv="self", body=Nothing())
-    hello = codec.decode_client('{"kind":"hello","body":{"token":"t"}}')
+    hello = read('{"kind":"hello","body":{"token":"t"}}')
     assert hello.frame == Hello(body=HelloBody(token="t", version=1))
 
 
@@ -76,6 +86,46 @@ def test_other_content_has_another_canonical_text(other: bytes, member: str) -> 
 def test_amounts_are_compared_as_written() -> None:
     pay = codec.encode(PaySend(id=ID, conv="@bob", body=SendBody(amount="12.5", currency="EUR")))
     assert content(pay) != content(pay.replace(b"12.5", b"12.50"))
+
+
+def test_frame_that_acts_names_the_payment() -> None:
+    assert read(CLAIM).frame == PayClaim(id=ID, conv="@bob", ref=OTHER_ID)
+    assert content(CLAIM) == content(CLAIM[:-1] + b',"body":{}}')
+    without = refused(CLAIM.replace(f',"ref":"{OTHER_ID}"'.encode(), b""))
+    assert (without.code, without.message) == ("bad_frame", "Object missing required field `ref`.")
+    assert refused(CLAIM.replace(OTHER_ID.encode(), b"packet")).field == "$.ref"
+
+
+def test_other_amount_or_person_in_a_share_is_other_content() -> None:
+    shares = '[{"user":"@bob","amount":"1.00"},{"user":"@eve","amount":"2.00"}]'
+    split = f'{{"kind":"pay.split","id":"{ID}","conv":"@bob","body":{{"total":"3.00","currency":"EUR","shares":{shares}}}}}'
+    frame = read(split).frame
+    assert isinstance(frame, PaySplit)
+    assert [share.user for share in frame.body.shares] == ["@bob", "@eve"]
+    for other in (
+        split.replace("eve", "ann"),
+        split.replace("2.00", "3.00"),
+        split.replace(',"amount":"1.00"', ""),
+    ):
+        assert content(other) != content(split)
+
+
+def test_preview_holds_the_frame_that_would_be_sent() -> None:
+    accept = PayAccept(id=OTHER_ID, conv="@bob", ref=ID)
+    raw = codec.encode(AskPreview(id=ID, body=PreviewBody(accept)))
+    assert read(raw).frame == AskPreview(id=ID, body=PreviewBody(accept))
+    assert codec.encode(accept) in raw
+
+
+def test_member_given_twice_is_found_in_a_preview() -> None:
+    """Where the canonical text adds a body, so that counting colons alone would not find it."""
+    refund = codec.encode(PayRefund(id=OTHER_ID, conv="@bob", ref=ID, body=RefundBody())).decode()
+    bare = refund.replace(',"body":{}', "")
+    assert bare != refund
+    twice = bare.replace('"ref"', f'"ref":"{OTHER_ID}","ref"')
+    preview = f'{{"kind":"ask.preview","id":"{ID}","body":{{"frame":%s}}}}'
+    assert content(preview % bare) == content(preview % refund)
+    assert refused(preview % twice).field == "$..ref"
 
 
 def test_size_is_counted_in_bytes_for_str_too() -> None:
@@ -165,7 +215,7 @@ def test_stored_body_is_spliced_in_unchanged() -> None:
 
 
 def test_result_carries_stored_bytes_and_structs() -> None:
-    view = ev.BalanceView(currency="EUR", available="1.00", held="0.00", pos=7)
+    view = payment_events.BalanceView(currency="EUR", available="1.00", held="0.00", pos=7)
     raw = codec.encode_result(ID, events=[codec.stored(BODY)], balances=[view], complete=True)
     assert BODY in raw
     assert orjson.loads(raw)["body"]["balances"] == [msgspec.to_builtins(view)]
@@ -174,12 +224,79 @@ def test_result_carries_stored_bytes_and_structs() -> None:
 
 
 def test_result_is_read_by_the_kind_of_its_ask() -> None:
-    raw = codec.encode_result(ID, balances=[ev.BalanceView("EUR", "1.00", "0.00", 7)])
+    raw = codec.encode_result(ID, balances=[payment_events.BalanceView("EUR", "1.00", "0.00", 7)])
     result = codec.decode_server(raw)
     assert isinstance(result, ev.Result)
     assert codec.decode_result(AskWallet.kind, result.body) == ev.WalletResult(
-        balances=[ev.BalanceView("EUR", "1.00", "0.00", 7)]
+        balances=[payment_events.BalanceView("EUR", "1.00", "0.00", 7)]
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "result"),
+    [
+        (
+            AskPayments.kind,
+            payment_events.PaymentsResult(
+                payments=[
+                    payment_events.PaymentView(
+                        id=ID, kind="pay.split", conv="c_1", pos=5, at=1, amount="10.00", currency="EUR",
+                        state="open", payee="u_1", expires_at=9,
+                        shares=[payment_events.Share("u_2", "10.00", "open")],
+                    )
+                ],
+                pos=7,
+                next=5,
+            ),
+        ),
+        (
+            AskStatement.kind,
+            payment_events.StatementResult(
+                currency="EUR",
+                opening="10.00",
+                lines=[
+                    payment_events.StatementLine(
+                        pos=5, at=1, id=ID, conv="c_1", kind="pay.send", code="pay.send", amount="-2.50",
+                        balance="7.50", with_="u_2",
+                    )
+                ],
+                closing="7.50",
+                pos=7,
+            ),
+        ),
+        (
+            AskQuote.kind,
+            payment_events.QuoteResult(
+                payment_events.QuoteView(
+                    id=ID, sell=payment_events.Money("12.50", "EUR"), buy=payment_events.Money("13.45", "USD"),
+                    rate="1.0824", margin="0.07", fee="0.00", expires_at=9,
+                )
+            ),
+        ),
+    ],
+)  # fmt: skip
+def test_answers_about_money_are_read(kind: str, result: views.Open) -> None:
+    raw = codec.encode_result(ID, **{name: getattr(result, name) for name in result.__struct_fields__})
+    message = codec.decode_server(raw)
+    assert isinstance(message, ev.Result)
+    assert codec.decode_result(kind, message.body) == result
+
+
+def test_preview_answers_with_the_body_as_the_event_would_have_it() -> None:
+    body = b'{"amount":"2.00","currency":"EUR","payee":"u_1","state":"refunded","refunded":"2.00","alt":"a"}'
+    raw = codec.encode_result(
+        ID,
+        kind="pay.refund",
+        body=codec.stored(body),
+        spends=[payment_events.Money("2.00", "EUR")],
+        balances=[],
+    )
+    message = codec.decode_server(raw)
+    assert isinstance(message, ev.Result)
+    answer = codec.decode_result(AskPreview.kind, message.body)
+    assert isinstance(answer, payment_events.PreviewResult)
+    assert bytes(answer.body) == body
+    assert isinstance(codec.decode_body(answer.kind, answer.body), payment_events.PaymentRefunded)
 
 
 def test_error_frame() -> None:
@@ -201,6 +318,18 @@ def test_newer_server_is_understood_as_far_as_known() -> None:
     event = codec.decode_server(newer)
     assert isinstance(event, ev.Event)
     assert event.body == ev.UnknownBody(alt="")
+
+
+def test_newer_words_and_members_of_money_are_understood_as_far_as_known() -> None:
+    odd = b'{"state":"half_cancelled","alt":"a","x_new":[1]}'
+    assert codec.decode_body("pay.cancel", odd) == payment_events.PaymentCancelled("half_cancelled", "a")
+    assert codec.decode_body("pay.cancel", b'{"alt":"a"}') == ev.UnknownBody("a")
+    assert codec.decode_body("pay.barter", odd) == ev.UnknownBody("a")
+
+
+def test_every_event_of_money_has_a_plain_text() -> None:
+    for cls in payment_events.PAYMENT_BODIES.values():
+        assert "alt" in cls.__struct_fields__
 
 
 @pytest.mark.parametrize(

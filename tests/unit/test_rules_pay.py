@@ -165,11 +165,8 @@ async def test_the_disabled_are_not_paid(world: World) -> None:
     group = await world.group("alice", "bob")
     await world.say("alice", "@bob")
     await world.order(DisableUser("bob", True))
-    assert refusal(await world.pay("alice", "@bob", "1")) == ("payee_unavailable", "$.body.payee")
-    assert refusal(await world.pay("alice", group, "1", payee="@bob")) == (
-        "payee_unavailable",
-        "$.body.payee",
-    )
+    assert refusal(await world.pay("alice", "@bob", "1")) == ("payee_unavailable", None)
+    assert refusal(await world.pay("alice", group, "1", payee="@bob")) == ("payee_unavailable", None)
     assert refusal(await world.pay("carol", "@bob", "1")) == ("not_found", "$.conv"), "no new dm with them"
 
 
@@ -254,13 +251,13 @@ async def test_where_several_refusals_apply_the_first_of_the_catalogue_is_told(w
     bob = accounts[world.users["bob"], "EUR", "customer"]
     bob.credits_posted = bob.debits_posted = BALANCE_MINOR_MAX
     codes.append(refusal(await world.do("alice", "pay.send", **wrong))[0])
-    bob.credits_posted = bob.debits_posted = 0
-    codes.append(refusal(await world.do("alice", "pay.send", **wrong))[0])
     wrong["amount"] = "1"
+    codes.append(refusal(await world.do("alice", "pay.send", **wrong))[0])
+    bob.credits_posted = bob.debits_posted = 0
     assert said(await world.do("alice", "pay.send", **wrong)) == "stored"
     assert codes == [
         "amount_format", "amount_range", "unknown_currency", "not_found", "forbidden", "not_found",
-        "not_a_member", "payee_unavailable", "same_account", "expired", "balance_limit", "insufficient_funds",
+        "not_a_member", "payee_unavailable", "same_account", "expired", "insufficient_funds", "balance_limit",
     ]  # fmt: skip
     families = [CODES[code].family for code in codes]
     order = [family for index, family in enumerate(families) if family not in families[:index]]

@@ -1,11 +1,15 @@
 """Every setting once: flag before environment before file before default; a mistake is told, never guessed at."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
+from tuppence_server.cli import app
+from tuppence_server.money_tables import Fee, TierLimits
 from tuppence_server.settings import (
     DEFAULT_CURRENCIES,
     ENV_PREFIX,
@@ -15,6 +19,8 @@ from tuppence_server.settings import (
     SettingsError,
     describe,
     load,
+    shown,
+    spread_out,
 )
 
 
@@ -65,12 +71,72 @@ def test_the_data_directory_of_the_environment_is_where_its_file_is_looked_for(t
         ("log_format", "json", "json"),
         ("connections_per_address", "0", 0),
         ("data", "/srv/tuppence", Path("/srv/tuppence")),
+        ("mode", "live", "live"),
+        ("exchange_rates_file", "/srv/ecb.xml", Path("/srv/ecb.xml")),
+        ("exchange_spread_percent", "0", "0"),
+        ("exchange_quote_s", "3600", 3600),
+        ("fees", "", ()),
+        ("fees", '[{"kind": "send", "percent": 1}]', (Fee(kind="send", percent="1"),)),
+        ("limits", " ", {}),
+        (
+            "limits",
+            '{"basic": {"EUR": {"daily": "1000.5"}}}',
+            {"basic": {"EUR": TierLimits(daily="1000.5")}},
+        ),
+        ("exchange_rates", '{"EUR/USD": "1.0842"}', {"EUR/USD": "1.0842"}),
     ],
 )
 def test_texts_of_the_environment_become_values(name: str, text: str, value: Any) -> None:
     settings, origins = load({}, {ENV_PREFIX + name.upper(): text})
     assert getattr(settings, name) == value
     assert origins == {name: "environment"}
+
+
+def test_tables_in_a_file() -> None:
+    Path(FILE_NAME).write_text(
+        """
+        exchange_rates = { "EUR/USD" = "1.0842", "EUR/JPY" = 160 }
+        exchange_spread_percent = 1
+
+        [[fees]]
+        kind = "send"
+        currency = "EUR"
+        fixed = "0.10"
+        percent = "1.5"
+        maximum = "5"
+        paid_by = "payee"
+
+        [[fees]]
+        percent = "0.25"
+
+        [limits.basic.EUR]
+        per_payment = "500"
+        hourly_count = 20
+
+        [limits.basic.JPY]
+        balance = "100000"
+        """
+    )
+    settings, _ = load({}, {})
+    assert settings.fees == (
+        Fee(kind="send", currency="EUR", fixed="0.10", percent="1.5", maximum="5", paid_by="payee"),
+        Fee(percent="0.25"),
+    )
+    assert settings.limits == {
+        "basic": {
+            "EUR": TierLimits(per_payment="500", hourly_count=20),
+            "JPY": TierLimits(balance="100000"),
+        }
+    }
+    assert settings.exchange_rates == {"EUR/USD": "1.0842", "EUR/JPY": "160"}
+    assert settings.exchange_spread_percent == "1"
+
+
+def test_the_environment_replaces_the_tables_of_a_file_whole() -> None:
+    Path(FILE_NAME).write_text('[limits.basic.EUR]\ndaily = "5"\n')
+    settings, origins = load({}, {"TUPPENCE_LIMITS": '{"gold": {"EUR": {"daily": "9"}}}'})
+    assert set(settings.limits) == {"gold"}
+    assert origins == {"limits": "environment"}
 
 
 def test_lists_in_a_file() -> None:
@@ -112,6 +178,25 @@ def test_lists_in_a_file() -> None:
         ({"currencies": "EUR,XXX"}, {}, "", "currencies: 'XXX' is not an ISO 4217 code such as EUR."),
         ({"tls_key": "k.pem"}, {}, "", "tls_certificate and tls_key go together; one of them is missing."),
         ({}, {}, "port = ", "tuppence.toml: not TOML: "),
+        ({}, {"TUPPENCE_MODE": "test"}, "", "mode is 'test'; expected one of auto, sandbox, live."),
+        ({}, {"TUPPENCE_EXCHANGE_QUOTE_S": "0"}, "", "exchange_quote_s is 0; it is at least 1."),
+        ({}, {"TUPPENCE_EXCHANGE_QUOTE_S": "3601"}, "", "exchange_quote_s is 3601; it is at most 3600."),
+        ({}, {}, "exchange_stale_hours = 0", "exchange_stale_hours is 0; it is at least 1."),
+        ({}, {}, "exchange_stale_hours = 8761", "exchange_stale_hours is 8761; it is at most 8760."),
+        ({}, {}, "exchange_rates_file = 5", "tuppence.toml: exchange_rates_file is 5; expected a path."),
+        ({}, {}, "fee = []", "tuppence.toml: there is no setting 'fee'; did you mean 'fees'?"),
+        (
+            {},
+            {"TUPPENCE_FEES": "percent=1"},
+            "",
+            "environment: fees is not JSON: Expecting value: line 1 column 1 (char 0); expected a list of tables",
+        ),
+        (
+            {},
+            {"TUPPENCE_EXCHANGE_RATES": '{"EUR/USD": "1", "EUR/USD": "2"}'},
+            "",
+            "environment: exchange_rates is not JSON: a member is there twice; expected a table such as",
+        ),
     ],
 )
 def test_mistakes_are_told_with_their_place(
@@ -148,6 +233,66 @@ def test_a_description_shows_what_holds_and_from_where() -> None:
     assert (found["port"].value, found["port"].origin, found["port"].default) == (9, "flag", 8802)
     assert found["log_level"].expected == "one of debug, info, warning, error"
     assert found["tls_key"].expected == found["data"].expected == "a path"
+
+
+FEES = (Fee(kind="send", currency="EUR", fixed="0.10", maximum="5"), Fee(percent="1"))
+LIMITS = {"basic": {"EUR": TierLimits(daily="5", hourly_count=3), "JPY": TierLimits()}, "gold": {}}
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "lines"),
+    [
+        (None, "", ""),
+        ((), "", ""),
+        ({}, "", ""),
+        (0, "0", "0"),
+        ("live", "live", "live"),
+        (Path("a/b"), "a/b", "a/b"),
+        (("EUR", "JPY"), "EUR, JPY", "EUR, JPY"),
+        (
+            FEES,
+            '[{"kind":"send","currency":"EUR","fixed":"0.10","maximum":"5"},{"percent":"1"}]',
+            "kind send, currency EUR, fixed 0.10, maximum 5\npercent 1",
+        ),
+        (
+            LIMITS,
+            '{"basic":{"EUR":{"daily":"5","hourly_count":3},"JPY":{}},"gold":{}}',
+            "basic.EUR: daily 5, hourly_count 3\nbasic.JPY: ",
+        ),
+        (
+            {"EUR/USD": "1.1", "EUR/JPY": "160"},
+            '{"EUR/USD":"1.1","EUR/JPY":"160"}',
+            "EUR/USD 1.1\nEUR/JPY 160",
+        ),
+    ],
+)
+def test_values_are_shown_as_the_environment_takes_them_and_spread_out_for_people(
+    value: Any, text: str, lines: str
+) -> None:
+    assert shown(value) == text
+    assert spread_out(value) == lines
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("fees", FEES), ("limits", LIMITS), ("exchange_rates", {"EUR/USD": "1.1"})]
+)
+def test_what_is_shown_can_be_given_back(name: str, value: Any) -> None:
+    settings, _ = load({}, {ENV_PREFIX + name.upper(): shown(value)})
+    assert getattr(settings, name) == value
+
+
+def test_the_commands_show_and_explain_nested_settings() -> None:
+    Path(FILE_NAME).write_text('[[fees]]\npercent = "1.5"\n[limits.basic.EUR]\ndaily = "5"\n')
+    told = CliRunner().invoke(app, ["config", "show", "--json"])
+    values = {row["name"]: row["value"] for row in json.loads(told.output)}
+    assert json.loads(values["fees"]) == [{"percent": "1.5"}]
+    assert json.loads(values["limits"]) == {"basic": {"EUR": {"daily": "5"}}}
+    text = CliRunner().invoke(app, ["config", "show"]).output
+    assert "percent 1.5" in text
+    assert "basic.EUR: daily 5" in text
+    assert "| `fees` | `TUPPENCE_FEES` | `none` | a list of tables such as" in (
+        CliRunner().invoke(app, ["config", "doc"]).output
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from prompt_toolkit.document import Document
 from tuppence_client import connect
 from tuppence_client.errors import FundsError
 from tuppence_client.terminal import commands as cmd
+from tuppence_client.terminal import money_commands as mc
 from tuppence_client.terminal.actions import Actions
 from tuppence_client.terminal.clean import clean, clean_lines
 from tuppence_client.terminal.commands import parse
@@ -25,8 +26,10 @@ from tuppence_client.terminal.lines import (
     place_title,
     plain,
 )
+from tuppence_client.terminal.manual import HELP
 from tuppence_client.testing import FakeServer
 from tuppence_protocol import events as ev
+from tuppence_protocol import payment_events
 
 ALICE = "u_" + "a" * 26
 BOB = "u_" + "b" * 26
@@ -45,9 +48,9 @@ def shown(body: ev.EventBody, author: str = BOB, kind: str = "chat.text", me: st
     return [plain(line)[7:] if n == 0 else plain(line) for n, line in enumerate(lines)]
 
 
-def payment(payee: str, note: str | None = None) -> ev.PaymentSent:
+def payment(payee: str, note: str | None = None) -> payment_events.PaymentSent:
     given_note = {} if note is None else {"note": note}
-    return ev.PaymentSent(
+    return payment_events.PaymentSent(
         amount="5.00", currency="EUR", payee=payee, state="completed", alt="paid", **given_note
     )  # fmt: skip
 
@@ -61,9 +64,9 @@ def payment(payee: str, note: str | None = None) -> ev.PaymentSent:
         ("hello /there", cmd.Say("hello /there")),
         ("//shrug", cmd.Say("/shrug")),
         ("  ", None),
-        ("/pay @bob 5 EUR lunch today", cmd.Pay("@bob", "5.00", "EUR", "lunch today")),
-        ("/pay 12.5 eur", cmd.Pay(None, "12.50", "EUR", None)),
-        ("/pay @bob 100 JPY", cmd.Pay("@bob", "100", "JPY", None)),
+        ("/pay @bob 5 EUR lunch today", mc.Pay("@bob", "5.00", "EUR", "lunch today")),
+        ("/pay 12.5 eur", mc.Pay(None, "12.50", "EUR", None)),
+        ("/pay @bob 100 JPY", mc.Pay("@bob", "100", "JPY", None)),
         ("/to @bob", cmd.To("@bob")),
         ("/to Flat share", cmd.To("Flat share")),
         ("/group Flat share @bob @carol", cmd.Group("Flat share", ("@bob", "@carol"))),
@@ -107,7 +110,7 @@ def test_no_line_crashes_the_parser(line):
 
 
 def test_every_example_in_the_help_is_a_command():
-    for line, _ in cmd.HELP:
+    for line, _ in HELP:
         assert not isinstance(parse(line), cmd.Complaint), line
 
 
@@ -168,7 +171,9 @@ def test_an_event_is_one_readable_line(body, author, line):
 
 
 def test_a_deposit_is_seen_by_its_payee_and_others():
-    body = ev.Deposited(amount="9.00", currency="EUR", payee=ALICE, state="completed", alt="…", note="cash")
+    body = payment_events.Deposited(
+        amount="9.00", currency="EUR", payee=ALICE, state="completed", alt="…", note="cash"
+    )
     assert shown(body, "server", me=ALICE) == ["▼ you received 9.00 EUR · cash"]
     assert shown(body, "server", me=BOB) == ["▼ @alice received 9.00 EUR · cash"]
 
@@ -180,7 +185,7 @@ def test_places_balances_and_errors():
     )  # fmt: skip
     assert place_title(dm) == "@bob"
     assert "● 3 unread" in plain(place_line(1, dm, current=True))
-    balance = ev.BalanceView(currency="EUR", available="5.00", held="0.00", pos=1)
+    balance = payment_events.BalanceView(currency="EUR", available="5.00", held="0.00", pos=1)
     assert plain(balance_line(balance)).strip() == "5.00 EUR"
     error = FundsError("insufficient_funds", "Not covered.\x1b", state={"available": "1.00"})
     assert plain(error_line(error)) == "✗ Not covered.␛ (insufficient_funds, available 1.00)"
@@ -198,7 +203,7 @@ def offers(text: str) -> list[str]:
     me = SimpleNamespace(
         user=ev.UserView(id=ALICE, handle="alice"),
         people={user: ev.UserView(id=user, handle=name) for user, name in NAMES.items()},
-        balances={"EUR": ev.BalanceView(currency="EUR", available="5.00", held="0.00", pos=1)},
+        balances={"EUR": payment_events.BalanceView(currency="EUR", available="5.00", held="0.00", pos=1)},
         conversations={view.conv: view for view in views},
     )
     found = LineCompleter(me).get_completions(Document(text), CompleteEvent())
@@ -206,7 +211,7 @@ def offers(text: str) -> list[str]:
 
 
 def test_completion_offers_what_fits():
-    assert offers("/pa") == ["/pay"]
+    assert offers("/pa") == ["/pay", "/packet", "/payments"]
     assert offers("/pay @b") == ["@bob"]
     assert offers("/pay ") == ["@bob", "@carol"]
     assert offers("/pay @bob 5 E")[0] == "EUR"

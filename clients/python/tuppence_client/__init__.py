@@ -2,15 +2,12 @@
 
 from tuppence_protocol.events import (
     BalanceNotice,
-    BalanceView,
     ConversationView,
-    Deposited,
     Event,
     MemberLeft,
     MemberRemoved,
     MembersInvited,
     MemberView,
-    PaymentSent,
     PresenceNotice,
     ReceiptNotice,
     RoleGiven,
@@ -21,8 +18,29 @@ from tuppence_protocol.events import (
     UnknownBody,
     UserView,
 )
+from tuppence_protocol.payment_events import (
+    BalanceView,
+    BillSplit,
+    Deposited,
+    PacketClaimed,
+    PacketMade,
+    PaymentAccepted,
+    PaymentCancelled,
+    PaymentDeclined,
+    PaymentExpired,
+    PaymentRefunded,
+    PaymentReminded,
+    PaymentRequested,
+    PaymentSent,
+    PaymentView,
+    QuoteView,
+    Share,
+    ShareWaived,
+    StatementLine,
+)
 
 from .accounts import Session, login, register
+from .cards import Card, Cards, Claim, fold
 from .client import Client, connect
 from .errors import (
     AccountError,
@@ -38,9 +56,11 @@ from .errors import (
     StreamOverflow,
     TuppenceError,
 )
+from .fairness import PacketCheck, check_packet
 from .money import Money
 from .notices import Notice, Reset, Resumed, State, StateChanged
 from .pace import Pace
+from .payments import Preview, Statement
 from .streams import Stream
 from .sync import SyncClient
 
@@ -48,6 +68,10 @@ __all__ = [
     "AccountError",
     "BalanceNotice",
     "BalanceView",
+    "BillSplit",
+    "Card",
+    "Cards",
+    "Claim",
     "Client",
     "ConnectionEnded",
     "ConversationView",
@@ -63,9 +87,22 @@ __all__ = [
     "Money",
     "Notice",
     "Pace",
+    "PacketCheck",
+    "PacketClaimed",
+    "PacketMade",
+    "PaymentAccepted",
+    "PaymentCancelled",
+    "PaymentDeclined",
+    "PaymentExpired",
+    "PaymentRefunded",
+    "PaymentReminded",
+    "PaymentRequested",
     "PaymentSent",
+    "PaymentView",
     "PlaceError",
     "PresenceNotice",
+    "Preview",
+    "QuoteView",
     "ReceiptNotice",
     "Reset",
     "Resumed",
@@ -76,9 +113,13 @@ __all__ = [
     "Session",
     "SessionError",
     "ShapeError",
+    "Share",
+    "ShareWaived",
     "State",
     "StateChanged",
     "StateError",
+    "Statement",
+    "StatementLine",
     "Stream",
     "StreamOverflow",
     "SyncClient",
@@ -87,7 +128,9 @@ __all__ = [
     "TypingNotice",
     "UnknownBody",
     "UserView",
+    "check_packet",
     "connect",
+    "fold",
     "login",
     "register",
 ]

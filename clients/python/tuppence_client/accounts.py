@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from tuppence_protocol.events import ErrorBody, Open, UserView
+from tuppence_protocol.events import ErrorBody, UserView
+from tuppence_protocol.views import Open
 
 from .errors import ConnectionEnded, error_of
 from .urls import http_url

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 from msgspec import UNSET
 
-from tuppence_protocol import codec
+from tuppence_protocol import codec, payment_events
 from tuppence_protocol import events as ev
 from tuppence_protocol import frames as fr
 from tuppence_protocol.limits import PAGE_EVENTS_DEFAULT, PAGE_ROWS_MAX
@@ -19,9 +19,9 @@ from tuppence_protocol.session import ClientSession
 
 from .core import Core
 from .errors import ConnectionEnded
-from .money import Money, amount_of
 from .notices import Notice, State
 from .pace import Pace
+from .payments import Payments
 from .rooms import Rooms
 from .streams import Stream
 from .urls import socket_url
@@ -30,7 +30,7 @@ CLIENT_NAME = "tuppence-py/0.1"
 EVENTS_MAX = 10_000
 
 
-class Client(Rooms):
+class Client(Rooms, Payments):
     """One user's connection; made by `connect`.
 
     Sending raises the `TuppenceError` of the refusal's family, shape errors before anything is sent, and
@@ -39,7 +39,8 @@ class Client(Rooms):
     """
 
     def __init__(self, core: Core) -> None:
-        super().__init__(core)
+        Rooms.__init__(self, core)
+        Payments.__init__(self, core)
         self._core = core
 
     # --- what is kept fresh -------------------------------------------------------------------------
@@ -50,7 +51,12 @@ class Client(Rooms):
         return self._core.mirror.user
 
     @property
-    def balances(self) -> Mapping[str, ev.BalanceView]:
+    def mode(self) -> str:
+        """ "sandbox", where all money is play money, or "live"."""
+        return self._core.mirror.mode
+
+    @property
+    def balances(self) -> Mapping[str, payment_events.BalanceView]:
         """One's balances by currency, as last told."""
         return self._core.mirror.balances
 
@@ -83,7 +89,7 @@ class Client(Rooms):
             await core.changed.wait()
         return core.current
 
-    # --- say and pay ----------------------------------------------------------------------------------
+    # --- say; to pay: payments.py and verbs.py --------------------------------------------------------
 
     def new_id(self) -> str:
         """An id to save before sending, so that the same frame can be sent again after a crash."""
@@ -94,33 +100,6 @@ class Client(Rooms):
         body = fr.TextBody(text=text)
         return await self._core.commit(
             fr.ChatText(id=id or self.new_id(), conv=conv, ref=UNSET if ref is None else ref, body=body)
-        )
-
-    async def pay(
-        self,
-        conv: str,
-        money: Money,
-        *,
-        note: str | None = None,
-        payee: str | None = None,
-        ref: str | None = None,
-        not_after: int | None = None,
-        id: str | None = None,  # noqa: A002 - the wire's name
-    ) -> ev.Event:
-        """Pay `money`, such as "12.50 EUR", in `conv` and return the stored event.
-
-        `payee` may be left out in a DM; `not_after` is in ms since the epoch. Raises TypeError for floats.
-        """
-        amount, currency = amount_of(money)
-        body = fr.SendBody(
-            amount=amount,
-            currency=currency,
-            payee=UNSET if payee is None else payee,
-            note=UNSET if note is None else note,
-            not_after=UNSET if not_after is None else not_after,
-        )
-        return await self._core.commit(
-            fr.PaySend(id=id or self.new_id(), conv=conv, ref=UNSET if ref is None else ref, body=body)
         )
 
     # --- live: dropped where there is no connection ---------------------------------------------------
@@ -191,14 +170,6 @@ class Client(Rooms):
         assert isinstance(result, ev.UserResult)
         self._core.mirror.meet([result.user])
         return result.user
-
-    async def wallet(self) -> list[ev.BalanceView]:
-        """One's balances as the ledger has them now."""
-        result = await self._core.ask(fr.AskWallet(id=self.new_id()))
-        assert isinstance(result, ev.WalletResult)
-        for view in result.balances:
-            self._core.mirror.balance(view)
-        return result.balances
 
     # --- listen -------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from msgspec import Raw
 
-from tuppence_protocol import codec
+from tuppence_protocol import codec, shapes, views
 from tuppence_protocol import events as ev
 from tuppence_protocol import frames as fr
 from tuppence_protocol import session as ss
@@ -63,7 +63,7 @@ class Core:
 
     # --- what the user waits for ------------------------------------------------------------------
 
-    async def commit(self, frame: fr.Durable) -> ev.Event:
+    async def commit(self, frame: shapes.Durable) -> ev.Event:
         """Send a durable frame until its outcome is known; re-sent under its id over every reconnect."""
         self._check(frame)
         if frame.id in self._commits:
@@ -73,13 +73,13 @@ class Core:
         finally:
             self.session.forget(frame.id)
 
-    async def ask(self, frame: fr.Ask) -> ev.Open:
+    async def ask(self, frame: shapes.Ask) -> views.Open:
         """Ask until there is an answer; asked again once where the connection is lost in between."""
         raw = self._check(frame)
         body = await self._retried(lambda: self._ask_once(frame.id, raw))
         return codec.decode_result(frame.kind, body)
 
-    def tell(self, frame: fr.Live) -> None:
+    def tell(self, frame: shapes.Live) -> None:
         """Send a live frame if there is a connection; else it is dropped."""
         raw = self._check(frame)
         if self.session.ready:
@@ -101,7 +101,7 @@ class Core:
         if conv not in self.mirror.conversations and self._refreshing is not None:
             await asyncio.wait([self._refreshing])
 
-    def _check(self, frame: fr.Frame) -> bytes:
+    def _check(self, frame: shapes.Frame) -> bytes:
         """Refuse here what the server would refuse by its shape; an oversized frame would end the socket."""
         try:
             raw = codec.encode(frame)
@@ -127,7 +127,7 @@ class Core:
             await asyncio.sleep(pause_s)
             tries += 1
 
-    async def _commit_once(self, frame: fr.Durable) -> ev.Event | ev.ErrorBody:
+    async def _commit_once(self, frame: shapes.Durable) -> ev.Event | ev.ErrorBody:
         self._refuse_if_ended()
         answer: asyncio.Future[ev.Event | ev.ErrorBody] = asyncio.get_running_loop().create_future()
         self._commits[frame.id] = answer
@@ -280,7 +280,7 @@ class Core:
     async def _close_gap(self, conv: str) -> None:
         await asyncio.sleep(self.pace.gap_s)
         while (frame := self.session.gap_frame(conv, self.new_id())) is not None:
-            assert isinstance(frame, fr.Ask)
+            assert isinstance(frame, shapes.Ask)
             try:
                 result = await self.ask(frame)
             except TuppenceError:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from tuppence_protocol import events as ev
+from tuppence_protocol import payment_events
 
 
 class Mirror:
@@ -15,13 +16,15 @@ class Mirror:
 
     def __init__(self) -> None:
         self.user = ev.UserView(id="", handle="")
-        self.balances: dict[str, ev.BalanceView] = {}
+        self.mode = "live"
+        self.balances: dict[str, payment_events.BalanceView] = {}
         self.conversations: dict[str, ev.ConversationView] = {}
         self.people: dict[str, ev.UserView] = {}
 
     def open(self, ready: ev.ReadyBody) -> None:
         """Start from what `ready` says."""
         self.user = ready.user
+        self.mode = ready.mode
         self.balances = {view.currency: view for view in ready.balances}
         self.conversations = {}
         self.meet([ready.user])
@@ -41,7 +44,7 @@ class Mirror:
             if view.peer is not None:
                 self.meet([view.peer])
 
-    def balance(self, view: ev.BalanceView) -> None:
+    def balance(self, view: payment_events.BalanceView) -> None:
         """Take in a balance, unless a later one is known."""
         known = self.balances.get(view.currency)
         if known is None or view.pos >= known.pos:

@@ -4,11 +4,14 @@ from decimal import Decimal
 
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.money import format_amount, parse_amount, parse_money
+from tuppence_protocol.payment_events import Money as ToldMoney
 
 from .errors import error_of
 
-Money = str | tuple[int | Decimal, str]
-"""`"12.50 EUR"`, `(1250, "EUR")` in minor units, or `(Decimal("12.50"), "EUR")` in major units."""
+Money = str | tuple[int | Decimal, str] | ToldMoney
+"""`"12.50 EUR"`, `(1250, "EUR")` in minor units, `(Decimal("12.50"), "EUR")` in major units, or as a server told it."""
+Amount = str | int | Decimal
+"""The same where the currency is known already: `"12.50"`, `1250` in minor units, or `Decimal("12.50")`."""
 
 
 def amount_of(money: Money) -> tuple[str, str]:
@@ -18,6 +21,8 @@ def amount_of(money: Money) -> tuple[str, str]:
         TypeError: for floats and whatever else is not money.
         ShapeError: `amount_format`, `amount_range` or `unknown_currency`.
     """
+    if isinstance(money, ToldMoney):
+        money = f"{money.amount} {money.currency}"
     if isinstance(money, str):
         found = parse_money(money)
         if isinstance(found, Refusal):
@@ -36,6 +41,11 @@ def amount_of(money: Money) -> tuple[str, str]:
     if isinstance(minor, Refusal):
         raise error_of(minor)
     return format_amount(minor, currency), currency
+
+
+def amount_in(currency: str, amount: Amount) -> tuple[str, str]:
+    """The same for an amount whose currency is known; raises the same."""
+    return amount_of(f"{amount} {currency}" if isinstance(amount, str) else (amount, currency))
 
 
 def _minor_text(minor: int, currency: str) -> str:

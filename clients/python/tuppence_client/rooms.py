@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from tuppence_protocol import frames as fr
+from tuppence_protocol import shapes
 from tuppence_protocol.events import Event
 
 from .core import Core
@@ -38,7 +39,7 @@ class Rooms:
         """Leave a group."""
         return await self.__core.commit(fr.RoomLeave(id=self.__core.new_id(), conv=conv))
 
-    async def set_role(self, conv: str, user: str, role: fr.GivenRole) -> Event:
+    async def set_role(self, conv: str, user: str, role: shapes.GivenRole) -> Event:
         """Give a person in a group another role (owner)."""
         frame = fr.RoomRole(id=self.__core.new_id(), conv=conv, body=fr.RoleBody(user=user, role=role))
         return await self.__core.commit(frame)

@@ -2,27 +2,30 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Self, TypeVar
+from typing import Literal, Protocol, Self, TypeVar
 
-from tuppence_protocol.events import BalanceView, ConversationView, Event, MemberView, UserView
-from tuppence_protocol.frames import GivenRole
-from tuppence_protocol.limits import PAGE_EVENTS_DEFAULT
+from tuppence_protocol.events import ConversationView, Event, MemberView, UserView
+from tuppence_protocol.limits import PAGE_EVENTS_DEFAULT, PAGE_ROWS_MAX
+from tuppence_protocol.payment_events import BalanceView, PaymentView, QuoteView, StatementLine
+from tuppence_protocol.shapes import GivenRole, InPlace
 
 from .client import EVENTS_MAX, Client, connect
-from .money import Money
+from .money import Amount
 from .notices import State
 from .pace import Pace
-from .streams import Stream
+from .payments import Moment, Preview, Statement
+from .verbs import Previewable, Verbs
 
 T = TypeVar("T")
 
 
-class SyncClient:
+class SyncClient(Verbs[Event]):
     """`Client` for ordinary code and threads; use it in a `with` block. It raises what `Client` raises.
 
-    May be called from several threads at once. Ctrl-C in a call cancels that call.
+    May be called from several threads at once. Ctrl-C in a call cancels that call. `preview.pay(…)` and the like
+    tell what would come of a call.
     """
 
     def __init__(
@@ -35,6 +38,10 @@ class SyncClient:
         queue_max: int = EVENTS_MAX,
         pace: Pace | None = None,
     ) -> None:
+        super().__init__(self.new_id, lambda: self.user.id, self.submit)
+        self.preview: Previewable[Preview] = Previewable(
+            self.new_id, lambda: self.user.id, lambda frame: self._call(self._me.preview(frame))
+        )
         self._connecting: AbstractAsyncContextManager[Client] = connect(
             url, token=token, device=device, patience_s=patience_s, queue_max=queue_max, pace=pace
         )
@@ -92,6 +99,11 @@ class SyncClient:
         return self._me.user
 
     @property
+    def mode(self) -> str:
+        """ "sandbox", where all money is play money, or "live"."""
+        return self._me.mode
+
+    @property
     def balances(self) -> Mapping[str, BalanceView]:
         """A copy of one's balances by currency, as last told."""
         return self._do(lambda: dict(self._me.balances))
@@ -114,21 +126,9 @@ class SyncClient:
         """Say something in `conv` and return the stored event."""
         return self._call(self._me.send(conv, text, ref=ref, id=id))
 
-    def pay(
-        self,
-        conv: str,
-        money: Money,
-        *,
-        note: str | None = None,
-        payee: str | None = None,
-        ref: str | None = None,
-        not_after: int | None = None,
-        id: str | None = None,  # noqa: A002 - the wire's name
-    ) -> Event:
-        """Pay `money`, such as "12.50 EUR", in `conv` and return the stored event."""
-        return self._call(
-            self._me.pay(conv, money, note=note, payee=payee, ref=ref, not_after=not_after, id=id)
-        )
+    def submit(self, frame: InPlace) -> Event:
+        """Send a frame made by hand; the stored event."""
+        return self._call(self._me.submit(frame))
 
     def create_room(self, title: str, members: Iterable[str] = (), *, id: str | None = None) -> Event:  # noqa: A002
         """Open a group; the event's `conv` is its id."""
@@ -199,29 +199,78 @@ class SyncClient:
         """One's balances as the ledger has them now."""
         return self._call(self._me.wallet())
 
+    def quote(
+        self, *, sell: str, buy: str, amount: Amount, side: Literal["sell", "buy"] = "sell"
+    ) -> QuoteView:
+        """A rate that holds for a while; `amount` is of the currency of that `side`."""
+        return self._call(self._me.quote(sell=sell, buy=buy, amount=amount, side=side))
+
+    def payments(
+        self,
+        *,
+        state: str | None = None,
+        with_: str | None = None,
+        currency: str | None = None,
+        page: int = PAGE_EVENTS_DEFAULT,
+    ) -> Iterator[PaymentView]:
+        """One's payments as they stand, latest first."""
+        found = self._me.payments(state=state, with_=with_, currency=currency, page=page)
+        return _Waiting(self._call, found)
+
+    def statement(
+        self,
+        currency: str,
+        *,
+        from_: Moment | None = None,
+        to: Moment | None = None,
+        page: int = PAGE_ROWS_MAX,
+    ) -> "SyncStatement":
+        """What moved one's balance in a currency between two moments, oldest first."""
+        asked = self._me.statement(currency, from_=from_, to=to, page=page)
+        return SyncStatement(self._call, self._call(asked))
+
     def events(self, conv: str | None = None, *, timeout: float | None = None) -> Iterator[Event]:
         """Events as they come, from the call on; stops after `timeout` seconds without one (None: never)."""
         stream = self._do(lambda: self._me.events(conv))
         return _Waiting(self._call, stream, timeout)
 
 
-class _Waiting(Iterator[Event]):
-    """Pulls a stream of the loop's thread."""
+class _Call(Protocol):
+    def __call__(self, work: Awaitable[T]) -> T: ...
 
-    def __init__(self, call: Callable[[Any], Any], stream: Stream[Event], timeout_s: float | None) -> None:
+
+class _Waiting(Iterator[T]):
+    """Pulls what the loop's thread iterates over."""
+
+    def __init__(self, call: _Call, items: AsyncIterator[T], timeout_s: float | None = None) -> None:
         self._call = call
-        self._stream = stream
+        self._items = items
         self._timeout_s = timeout_s
 
-    def __next__(self) -> Event:
-        event: Event = self._call(self._pull())
-        if event is None:
+    def __next__(self) -> T:
+        found = self._call(self._pull())
+        if not found:
             raise StopIteration
-        return event
+        return found[0]
 
-    async def _pull(self) -> Event | None:
+    async def _pull(self) -> tuple[T, ...]:
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await anext(self._stream)
+                return (await anext(self._items),)
         except (TimeoutError, StopAsyncIteration):
-            return None
+            return ()
+
+
+class SyncStatement(_Waiting[StatementLine]):
+    """An iterator of lines; `opening` and `closing` as those of `Statement`."""
+
+    def __init__(self, call: _Call, statement: Statement) -> None:
+        super().__init__(call, statement)
+        self._statement = statement
+        self.currency = statement.currency
+        self.opening = statement.opening
+
+    @property
+    def closing(self) -> str:
+        """The balance after the last page that has been read."""
+        return self._statement.closing

@@ -13,7 +13,7 @@ from msgspec import UNSET
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from tuppence_protocol import codec
+from tuppence_protocol import codec, shapes
 from tuppence_protocol import events as ev
 from tuppence_protocol import frames as fr
 from tuppence_protocol.errors import CLOSES, CloseCode, Refusal
@@ -34,14 +34,16 @@ class Act(Enum):
 class FakeServer:
     """`async with FakeServer() as server:` then `connect(server.url, token=server.token("alice"))`.
 
-    Every user starts with 100.00 EUR. `next("pay.send", …)` says what happens to the next such frame;
+    Every user starts with 100.00 EUR. Of money it plays `pay.send` at once and the wallet; all else about money is
+    refused (`unknown_kind`), since a second ledger would only pretend. `next("pay.send", …)` says what happens to the next such frame;
     `cut`, `bye`, `withhold` and `mute` disturb the connections there are.
     """
 
-    def __init__(self, *, heartbeat_ms: int = 25_000) -> None:
+    def __init__(self, *, heartbeat_ms: int = 25_000, mode: str = "live") -> None:
         self.book = Book()
+        self.book.mode = mode
         self.heartbeat_ms = heartbeat_ms
-        self.received: list[fr.Frame] = []
+        self.received: list[shapes.Frame] = []
         self.hellos: list[fr.HelloBody] = []
         self.can_resume = True
         self.muted = False
@@ -133,7 +135,7 @@ class FakeServer:
         finally:
             self._open.pop(socket, None)
 
-    async def _act(self, socket: ServerConnection, session: ServerSession, frame: fr.Frame) -> None:
+    async def _act(self, socket: ServerConnection, session: ServerSession, frame: shapes.Frame) -> None:
         script = self._script[frame.kind]
         act = script.pop(0) if script else None
         if isinstance(act, Refusal):
@@ -147,12 +149,12 @@ class FakeServer:
                     await self._hello(socket, session, body)
                 case fr.Ping() if not self.muted:
                     await socket.send(codec.encode(ev.Pong(body=ev.PongBody(now=now_ms()))), text=True)
-                case fr.Durable():
+                case shapes.Durable():
                     await self._durable(socket, frame, cut=act is Act.CUT_AFTER)
-                case fr.Ask():
+                case shapes.Ask():
                     answer = self.book.answer(self._open[socket], frame)
                     await socket.send(answer, text=True)
-                case fr.Live():
+                case shapes.Live():
                     await self._live(self._open[socket], frame)
 
     async def _hello(self, socket: ServerConnection, session: ServerSession, hello: fr.HelloBody) -> None:
@@ -174,7 +176,7 @@ class FakeServer:
                 await socket.send(codec.encode(event), text=True)
             await socket.send(codec.encode(ev.Synced(body=ev.SyncedBody(pos=end))), text=True)
 
-    async def _durable(self, socket: ServerConnection, frame: fr.Durable, *, cut: bool) -> None:
+    async def _durable(self, socket: ServerConnection, frame: shapes.Durable, *, cut: bool) -> None:
         handle = self._open[socket]
         known = self.book.by_id.get(frame.id)
         outcome = known if known is not None else self.book.take(handle, frame)
@@ -201,7 +203,7 @@ class FakeServer:
             except ConnectionClosed:
                 continue
 
-    async def _live(self, handle: str, frame: fr.Live) -> None:
+    async def _live(self, handle: str, frame: shapes.Live) -> None:
         me = self.book.users[handle]
         for notice, who in self.book.notices(me, frame):
             for socket in self._sockets(who):

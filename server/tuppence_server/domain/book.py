@@ -4,14 +4,16 @@ Rules read the book and return facts. Rows stay in the book between batches, sin
 `forget` drops them when a commit failed. A key that was asked for and is absent is held as None.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from msgspec import Struct
-
 from tuppence_protocol import codec
+from tuppence_protocol.currencies import exponent
 
 from . import chain, facts, outflow
+from .batch import Changes, Keys
+from .plain import payment_of
+from .policy import Policy
 from .rows import (
     Account,
     AccountKey,
@@ -20,9 +22,15 @@ from .rows import (
     LoggedEvent,
     Member,
     MemberKey,
+    PairKey,
+    Payment,
+    Quote,
     Receipt,
     Session,
+    Share,
     Transfer,
+    Use,
+    UseKey,
     User,
 )
 
@@ -35,63 +43,7 @@ class Fresh(Protocol):
 
     def conversation_id(self) -> str: ...
     def salt(self) -> bytes: ...
-
-
-class Policy(Struct, frozen=True):
-    """What the operator decided."""
-
-    currencies: frozenset[str]
-
-
-class Keys:
-    """The rows still to be loaded, by table."""
-
-    __slots__ = (
-        "accounts", "conversations", "handles", "members", "pairs",
-        "receipts", "sessions", "skeletons", "users",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.receipts: set[str] = set()
-        self.users: set[str] = set()
-        self.handles: set[str] = set()
-        self.skeletons: set[str] = set()
-        self.sessions: set[str] = set()
-        self.conversations: set[str] = set()
-        self.pairs: set[str] = set()
-        self.members: set[MemberKey] = set()
-        self.accounts: set[AccountKey] = set()
-
-    def __bool__(self) -> bool:
-        return bool(self.receipts) or not self.only_receipts()
-
-    def only_receipts(self) -> bool:
-        """True where nothing else is asked for, so that no further wave can follow."""
-        return not any(getattr(self, table) for table in self.__slots__ if table != "receipts")
-
-
-class Changes:
-    """What one batch has to save, each row once."""
-
-    __slots__ = (
-        "accounts", "conversations", "ended_users", "events", "members",
-        "receipts", "sessions", "touched", "transfers", "users",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.touched = False
-        self.events: list[LoggedEvent] = []
-        self.receipts: list[Receipt] = []
-        self.transfers: list[Transfer] = []
-        self.users: dict[str, User] = {}
-        self.sessions: dict[str, Session] = {}
-        self.ended_users: dict[str, int] = {}
-        self.conversations: dict[str, Conversation] = {}
-        self.members: dict[MemberKey, Member] = {}
-        self.accounts: dict[AccountKey, Account] = {}
-
-    def __bool__(self) -> bool:
-        return any(getattr(self, table) for table in self.__slots__)
+    def seed(self) -> bytes: ...
 
 
 class Book:
@@ -99,6 +51,7 @@ class Book:
 
     def __init__(self, head: Head, policy: Policy, fresh: Fresh) -> None:
         self.policy = policy
+        self.preview_policy = policy.uncapped()
         self.fresh = fresh
         self.head = head
         self.now = 0
@@ -118,16 +71,24 @@ class Book:
         self.people: dict[str, tuple[str, ...]] = {}
         self.members: dict[MemberKey, Member | None] = {}
         self.accounts: dict[AccountKey, Account | None] = {}
+        self.payments: dict[str, Payment] = {}
+        self.shares: dict[str, list[Share]] = {}
+        self.asked: dict[PairKey, set[str]] = {}
+        self.quotes: dict[str, Quote | None] = {}
+        self.uses: dict[UseKey, dict[int, Use]] = {}
+        self.no_payments: set[str] = set()
         self.begin(0)
 
-    def begin(self, now: int, on_the_way: "Changes | None" = None) -> None:
+    def begin(self, now: int, on_the_way: Changes | None = None) -> None:
         """Start a batch at this time, while the one before may still be on its way to the store.
 
-        Receipts and events are looked up anew in each batch, but for those that the store does not have yet.
+        Receipts and events are looked up anew in each batch, but for those that the store does not have yet; and
+        so are ids that were no payment's, since they may become one.
         """
         self.now = now
         self.receipts.clear()
         self.events.clear()
+        self.no_payments.clear()
         if on_the_way is not None:
             for receipt in on_the_way.receipts:
                 self.receipts[receipt.id] = receipt
@@ -141,6 +102,7 @@ class Book:
         tables = (
             self.users, self.handles, self.skeletons, self.sessions,
             self.conversations, self.pairs, self.members, self.accounts,
+            self.payments, self.shares, self.asked, self.quotes, self.uses,
         )  # fmt: skip
         return sum(len(table) for table in tables)
 
@@ -182,6 +144,40 @@ class Book:
         _absent(self.pairs, keys.pairs)
         _absent(self.members, keys.members)
         _absent(self.accounts, keys.accounts)
+        _absent(self.quotes, keys.quotes)
+        for use in keys.uses:
+            self.uses.setdefault(use, {})
+        for pair in keys.asked:
+            self.asked.setdefault(pair, set())
+        for id in keys.payments - self.payments.keys():
+            if not self.hold_plain_payment(id):
+                self.no_payments.add(id)
+
+    def hold_payment(self, payment: Payment, shares: Sequence[Share] = ()) -> None:
+        """Take in a loaded payment with its shares."""
+        self.payments[payment.id] = payment
+        if payment.kind in {"split", "packet"}:
+            self.shares[payment.id] = sorted(shares, key=lambda share: share.n)
+        self._index_asked(payment)
+
+    def hold_plain_payment(self, id: str) -> bool:
+        """Take in a send that has no row, from its event; False where the id is none's."""
+        receipt = self.receipts.get(id)
+        event = None if receipt is None else self.events.get(receipt.pos or 0)
+        payment = None if event is None else payment_of(event)
+        if payment is not None:
+            self.payments[id] = payment
+        return payment is not None
+
+    def hold_asked(self, pair: PairKey, payments: Sequence[Payment]) -> None:
+        """Take in all open requests between two people."""
+        self.asked[pair] = set()
+        for payment in payments:
+            self.hold_payment(self.payments.get(payment.id, payment))
+
+    def hold_use(self, use: Use) -> None:
+        """Take in what somebody spent in one slot."""
+        self.uses.setdefault((use.user, use.currency), {})[use.slot] = use
 
     # Changing
 
@@ -207,21 +203,30 @@ class Book:
         body, salt = fact.body, self.fresh.salt()
         top = codec.encode_head(fact.kind, fact.id, conv, seq, pos, fact.author, self.now, fact.ref)
         digest = chain.link(head.hash, top, chain.commit(salt, body), transfers)
-        head.pos, head.hash = pos, digest
+        head.pos, head.hash, head.at = pos, digest, self.now
         self.events[pos] = event = LoggedEvent(pos, conv, seq, top, body, salt, digest)
         changes.events.append(event)
         self.outflow.append(outflow.Publish(event, self.people.get(conv), conversation.members))
 
     def _move(self, move: facts.Move, pos: int) -> bytes:
-        """Move money; the transfer as the chain hashes it."""
+        """Move or hold money; the transfer as the chain hashes it. A rule asks for every account that it moves."""
         head, amount, accounts, dirty = self.head, move.amount, self.accounts, self.changes.accounts
-        debit = accounts.get(move.debit) or self._open_account(move.debit)
-        credit = accounts.get(move.credit) or self._open_account(move.credit)
-        debit.debits_posted += amount
-        credit.credits_posted += amount
+        debit = accounts[move.debit] or self._open_account(move.debit)
+        credit = accounts[move.credit] or self._open_account(move.credit)
+        phase = move.phase
+        if phase == "single":
+            debit.debits_posted += amount
+            credit.credits_posted += amount
+        else:
+            held = amount if phase == "pending" else -move.held
+            debit.debits_pending += held
+            credit.credits_pending += held
+            if phase == "post":
+                debit.debits_posted += amount
+                credit.credits_posted += amount
         dirty[move.debit], dirty[move.credit] = debit, credit
         head.transfer_id = number = head.transfer_id + 1
-        transfer = Transfer(number, pos, debit.id, credit.id, amount, move.code)
+        transfer = Transfer(number, pos, debit.id, credit.id, amount, move.code, phase, move.pending)
         self.changes.transfers.append(transfer)
         return chain.encode_transfer(transfer)
 
@@ -230,6 +235,9 @@ class Book:
         owner, currency, code = key
         account = Account(self.head.account_id, owner, currency, code)  # type: ignore[arg-type]
         self.accounts[key] = account
+        digits = exponent(currency)
+        assert digits is not None, "a rule moves currencies that there are"
+        self.changes.currencies[currency] = digits
         return account
 
     def _open_conversation(self, fact: facts.OpenConversation) -> None:
@@ -299,6 +307,40 @@ class Book:
                 session.revoked_at = fact.at
         self.outflow.append(outflow.UserEnded(fact.user, disabled=False))
 
+    def _keep_payment(self, fact: facts.KeepPayment) -> None:
+        payment = fact.payment
+        self.payments[payment.id] = self.changes.payments[payment.id] = payment
+        self._index_asked(payment)
+
+    def _index_asked(self, payment: Payment) -> None:
+        pair = self.asked.get((payment.payee, payment.payer)) if payment.kind == "request" else None
+        if pair is not None:
+            (pair.add if payment.state == "open" else pair.discard)(payment.id)
+
+    def _keep_share(self, fact: facts.KeepShare) -> None:
+        share = fact.share
+        shares = self.shares.setdefault(share.payment, [])
+        if share.n == len(shares) + 1:
+            shares.append(share)
+        else:
+            shares[share.n - 1] = share
+        self.changes.shares[share.payment, share.n] = share
+
+    def _keep_quote(self, fact: facts.KeepQuote) -> None:
+        self.quotes[fact.quote.id] = self.changes.quotes[fact.quote.id] = fact.quote
+
+    def _spend(self, fact: facts.Spend) -> None:
+        uses = self.uses[fact.user, fact.currency]
+        had = uses.get(fact.slot)
+        amount, count = (0, 0) if had is None else (had.amount, had.count)
+        use = Use(fact.user, fact.currency, fact.slot, amount + fact.amount, count + fact.count)
+        uses[fact.slot] = self.changes.uses[fact.user, fact.currency, fact.slot] = use
+
+    def _flag(self, fact: facts.Flag) -> None:
+        account = self.accounts[fact.account] or self._open_account(fact.account)
+        account.flags = fact.flags
+        self.changes.accounts[fact.account] = account
+
     def _touch(self, _fact: facts.Touch) -> None:
         self.changes.touched = True
 
@@ -332,6 +374,11 @@ _APPLY: dict[type, Callable[[Book, facts.Fact], None]] = {
     facts.ChangeUser: Book._add_user,  # type: ignore[dict-item]
     facts.AddSession: Book._add_session,  # type: ignore[dict-item]
     facts.EndSession: Book._end_session,  # type: ignore[dict-item]
+    facts.KeepPayment: Book._keep_payment,  # type: ignore[dict-item]
+    facts.KeepShare: Book._keep_share,  # type: ignore[dict-item]
+    facts.KeepQuote: Book._keep_quote,  # type: ignore[dict-item]
+    facts.Spend: Book._spend,  # type: ignore[dict-item]
+    facts.Flag: Book._flag,  # type: ignore[dict-item]
     facts.Touch: Book._touch,  # type: ignore[dict-item]
     facts.EndSessions: Book._end_sessions,  # type: ignore[dict-item]
 }

@@ -27,8 +27,11 @@ def encode_transfers(transfers: Iterable[Transfer]) -> bytes:
 
 
 def encode_transfer(moved: Transfer) -> bytes:
-    """One transfer as the chain hashes it."""
-    return f"{moved.id} {moved.debit} {moved.credit} {moved.amount} {moved.code}\n".encode()
+    """One transfer as the chain hashes it; phase and hold are told where it is not a single one."""
+    if moved.phase == "single":
+        return f"{moved.id} {moved.debit} {moved.credit} {moved.amount} {moved.code}\n".encode()
+    hold = f"{moved.phase} {moved.pending}"
+    return f"{moved.id} {moved.debit} {moved.credit} {moved.amount} {moved.code} {hold}\n".encode()
 
 
 def link(previous: bytes, head: bytes, commitment: bytes, transfers: bytes) -> bytes:

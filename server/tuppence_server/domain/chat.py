@@ -4,7 +4,8 @@ from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.frames import ChatText
 
-from .book import Book, Keys
+from .batch import Keys
+from .book import Book
 from .facts import Append, Fact, OpenConversation
 from .places import find_place, membership, need_place
 from .request import Request

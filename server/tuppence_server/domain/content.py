@@ -8,17 +8,24 @@ from typing import Any, Final
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
-from tuppence_protocol.money import format_amount, parse_amount
+from tuppence_protocol.limits import ACCEPT_S_DEFAULT, REQUEST_S_DEFAULT
+from tuppence_protocol.money import format_amount, in_equal_parts, parse_amount
 
 from .book import Book
-from .office import Deposit
+from .office import Deposit, Expire
 from .places import find_person, find_place
 from .request import Request
 from .rows import Conversation, LoggedEvent
 
-_PERSON: Final = frozenset({"payee", "user"})
+_AMOUNT: Final = frozenset({"amount", "total"})
+_PERSON: Final = frozenset({"payee", "payer", "user"})
 _PEOPLE: Final = frozenset({"members", "users"})
-_OPTIONAL: Final = ("note", "not_after", "mentions")
+_OPTIONAL: Final = ("note", "not_after", "mentions", "accept", "quote", "reason")
+
+_LASTING: Final = {
+    "pay.send": ACCEPT_S_DEFAULT, "pay.packet": ACCEPT_S_DEFAULT,
+    "pay.request": REQUEST_S_DEFAULT, "pay.split": REQUEST_S_DEFAULT,
+}  # fmt: skip
 
 
 def difference(book: Book, event: LoggedEvent, request: Request) -> str | None:
@@ -29,6 +36,8 @@ def difference(book: Book, event: LoggedEvent, request: Request) -> str | None:
     sent: dict[str, Any]
     if isinstance(frame, Deposit):
         sent = {"kind": "pay.deposit", "body": _deposited(book, frame)}
+    elif isinstance(frame, Expire):
+        sent = {"kind": "pay.expire", "ref": frame.payment}
     else:
         sent = codec.fields_of(request.content)
     for name in ("kind", "ref"):
@@ -49,18 +58,51 @@ def _body_difference(
     book: Book, head: dict[str, Any], stored: dict[str, Any], sent: dict[str, Any]
 ) -> str | None:
     for name, value in sent.items():
-        if _rewritten(book, name, value, sent, head) != stored.get(name):
+        if name == "expires_s":
+            same = _expiry(head, value) == stored.get("expires_at")
+        elif name == "shares":
+            same = _same_shares(book, value, stored)
+        elif name in _AMOUNT:
+            same = _canonical(value, stored.get("currency", "")) == stored.get(name)
+        else:
+            same = _rewritten(book, name, value, head) == stored.get(name)
+        if not same:
             return f"$.body.{name}"
+    if head["kind"] == "pay.refund" and "amount" not in sent and stored["state"] != "refunded":
+        return "$.body.amount"  # without an amount it gives back all that is left
     for name in _OPTIONAL:
         if name in stored and name not in sent:
             return f"$.body.{name}"
+    if head["kind"] in _LASTING and "expires_at" in stored and "expires_s" not in sent:
+        return None if stored["expires_at"] == _expiry(head, _LASTING[head["kind"]]) else "$.body.expires_s"
     return None
 
 
-def _rewritten(book: Book, name: str, value: Any, sent: dict[str, Any], head: dict[str, Any]) -> Any:
-    if name == "amount":
-        minor = parse_amount(value, sent["currency"])
-        return value if isinstance(minor, Refusal) else format_amount(minor, sent["currency"])
+def _expiry(head: dict[str, Any], seconds: int) -> int:
+    return int(head["at"]) + 1000 * seconds
+
+
+def _same_shares(book: Book, sent: list[dict[str, str]], stored: dict[str, Any]) -> bool:
+    """The same people, and the same amounts where they were given."""
+    had = stored.get("shares", [])
+    if not any("amount" in new for new in sent):
+        total = parse_amount(stored["total"], stored["currency"])
+        equal = [] if isinstance(total, Refusal) else in_equal_parts(total, len(sent))
+        if [old["amount"] for old in had] != [format_amount(part, stored["currency"]) for part in equal]:
+            return False
+    return len(sent) == len(had) and all(
+        _id_of(book, new["user"]) == old["user"]
+        and _canonical(new.get("amount", old["amount"]), stored["currency"]) == old["amount"]
+        for new, old in zip(sent, had, strict=True)
+    )
+
+
+def _canonical(amount: str, currency: str) -> str:
+    minor = parse_amount(amount, currency)
+    return amount if isinstance(minor, Refusal) else format_amount(minor, currency)
+
+
+def _rewritten(book: Book, name: str, value: Any, head: dict[str, Any]) -> Any:
     if name in _PERSON:
         return _id_of(book, value)
     if name in _PEOPLE:

@@ -2,16 +2,22 @@
 
 from msgspec import Struct
 
-from .rows import AccountKey, Conversation, Member, Role, Session, User
+from .rows import AccountKey, Conversation, Member, Payment, Phase, Quote, Role, Session, Share, User
 
 
 class Move(Struct, frozen=True, gc=False):
-    """Take `amount` minor units from one account and give them to another."""
+    """Take `amount` minor units from one account and give them to another, or hold them for it.
+
+    `post`, `void` and `expire` end the hold `pending` over `held` minor units.
+    """
 
     debit: AccountKey
     credit: AccountKey
     amount: int
     code: str
+    phase: Phase = "single"
+    pending: int = 0
+    held: int = 0
 
 
 class Append(Struct, frozen=True, gc=False):
@@ -102,11 +108,47 @@ class EndSessions(Struct, frozen=True, gc=False):
     at: int
 
 
+class KeepPayment(Struct, frozen=True, gc=False):
+    """A payment as it now stands."""
+
+    payment: Payment
+
+
+class KeepShare(Struct, frozen=True, gc=False):
+    """A share as it now stands."""
+
+    share: Share
+
+
+class KeepQuote(Struct, frozen=True, gc=False):
+    """A quote as it now stands."""
+
+    quote: Quote
+
+
+class Spend(Struct, frozen=True, gc=False):
+    """Count towards a person's limits; negative gives back."""
+
+    user: str
+    currency: str
+    slot: int
+    amount: int
+    count: int
+
+
+class Flag(Struct, frozen=True, gc=False):
+    """An account's flags as they now are."""
+
+    account: AccountKey
+    flags: int
+
+
 class Touch(Struct, frozen=True, gc=False):
     """Nothing but a commit, to see whether the store takes one."""
 
 
 Fact = (
     Append | OpenConversation | Join | Leave | GiveRole | Retitle | Mark
-    | AddUser | ChangeUser | AddSession | EndSession | EndSessions | Touch
+    | AddUser | ChangeUser | AddSession | EndSession | EndSessions
+    | KeepPayment | KeepShare | KeepQuote | Spend | Flag | Touch
 )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from tuppence_protocol.shapes import Durable
+
 
 class Command(Struct, frozen=True, tag_field="command", forbid_unknown_fields=True, gc=False):
     """A command of the server itself or its operator."""
@@ -57,6 +59,52 @@ class Deposit(Command, tag="pay.deposit", frozen=True):
     amount: str
     currency: str
     note: str | None
+
+
+class Expire(Command, tag="pay.expire", frozen=True):
+    """The time of a payment is over; `id` is new, since what a client can guess a client can take."""
+
+    id: str
+    payment: str
+
+
+class OpenQuote(Command, tag="quote.open", frozen=True):
+    """Promise a person an exchange at the rate `numerator` / `denominator`, in units of `buy` for one of `sell`.
+
+    `amount` is what is sold or bought, by `side`. Without a rate, `numerator` is 0 and `missing` says why.
+    """
+
+    quote: str
+    owner: str
+    sell: str
+    buy: str
+    amount: str
+    side: str
+    numerator: int
+    denominator: int
+    missing: str | None = None
+
+
+class Preview(Command, tag="preview", frozen=True):
+    """Decide a person's frame without keeping anything of it."""
+
+    frame: Durable
+
+
+class SetFlags(Command, tag="wallet.flags", frozen=True):
+    """Freeze, thaw or close a person's account in a currency, or, with `currency` None, all of them."""
+
+    handle: str
+    currency: str | None
+    set: int
+    clear: int
+
+
+class SetTier(Command, tag="user.tier", frozen=True):
+    """Move a person to another tier of limits and fees."""
+
+    handle: str
+    tier: str
 
 
 class Probe(Command, tag="probe", frozen=True):

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from tuppence_protocol.errors import Refusal
 
-from .rows import LoggedEvent
+from .rows import LoggedEvent, Quote
 
 
 class Publish(Struct, frozen=True, gc=False):
@@ -80,4 +80,24 @@ class Done(Struct, frozen=True, gc=False):
     """A command that writes no event was carried out."""
 
 
-Outcome = Stored | Done | Refusal
+class Previewed(Struct, frozen=True, gc=False):
+    """What would come of a frame: the event's kind and body, and minor units by currency.
+
+    `spends` is what would leave the author or be held, `after` the author's (available, held) in what moves.
+    """
+
+    kind: str
+    body: bytes
+    spends: dict[str, int]
+    fee: tuple[str, int] | None
+    after: dict[str, tuple[int, int]]
+    pos: int
+
+
+class Quoted(Struct, frozen=True, gc=False):
+    """The quote that was asked for."""
+
+    quote: Quote
+
+
+Outcome = Stored | Done | Previewed | Quoted | Refusal

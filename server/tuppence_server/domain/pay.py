@@ -1,49 +1,78 @@
-"""The rules of money. Checks come in the catalogue's order: shape, place, account, state, limits, funds."""
+"""The rules of paying. Checks come in the catalogue's order: shape, place, account, state, limits, funds."""
 
-from msgspec import UNSET
+from typing import Any, Final
+
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
-from tuppence_protocol.events import SERVER_AUTHOR, Deposited, PaymentSent
-from tuppence_protocol.frames import PaySend, SendBody
-from tuppence_protocol.limits import BALANCE_MINOR_MAX
-from tuppence_protocol.money import format_amount, parse_amount
+from tuppence_protocol.limits import ACCEPT_S_DEFAULT
+from tuppence_protocol.money import format_amount
+from tuppence_protocol.payment_events import Money, PaymentSent
+from tuppence_protocol.payments import PaySend, SendBody
 
-from .book import Book, Keys
+from .accounts import (
+    barred_out,
+    covered,
+    customer,
+    enabled_amount,
+    need_account,
+    operator,
+    other_barred,
+    room_for,
+)
+from .asked import Asked, answered, settled_by
+from .batch import Keys
+from .book import Book
 from .chat import writable
-from .facts import Append, Fact, Move, OpenConversation
-from .office import Deposit
+from .facts import Append, Fact, KeepPayment, KeepQuote, Move, OpenConversation
+from .limits import need_limits, spend, within
+from .payments import need_parties, need_payment
 from .places import find_person, membership, need_member, need_person, need_place, peer_of
 from .request import Request
-from .rows import OPERATOR, AccountKey, Conversation, User
+from .rows import FROZEN_IN, AccountKey, Conversation, Payment, Phase, Quote, User
 
-SAME_ACCOUNT = Refusal("same_account", "Payer and payee are the same.", "$.body.payee")
-NO_PAYEE = Refusal("bad_frame", "In a group, say who is to be paid.", "$.body.payee")
-UNKNOWN_PAYEE = Refusal("not_found", "There is no such person.", "$.body.payee")
-GONE_PAYEE = Refusal("payee_unavailable", "The payee cannot receive money now.", "$.body.payee")
-NOT_HERE = Refusal("not_a_member", "The payee is not in this conversation.", "$.body.payee")
-EXPIRED = Refusal("expired", "The payment came after its not_after.", "$.body.not_after")
-FULL = Refusal("balance_limit", "The payee's balance would pass what an account may hold.", "$.body.amount")
+SAME_ACCOUNT: Final = Refusal("same_account", "Payer and payee are the same.", "$.body.payee")
+NO_PAYEE: Final = Refusal("bad_frame", "In a group, say who is to be paid.", "$.body.payee")
+UNKNOWN_PAYEE: Final = Refusal("not_found", "There is no such person.", "$.body.payee")
+NOT_HERE: Final = Refusal("not_a_member", "The payee is not in this conversation.", "$.body.payee")
+EXPIRED: Final = Refusal("expired", "The payment came after its not_after.", "$.body.not_after")
+ACCEPT_ALONE: Final = Refusal("bad_frame", "A payment to be accepted has no quote.", "$.body.accept")
+EXPIRES_ALONE: Final = Refusal("bad_frame", "Only a payment to be accepted expires.", "$.body.expires_s")
+NO_QUOTE: Final = Refusal("not_found", "You have no such quote.", "$.body.quote")
+OTHER_CURRENCY: Final = Refusal("bad_frame", "The quote sells another currency.", "$.body.currency")
+OTHER_QUOTE: Final = Refusal("bad_frame", "The quote is for another amount.", "$.body.amount")
+QUOTE_EXPIRED: Final = Refusal("quote_expired", "The quote's time is over; ask for another.", "$.body.quote")
+QUOTE_USED: Final = Refusal("quote_used", "The quote has been used; ask for another.", "$.body.quote")
 
 
-def customer(user: str, currency: str) -> AccountKey:
-    """A person's account in a currency."""
-    return (user, currency, "customer")
+class _Terms(Struct, frozen=True, gc=False):
+    """What a send comes to: what leaves the payer or is held, fee included, and what arrives; minor units."""
 
-
-def need_account(book: Book, keys: Keys, key: AccountKey) -> None:
-    """Ask for an account."""
-    if key not in book.accounts:
-        keys.accounts.add(key)
+    spent: int
+    received: int
+    received_currency: str
+    fee: int = 0
+    fee_on: str = "payer"
+    quote: Quote | None = None
 
 
 def needs_send(book: Book, keys: Keys, request: Request) -> None:
-    """The conversation, the payee and both accounts."""
+    """The conversation, the payee, their accounts, and what the payment answers or is exchanged by."""
     frame, author = request.frame, request.author
     assert isinstance(frame, PaySend)
     body = frame.body
     need_account(book, keys, (author, body.currency, "customer"))
     conversation = need_place(book, keys, author, frame.conv)
+    if book.policy.fees:
+        need_account(book, keys, operator("fees", body.currency))
+    if book.policy.limits:
+        need_limits(book, keys, author, body.currency)
+    if frame.ref:
+        asked = need_payment(book, keys, frame.ref)
+        if asked is not None:
+            need_parties(book, keys, asked)
     if body.payee is not UNSET:
         payee = need_person(book, keys, body.payee)
         if payee is None:
@@ -59,14 +88,27 @@ def needs_send(book: Book, keys: Keys, request: Request) -> None:
             return
         payee_id = payee.id
     need_account(book, keys, (payee_id, body.currency, "customer"))
+    if body.quote:
+        _need_quote(book, keys, body.quote, payee_id)
+
+
+def _need_quote(book: Book, keys: Keys, id: str, payee: str) -> None:
+    if id not in book.quotes:
+        keys.quotes.add(id)
+    quote = book.quotes.get(id)
+    if quote is not None:
+        need_account(book, keys, customer(payee, quote.buy))
+        for code in ("fees", "fx", "margin"):
+            need_account(book, keys, operator(code, quote.sell))
+        need_account(book, keys, operator("fx", quote.buy))
 
 
 def send(book: Book, request: Request) -> list[Fact] | Refusal:
-    """Pay at once: the money moves in the commit that stores the message."""
+    """Pay: the money moves, or is held, in the commit that stores the message."""
     frame = request.frame
     assert isinstance(frame, PaySend)
     body = frame.body
-    minor = enabled_amount(book, body.amount, body.currency)
+    minor = _well_formed(book, body)
     if type(minor) is Refusal:
         return minor
     author, currency = request.author, body.currency
@@ -77,60 +119,179 @@ def send(book: Book, request: Request) -> list[Fact] | Refusal:
     payee = _payee(book, author, conversation, facts, body)
     if type(payee) is Refusal:
         return payee
+    asked = answered(book, frame, conversation, author, payee, minor) if frame.ref else None
+    if type(asked) is Refusal:
+        return asked
+    payer = book.users[author]
+    assert payer is not None, "the author was found before the rule ran"
+    terms = _terms(book, payer, minor, body)
+    if type(terms) is Refusal:
+        return terms
+    debit, credit = (author, currency, "customer"), (payee.id, terms.received_currency, "customer")
+    refusal = _barred(book, payer, payee, debit, credit) or _untimely(book, body, terms.quote, asked)
+    if refusal is None and book.policy.limits:
+        refusal = within(book, payer, currency, minor)
+    if refusal is None:
+        refusal = covered(book, debit, terms.spent) or room_for(book, payee, credit, terms.received)
+    if refusal is not None:
+        return refusal
+    settling = None if asked is None else settled_by(book, asked)
+    text = _sent(payer, payee, body, minor, terms, book.now, None if settling is None else settling.view)
+    moves = _moves(debit, credit, minor, body, terms)
+    facts.append(Append(conversation.id, "pay.send", frame.id, author, frame.ref or None, text, moves))
+    if body.accept is not UNSET:
+        facts.append(KeepPayment(_waiting(book, frame, conversation, author, payee, minor, terms)))
+    if terms.quote is not None:
+        facts.append(KeepQuote(replace(terms.quote, used_by=frame.id)))
+    if settling is not None:
+        facts += settling.facts
+    return facts + spend(book, payer, currency, minor) if book.policy.limits else facts
+
+
+def _well_formed(book: Book, body: SendBody) -> int | Refusal:
+    """Minor units, where the members of the frame go together."""
+    if body.accept is UNSET:
+        if body.expires_s is not UNSET:
+            return EXPIRES_ALONE
+    elif body.quote is not UNSET:
+        return ACCEPT_ALONE
+    return enabled_amount(book, body.amount, body.currency)
+
+
+def _terms(book: Book, payer: User, minor: int, body: SendBody) -> _Terms | Refusal:
+    if body.quote is not UNSET:
+        quote = book.quotes.get(body.quote)
+        if quote is None or quote.owner != payer.id:
+            return NO_QUOTE
+        if quote.sell != body.currency:
+            return OTHER_CURRENCY
+        if quote.sell_amount != minor:
+            return OTHER_QUOTE
+        return _Terms(minor + quote.fee, quote.buy_amount, quote.buy, quote.fee, "payer", quote)
+    if not book.policy.fees:
+        return _Terms(minor, minor, body.currency)
+    fee, fee_on = book.policy.fee("send", body.currency, payer.tier, minor)
+    if fee_on == "payer":
+        return _Terms(minor + fee, minor, body.currency, fee)
+    fee = min(fee, minor - 1)
+    return _Terms(minor, minor - fee, body.currency, fee, "payee")
+
+
+def _untimely(book: Book, body: SendBody, quote: Quote | None, asked: Asked | None) -> Refusal | None:
+    """Why it is too late for this."""
     if body.not_after is not UNSET and book.now > body.not_after:
         return EXPIRED
-    debit, credit = (author, currency, "customer"), (payee.id, currency, "customer")
-    refusal = _room_for(book, credit, minor) or _covered(book, debit, minor)
-    if refusal is not None:
-        return refusal
-    text = _sent(book, author, payee, body, minor)
-    move = Move(debit, credit, minor, "pay.send")
-    facts.append(Append(conversation.id, "pay.send", frame.id, author, frame.ref or None, text, (move,)))
-    return facts
+    if asked is not None:
+        return asked.refusal
+    if quote is None:
+        return None
+    if quote.used_by:
+        return QUOTE_USED
+    return QUOTE_EXPIRED if book.now >= quote.expires_at else None
 
 
-def needs_deposit(book: Book, keys: Keys, request: Request) -> None:
-    """The person, their `self` conversation and both accounts."""
-    frame = request.frame
-    assert isinstance(frame, Deposit)
-    need_account(book, keys, (OPERATOR, frame.currency, "cash"))
-    user = need_person(book, keys, "@" + frame.handle)
-    if user is None:
-        return
-    if user.id not in book.pairs:
-        keys.pairs.add(user.id)
-    need_account(book, keys, customer(user.id, frame.currency))
+def _barred(book: Book, payer: User, payee: User, debit: AccountKey, credit: AccountKey) -> Refusal | None:
+    """Why the two may not do this; mostly nothing is set on anybody."""
+    pays, gets = book.accounts.get(debit), book.accounts.get(credit)
+    if (
+        (payer.flags or payee.flags or payee.disabled)
+        or (pays is not None and pays.flags)
+        or (gets is not None and gets.flags)
+    ):
+        refusal = barred_out(book, payer, debit[1]) or other_barred(book, payee, credit[1], FROZEN_IN)
+        if refusal is not None:
+            return refusal
+    return SAME_ACCOUNT if debit == credit else None
 
 
-def deposit(book: Book, request: Request) -> list[Fact] | Refusal:
-    """The operator took in money and credits a person with it."""
-    frame = request.frame
-    assert isinstance(frame, Deposit)
-    minor = enabled_amount(book, frame.amount, frame.currency)
-    if type(minor) is Refusal:
-        return minor
-    user = book.user_by_handle(frame.handle)
-    conversation = None if user is None else book.conversation_by_pair(user.id)
-    if user is None or conversation is None:
-        return Refusal("not_found", "There is nobody with that handle.", "$.handle")
-    debit, credit = (OPERATOR, frame.currency, "cash"), customer(user.id, frame.currency)
-    refusal = _room_for(book, credit, minor)
-    if refusal is not None:
-        return refusal
-    amount = format_amount(minor, frame.currency)
-    alt = f"@{user.handle} received {amount} {frame.currency} by deposit"
-    note = UNSET if frame.note is None else frame.note
-    body = codec.encode(Deposited(amount, frame.currency, user.id, "completed", alt, note))
-    move = Move(debit, credit, minor, "pay.deposit")
-    return [Append(conversation.id, "pay.deposit", frame.id, SERVER_AUTHOR, None, body, (move,))]
+def _moves(
+    debit: AccountKey, credit: AccountKey, minor: int, body: SendBody, terms: _Terms
+) -> tuple[Move, ...]:
+    currency, quote = body.currency, terms.quote
+    phase: Phase = "single" if body.accept is UNSET else "pending"
+    if quote is None:
+        paid = Move(debit, credit, terms.received, "pay.send", phase)
+        if not terms.fee:
+            return (paid,)
+        moves = [paid]
+    else:
+        pool, bought = operator("fx", quote.sell), operator("fx", quote.buy)
+        moves = [
+            Move(debit, pool, minor, "exchange"),
+            Move(bought, credit, quote.buy_amount, "exchange"),
+        ]
+        if quote.margin:
+            moves.append(Move(pool, operator("margin", quote.sell), quote.margin, "margin"))
+    if terms.fee:  # what the payee bears never reaches the payee
+        moves.append(Move(debit, operator("fees", currency), terms.fee, "fee", phase))
+    return tuple(moves)
 
 
-def enabled_amount(book: Book, amount: str, currency: str) -> int | Refusal:
-    """Minor units, of a currency that the operator enabled."""
-    minor = parse_amount(amount, currency, "$.body.amount")
-    if type(minor) is not Refusal and currency not in book.policy.currencies:
-        return Refusal("unknown_currency", f"{currency} is not enabled on this server.", "$.body.currency")
-    return minor
+def _waiting(
+    book: Book,
+    frame: PaySend,
+    conversation: Conversation,
+    author: str,
+    payee: User,
+    minor: int,
+    terms: _Terms,
+) -> Payment:
+    """The row of a payment that is to be accepted; its holds are the next transfers to be made."""
+    hold = book.head.transfer_id + 1
+    return Payment(
+        id=frame.id,
+        pos=book.head.pos + 1,
+        at=book.now,
+        kind="send",
+        conv=conversation.id,
+        payer=author,
+        payee=payee.id,
+        currency=frame.body.currency,
+        amount=minor,
+        state="pending",
+        fee=terms.fee,
+        fee_on=terms.fee_on,
+        received=terms.received,
+        received_currency=terms.received_currency,
+        hold=hold,
+        fee_hold=hold + 1 if terms.fee else 0,
+        expires_at=_expiry(frame.body, book.now),
+    )
+
+
+def _expiry(body: SendBody, now: int) -> int:
+    return now + 1000 * (body.expires_s if body.expires_s is not UNSET else ACCEPT_S_DEFAULT)
+
+
+def _sent(
+    payer: User, payee: User, body: SendBody, minor: int, terms: _Terms, now: int, settles: Any
+) -> bytes:
+    amount, currency = format_amount(minor, body.currency), body.currency
+    waits = body.accept is not UNSET
+    verb = "offers" if waits else "paid"
+    alt = f"@{payer.handle} {verb} @{payee.handle} {amount} {currency}"
+    state = "pending" if waits else "completed"
+    if not (waits or terms.fee or terms.quote or settles):
+        return codec.encode(PaymentSent(amount, currency, payee.id, state, alt, body.note, body.not_after))
+    quote, fee = terms.quote, terms.fee
+    received = None
+    if quote is not None:
+        received = Money(format_amount(quote.buy_amount, quote.buy), quote.buy)
+        alt += f", received as {received.amount} {received.currency}"
+    return codec.encode(
+        PaymentSent(
+            amount, currency, payee.id, state, alt, body.note, body.not_after,
+            accept=body.accept,
+            expires_at=_expiry(body, now) if waits else UNSET,
+            quote=body.quote,
+            rate=UNSET if quote is None else quote.rate,
+            margin=UNSET if quote is None else format_amount(quote.margin, quote.sell),
+            received=received or UNSET,
+            fee=format_amount(fee, currency) if fee else UNSET,
+            fee_on=terms.fee_on if fee else UNSET,
+            settles=settles or UNSET,
+        )
+    )  # fmt: skip
 
 
 def _payee(
@@ -150,36 +311,4 @@ def _payee(
             return NOT_HERE
     elif payee.id not in (peer, author):
         return NOT_HERE
-    if payee.disabled:
-        return GONE_PAYEE
-    return SAME_ACCOUNT if payee.id == author else payee
-
-
-def _room_for(book: Book, key: AccountKey, minor: int) -> Refusal | None:
-    account = book.accounts.get(key)
-    if account is not None and account.credits_posted + minor > BALANCE_MINOR_MAX:
-        return FULL
-    return None
-
-
-def _covered(book: Book, key: AccountKey, minor: int) -> Refusal | None:
-    account = book.accounts.get(key)
-    available = 0 if account is None else account.available
-    if available >= minor:
-        return None
-    shown = format_amount(available, key[1])
-    return Refusal(
-        "insufficient_funds",
-        f"You have {shown} {key[1]} available.",
-        "$.body.amount",
-        state={"available": shown, "currency": key[1]},
-    )
-
-
-def _sent(book: Book, author: str, payee: User, body: SendBody, minor: int) -> bytes:
-    amount = format_amount(minor, body.currency)
-    payer = book.users[author]
-    assert payer is not None, "the author was found before the rule ran"
-    currency = body.currency
-    alt = f"@{payer.handle} paid @{payee.handle} {amount} {currency}"
-    return codec.encode(PaymentSent(amount, currency, payee.id, "completed", alt, body.note, body.not_after))
+    return payee

@@ -6,10 +6,11 @@ from typing import Final
 from msgspec.structs import replace
 
 from tuppence_protocol.errors import Refusal
-from tuppence_protocol.frames import HANDLE_PATTERN
 from tuppence_protocol.limits import NAME_CHARS_MAX
+from tuppence_protocol.shapes import HANDLE_PATTERN
 
-from .book import Book, Keys
+from .batch import Keys
+from .book import Book
 from .facts import (
     AddSession,
     AddUser,

@@ -2,7 +2,8 @@
 
 from tuppence_protocol.errors import Refusal
 
-from .book import Book, Keys
+from .batch import Keys
+from .book import Book
 from .rows import Conversation, Member, User, pair_of
 
 NO_CONVERSATION = Refusal("not_found", "There is no such conversation.", "$.conv")

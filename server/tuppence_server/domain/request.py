@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from tuppence_protocol.frames import Durable
+from tuppence_protocol.shapes import Durable
 
 from .office import Command
 

@@ -15,7 +15,8 @@ from tuppence_protocol.frames import (
 )
 from tuppence_protocol.limits import ROOM_MEMBERS_MAX
 
-from .book import Book, Keys
+from .batch import Keys
+from .book import Book
 from .facts import Append, Fact, GiveRole, Join, Leave, OpenConversation, Retitle
 from .places import find_person, find_place, membership, need_member, need_person, need_place, need_user
 from .request import Request

@@ -6,18 +6,36 @@ from msgspec import Struct
 
 Role = Literal["owner", "admin", "member", "reader"]
 ConversationKind = Literal["dm", "group", "self"]
-AccountCode = Literal["customer", "cash"]
+AccountCode = Literal["customer", "cash", "fees", "fx", "margin", "packets", "suspense"]
+Phase = Literal["single", "pending", "post", "void", "expire"]
+PaymentKind = Literal["send", "request", "split", "packet"]
+DataMode = Literal["sandbox", "live"]
 AccountKey = tuple[str, str, str]
 """(owner, currency, code); the operator's own accounts are owned by OPERATOR."""
 MemberKey = tuple[str, str]
 """(conversation, user)"""
+PairKey = tuple[str, str]
+"""(who asks for money, who is asked)"""
+UseKey = tuple[str, str]
+"""(user, currency)"""
+ShareKey = tuple[str, int]
+"""(payment, number of the share)"""
+
+FROZEN_IN: Final = 1
+FROZEN_OUT: Final = 2
+CLOSED: Final = 4
+WAITING: Final = ("pending", "open")
+"""The states that a payment's time can run out in."""
 
 OPERATOR: Final = "operator"
 GENESIS_HASH: Final = bytes(32)
 
 
 class User(Struct, gc=False):
-    """A person. `skeleton` is what the handle looks like; `password` an argon2id hash or None."""
+    """A person. `skeleton` is what the handle looks like; `password` an argon2id hash or None.
+
+    `flags` hold for all of the person's accounts; limits and fees go by `tier`.
+    """
 
     id: str
     handle: str
@@ -26,6 +44,8 @@ class User(Struct, gc=False):
     password: str | None
     disabled: bool
     created_at: int
+    tier: str = "basic"
+    flags: int = 0
 
 
 class Session(Struct, gc=False):
@@ -71,7 +91,7 @@ class Member(Struct, gc=False):
 
 
 class Account(Struct, gc=False):
-    """Four counters in minor units that only grow where posted."""
+    """Four counters in minor units, of which the posted ones only grow; `flags` as on a person."""
 
     id: int
     owner: str
@@ -81,6 +101,7 @@ class Account(Struct, gc=False):
     credits_posted: int = 0
     debits_pending: int = 0
     credits_pending: int = 0
+    flags: int = 0
 
     @property
     def available(self) -> int:
@@ -94,7 +115,11 @@ class Account(Struct, gc=False):
 
 
 class Transfer(Struct, frozen=True, gc=False):
-    """Money moved from one account to another, for ever; corrections are new transfers."""
+    """Money moved from one account to another, for ever; corrections are new transfers.
+
+    A `pending` one holds it; the one outcome of that hold is a `post` (of all or less), `void` or `expire` that
+    names it in `pending`.
+    """
 
     id: int
     pos: int
@@ -102,6 +127,77 @@ class Transfer(Struct, frozen=True, gc=False):
     credit: int
     amount: int
     code: str
+    phase: Phase = "single"
+    pending: int = 0
+
+
+class Payment(Struct, frozen=True, gc=False):
+    """A payment that somebody may yet act on, as it stands now; its event says how it began.
+
+    A plain send has a row only once it was refunded in part: until then its event tells all. `payer` is empty
+    for a split, `payee` for a packet. `received` is what reached the payee, in the currency that did.
+    """
+
+    id: str
+    pos: int
+    at: int
+    kind: PaymentKind
+    conv: str
+    payer: str
+    payee: str
+    currency: str
+    amount: int
+    state: str
+    fee: int = 0
+    fee_on: str = "payer"
+    refunded: int = 0
+    received: int = 0
+    received_currency: str = ""
+    hold: int = 0
+    fee_hold: int = 0
+    expires_at: int = 0
+    mode: str = ""
+    count: int = 0
+    claimed: int = 0
+    seed: bytes = b""
+    reminded_at: int = 0
+
+
+class Share(Struct, frozen=True, gc=False):
+    """One part of a split bill or red packet. `person` owes it or has claimed it; `hold` keeps a packet's money."""
+
+    payment: str
+    n: int
+    person: str
+    amount: int
+    state: str
+    hold: int = 0
+
+
+class Quote(Struct, frozen=True, gc=False):
+    """A promised exchange: the owner gives `sell_amount` and `fee`, the payee gets `buy_amount`, once."""
+
+    id: str
+    owner: str
+    sell: str
+    buy: str
+    sell_amount: int
+    buy_amount: int
+    margin: int
+    fee: int
+    rate: str
+    expires_at: int
+    used_by: str = ""
+
+
+class Use(Struct, frozen=True, gc=False):
+    """What a person has spent of a currency in one slot of time, for the limits."""
+
+    user: str
+    currency: str
+    slot: int
+    amount: int
+    count: int
 
 
 class Receipt(Struct, frozen=True, gc=False):
@@ -126,13 +222,15 @@ class LoggedEvent(Struct, frozen=True, gc=False):
 
 
 class Head(Struct, gc=False):
-    """Where the log and its counters stand."""
+    """Where the log and its counters stand; `at` is when the last event was committed."""
 
     epoch: str
     pos: int = 0
     hash: bytes = GENESIS_HASH
     account_id: int = 0
     transfer_id: int = 0
+    at: int = 0
+    mode: DataMode = "live"
 
 
 def pair_of(one: str, other: str) -> str:

@@ -6,14 +6,18 @@ from zlib import crc32
 
 import msgspec
 
-from tuppence_protocol import codec, frames
+from tuppence_protocol import codec, frames, payments
 from tuppence_protocol.errors import Refusal
+from tuppence_protocol.shapes import Durable
 
-from . import chat, office, pay, people, rooms
-from .book import Book, Keys
+from . import answers, asked, chat, deposits, exchange, office, packets, pay, people, rooms, wallets
+from .batch import Keys
+from .book import Book
 from .content import difference
-from .facts import Fact
-from .outflow import Done, Outcome, Stored
+from .facts import Fact, KeepQuote
+from .outflow import Done, Outcome, Quoted, Stored
+from .payments import needs_acting
+from .preview import preview
 from .request import Request
 from .rows import Receipt
 
@@ -22,14 +26,29 @@ Rule = Callable[[Book, Request], list[Fact] | Refusal]
 
 RULES: Final[dict[type, tuple[Needs, Rule]]] = {
     frames.ChatText: (chat.needs_text, chat.text),
-    frames.PaySend: (pay.needs_send, pay.send),
+    payments.PaySend: (pay.needs_send, pay.send),
+    payments.PayRequest: (asked.needs_request, asked.request_money),
+    payments.PaySplit: (asked.needs_split, asked.split),
+    payments.PayPacket: (packets.needs_packet, packets.packet),
+    payments.PayClaim: (needs_acting, packets.claim),
+    payments.PayAccept: (needs_acting, answers.accept),
+    payments.PayDecline: (needs_acting, answers.decline),
+    payments.PayCancel: (needs_acting, answers.cancel),
+    payments.PayRefund: (needs_acting, answers.refund),
+    payments.PayWaive: (asked.needs_waive, asked.waive),
+    payments.PayRemind: (needs_acting, asked.remind),
+    payments.PayFaucet: (deposits.needs_faucet, deposits.faucet),
     frames.RoomCreate: (rooms.needs_create, rooms.create),
     frames.RoomUpdate: (rooms.needs_group, rooms.update),
     frames.RoomInvite: (rooms.needs_group, rooms.invite),
     frames.RoomRemove: (rooms.needs_group, rooms.remove),
     frames.RoomLeave: (rooms.needs_group, rooms.leave),
     frames.RoomRole: (rooms.needs_group, rooms.role),
-    office.Deposit: (pay.needs_deposit, pay.deposit),
+    office.Deposit: (deposits.needs_deposit, deposits.deposit),
+    office.Expire: (answers.needs_expire, answers.expire),
+    office.OpenQuote: (exchange.needs_quote, exchange.open_quote),
+    office.SetFlags: (wallets.needs_flags, wallets.set_flags),
+    office.SetTier: (wallets.needs_tier, wallets.set_tier),
     office.CreateUser: (people.needs_create, people.create),
     office.SetPassword: (people.needs_handle, people.set_password),
     office.DisableUser: (people.needs_handle, people.disable),
@@ -38,8 +57,12 @@ RULES: Final[dict[type, tuple[Needs, Rule]]] = {
     office.Probe: (people.needs_nothing, people.probe),
     office.MarkSeen: (people.needs_seen, people.seen),
 }
-_FROM_PEOPLE: Final = frozenset(kind for kind in RULES if issubclass(kind, frames.Durable))
-_REMEMBERED_REFUSALS: Final = (frames.PaySend, office.Deposit)
+_FROM_PEOPLE: Final = frozenset(kind for kind in RULES if issubclass(kind, Durable))
+_REMEMBERED_REFUSALS: Final = frozenset((*payments.PAYMENT_FRAMES, office.Deposit))
+ACTS_ON_REF: Final = frozenset(
+    {payments.PaySend, *(f for f in payments.PAYMENT_FRAMES if issubclass(f, payments.Acting))}
+)
+"""Frames whose decision depends on the payment that `ref` names."""
 _DISABLED: Final = Refusal("account_disabled", "This user is disabled.")
 
 
@@ -57,6 +80,10 @@ class KeptRefusal(msgspec.Struct):
 def needs(book: Book, keys: Keys, request: Request) -> None:
     """Ask for the rows that a request needs and the book does not hold yet."""
     frame = request.frame
+    if type(frame) is office.Preview:
+        request = Request(frame.frame, request.author)
+        RULES[type(frame.frame)][0](book, keys, request)
+        return
     id = getattr(frame, "id", None)
     if id is not None and id not in book.receipts:
         keys.receipts.add(id)
@@ -76,10 +103,12 @@ def settle(book: Book, request: Request) -> Outcome:
         receipt = book.receipts.get(id) if id is not None else None
         if receipt is not None:
             return _again(book, request, receipt)
+        if type(frame) is office.Preview:
+            return _previewed(book, Request(frame.frame, request.author))
         shut_out = type(frame) in _FROM_PEOPLE and _shut_out(book, request.author)
         decided = _DISABLED if shut_out else RULES[type(frame)][1](book, request)
         if type(decided) is Refusal:
-            if id is not None and isinstance(frame, _REMEMBERED_REFUSALS):
+            if id is not None and type(frame) in _REMEMBERED_REFUSALS:
                 _keep_refusal(book, request, id, decided)
             return decided
     except Exception as fault:
@@ -87,10 +116,23 @@ def settle(book: Book, request: Request) -> Outcome:
     for fact in decided:
         book.apply(fact)
     if id is None or not decided:
-        return Done()
+        quote = decided[0].quote if decided and isinstance(decided[0], KeepQuote) else None
+        return Done() if quote is None else Quoted(quote)
     event = book.changes.events[-1]
     book.remember(Receipt(id, request.author, event.pos, None))
     return Stored(event)
+
+
+def _previewed(book: Book, request: Request) -> Outcome:
+    """The real decision; its facts are looked at and not applied."""
+    if _shut_out(book, request.author):
+        return _DISABLED
+    policy, book.policy = book.policy, book.preview_policy
+    try:
+        decided = RULES[type(request.frame)][1](book, request)
+    finally:
+        book.policy = policy
+    return decided if isinstance(decided, Refusal) else preview(book, request.author, decided)
 
 
 def _shut_out(book: Book, author: str) -> bool:

@@ -1,9 +1,10 @@
 """Rows as the wire shows them; the same for every store."""
 
-from tuppence_protocol.events import BalanceView, ConversationView, MemberView, UserView
+from tuppence_protocol.events import ConversationView, MemberView, UserView
 from tuppence_protocol.money import format_amount
+from tuppence_protocol.payment_events import BalanceView, Money, QuoteView
 
-from .rows import Conversation, Member, User
+from .rows import Conversation, Member, Quote, User
 
 
 def user_view(user: User) -> UserView:
@@ -35,3 +36,21 @@ def conversation_view(conversation: Conversation, member: Member, peer: User | N
 def balance_view(currency: str, available: int, held: int, pos: int) -> BalanceView:
     """A balance in major units, as the ledger has it at `pos`."""
     return BalanceView(currency, format_amount(available, currency), format_amount(held, currency), pos)
+
+
+def money_view(minor: int, currency: str) -> Money:
+    """An amount in major units."""
+    return Money(format_amount(minor, currency), currency)
+
+
+def quote_view(quote: Quote) -> QuoteView:
+    """A quote as its owner sees it."""
+    return QuoteView(
+        quote.id,
+        money_view(quote.sell_amount, quote.sell),
+        money_view(quote.buy_amount, quote.buy),
+        quote.rate,
+        format_amount(quote.margin, quote.sell),
+        format_amount(quote.fee, quote.sell),
+        quote.expires_at,
+    )

@@ -99,6 +99,7 @@ def _greeting(services: Services, identity: Identity, snapshot: Snapshot) -> lis
         limits=_limits(services.rates),
         conversations=snapshot.conversations,
         balances=[balance_view(f.currency, f.available, f.held, snapshot.pos) for f in snapshot.funds],
+        mode=services.mode,
         why=UNSET if why is None else why,
     )
     frames = [codec.encode(Ready(body=body))]

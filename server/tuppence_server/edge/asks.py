@@ -1,19 +1,21 @@
 """The ask lane: a question to the read side, one result or one error back. The same for WebSocket and HTTP."""
 
 import structlog
+from msgspec.structs import asdict
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
-from tuppence_protocol.frames import (
-    Ask,
-    AskConversations,
-    AskEvent,
-    AskHistory,
-    AskMembers,
-    AskUser,
-    AskWallet,
-)
-from tuppence_server.domain.views import balance_view
+from tuppence_protocol.frames import AskConversations, AskEvent, AskHistory, AskMembers, AskUser, AskWallet
+from tuppence_protocol.payment_events import PaymentsResult, StatementResult
+from tuppence_protocol.payments import AskPayments, AskPreview, AskQuote, AskStatement
+from tuppence_protocol.shapes import Ask
+from tuppence_server.domain.office import Preview
+from tuppence_server.domain.outflow import Previewed
+from tuppence_server.domain.request import Request
+from tuppence_server.domain.views import balance_view, money_view, quote_view
+from tuppence_server.exchange import quote
+from tuppence_server.payments import listed
+from tuppence_server.statements import page
 from tuppence_server.store.base import Store
 
 from .frames import text_frame
@@ -31,7 +33,7 @@ async def answer(services: Services, socket: Peer, frame: Ask) -> None:
     """Answer one ask on its connection."""
     person = socket.person
     try:
-        result = FAILED if person is None else await result_of(services.store, person.id, frame)
+        result = FAILED if person is None else await result_of(services, person.id, frame)
     except Exception:
         log.exception("ask_fault", kind=frame.kind)
         result = FAILED
@@ -43,8 +45,9 @@ async def answer(services: Services, socket: Peer, frame: Ask) -> None:
     services.hub.flush()
 
 
-async def result_of(store: Store, user: str, frame: Ask) -> bytes | Refusal:
+async def result_of(services: Services, user: str, frame: Ask) -> bytes | Refusal:
     """The `result` frame for a question of this person, or the refusal."""
+    store = services.store
     match frame:
         case AskHistory():
             return await _history(store, user, frame)
@@ -69,6 +72,12 @@ async def result_of(store: Store, user: str, frame: Ask) -> bytes | Refusal:
             return codec.encode_result(
                 frame.id, balances=[balance_view(f.currency, f.available, f.held, pos) for f in funds]
             )
+        case AskPayments() | AskStatement():
+            return await _looked_up(store, user, frame)
+        case AskQuote():
+            return await _quote(services, user, frame)
+        case AskPreview():
+            return await _preview(services, user, frame)
     raise AssertionError(f"no answer for {frame.kind}")
 
 
@@ -79,6 +88,35 @@ async def _history(store: Store, user: str, frame: AskHistory) -> bytes | Refusa
         return NO_CONVERSATION
     events = [codec.stored(event) for event in page.events]
     return codec.encode_result(frame.id, events=events, complete=page.complete)
+
+
+async def _looked_up(store: Store, user: str, frame: AskPayments | AskStatement) -> bytes | Refusal:
+    found: PaymentsResult | StatementResult | Refusal
+    if isinstance(frame, AskPayments):
+        found = await listed(store, user, frame.body)
+    else:
+        found = await page(store, user, frame.body)
+    return found if isinstance(found, Refusal) else codec.encode_result(frame.id, **asdict(found))
+
+
+async def _quote(services: Services, user: str, frame: AskQuote) -> bytes | Refusal:
+    found = await quote(services.exchange_rates, services.pipeline, user, frame.body)
+    return found if isinstance(found, Refusal) else codec.encode_result(frame.id, quote=quote_view(found))
+
+
+async def _preview(services: Services, user: str, frame: AskPreview) -> bytes | Refusal:
+    outcome = await services.pipeline.ask(Request(Preview(frame.body.frame), user))
+    if isinstance(outcome, Refusal):
+        return outcome
+    assert isinstance(outcome, Previewed), "a preview was asked for"
+    return codec.encode_result(
+        frame.id,
+        kind=outcome.kind,
+        body=codec.stored(outcome.body),
+        spends=[money_view(minor, currency) for currency, minor in outcome.spends.items()],
+        fee=None if outcome.fee is None else money_view(outcome.fee[1], outcome.fee[0]),
+        balances=[balance_view(currency, *after, outcome.pos) for currency, after in outcome.after.items()],
+    )
 
 
 def _given(value: object) -> int | None:

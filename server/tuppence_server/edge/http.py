@@ -14,8 +14,8 @@ from starlette.routing import Route
 
 from tuppence_protocol import codec, schema
 from tuppence_protocol.errors import Refusal
-from tuppence_protocol.frames import Ask, Durable
 from tuppence_protocol.limits import DEVICE_CHARS_MAX, FRAME_BYTES_MAX
+from tuppence_protocol.shapes import Ask, Durable
 from tuppence_server import __version__
 from tuppence_server.backup import BackupError
 from tuppence_server.domain.office import Probe
@@ -23,12 +23,13 @@ from tuppence_server.domain.outflow import Done, Stored
 from tuppence_server.domain.request import Request as Submission
 from tuppence_server.domain.rows import OPERATOR
 from tuppence_server.ids import token_hash
-from tuppence_server.office import Office, Refused
+from tuppence_server.office import NOBODY, Office, Refused
 from tuppence_server.store.base import Identity
 
 from .asks import result_of
 from .rates import LOGIN, REGISTRATION, Paces, Rate
 from .services import Services
+from .statements import Statements
 
 log = structlog.get_logger("tuppence.http")
 BAD_TOKEN: Final = Refusal("bad_token", "The token is unknown, expired or revoked.")
@@ -60,7 +61,7 @@ class Action(msgspec.Struct, forbid_unknown_fields=True):
     """POST /v1/admin."""
 
     do: str
-    arguments: dict[str, str | bool | None] = {}
+    arguments: dict[str, str | int | bool | None] = {}
 
 
 class Api:
@@ -71,6 +72,7 @@ class Api:
         self._office = office
         self._admin_token = admin_token
         self._paces = Paces()
+        self._statements = Statements(services.store, self._paced)
         self._schemas = {
             "/v1/schema.json": codec.encode_object(schema.json_schema()),
             "/v1/asyncapi.json": codec.encode_object(schema.asyncapi()),
@@ -85,6 +87,8 @@ class Api:
                 Route("/v1/sessions", self._wrap(self.sessions), methods=["GET"]),
                 Route("/v1/sessions/{session}", self._wrap(self.log_out), methods=["DELETE"]),
                 Route("/v1/frames", self._wrap(self.frame), methods=["POST"]),
+                Route("/v1/statement", self._wrap(self._statements.statement), methods=["GET"]),
+                Route("/v1/admin/statement", self._wrap(self.admin_statement), methods=["GET"]),
                 Route("/v1/admin", self._wrap(self.admin), methods=["POST"]),
                 Route("/v1/schema.json", self._wrap(self.schema), methods=["GET"]),
                 Route("/v1/asyncapi.json", self._wrap(self.schema), methods=["GET"]),
@@ -180,7 +184,7 @@ class Api:
             return _raw(codec.splice(outcome.event.head, outcome.event.body))
         if isinstance(frame, Ask):
             _hurry(services.rates.ask_wait_ms(person, now))
-            result = await result_of(services.store, user.id, frame)
+            result = await result_of(services, user.id, frame)
             if isinstance(result, Refusal):
                 raise Refused(result)
             return _raw(result)
@@ -190,13 +194,25 @@ class Api:
 
     async def admin(self, request: Request) -> Response:
         """An office action, for whoever can read the token file in the data directory."""
-        if not compare_digest(_bearer(request).encode(), self._admin_token.encode()):
-            raise Refused(BAD_TOKEN)
+        self._only_operator(request)
         action: Action = await self._read(request, Action)
         try:
             return _json({"result": await self._office.do(action.do, action.arguments)})
         except BackupError as fault:
             raise Refused(Refusal("bad_frame", str(fault), "$.arguments.path")) from fault
+
+    async def admin_statement(self, request: Request) -> Response:
+        """Anybody's statement, by `handle`."""
+        self._only_operator(request)
+        asked = dict(request.query_params)
+        user = await self._services.store.user(asked.pop("handle", ""))
+        if user is None:
+            raise Refused(NOBODY)
+        return await self._statements.of(user.id, asked)
+
+    def _only_operator(self, request: Request) -> None:
+        if not compare_digest(_bearer(request).encode(), self._admin_token.encode()):
+            raise Refused(BAD_TOKEN)
 
     async def schema(self, request: Request) -> Response:
         """The wire's generated schemas."""
@@ -233,6 +249,14 @@ class Api:
             raise Refused(BAD_TOKEN)
         if identity.user.disabled:
             raise Refused(Refusal("account_disabled", "This user is disabled."))
+        return identity
+
+    async def _paced(self, request: Request) -> Identity:
+        """Who asks, at the pace of the ask lane."""
+        identity = await self._who(request)
+        services, user = self._services, identity.user
+        person = services.hub.people.get(user.id) or self._paces.person(user.id, user.handle)
+        _hurry(services.rates.ask_wait_ms(person, services.loop.time()))
         return identity
 
     async def _read(self, request: Request, cls: type[Any]) -> Any:

@@ -7,7 +7,8 @@ import structlog
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.events import Pong, PongBody, TypingNotice
-from tuppence_protocol.frames import Live, LiveRead, LiveTyping, LiveWatch, Ping
+from tuppence_protocol.frames import LiveRead, LiveTyping, LiveWatch, Ping
+from tuppence_protocol.shapes import Live
 from tuppence_server.domain.office import MarkSeen
 from tuppence_server.domain.outflow import Outcome
 from tuppence_server.domain.request import Request

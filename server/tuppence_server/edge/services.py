@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from tuppence_server.exchange import Rates as ExchangeRates
 from tuppence_server.hub.broker import Broker
 from tuppence_server.hub.hub import Hub
 from tuppence_server.metrics import Metrics
@@ -21,7 +22,7 @@ class Services:
     """The parts of one running server that the edge calls."""
 
     __slots__ = (
-        "addresses", "broker", "clock_ms", "departures", "draining", "hub", "loop", "metrics", "pipeline",
+        "addresses", "broker", "clock_ms", "departures", "draining", "exchange_rates", "hub", "loop", "metrics", "mode", "pipeline",
         "rates", "settings", "store", "tasks", "wheel",
     )  # fmt: skip
 
@@ -34,6 +35,8 @@ class Services:
         broker: Broker,
         metrics: Metrics,
         rates: Rates,
+        exchange_rates: ExchangeRates,
+        mode: str,
         clock_ms: Callable[[], int],
     ) -> None:
         self.loop = asyncio.get_running_loop()
@@ -44,6 +47,8 @@ class Services:
         self.broker = broker
         self.metrics = metrics
         self.rates = rates
+        self.exchange_rates = exchange_rates
+        self.mode = mode
         self.clock_ms = clock_ms
         self.wheel = Wheel(self.loop)
         self.addresses = Addresses(

@@ -15,7 +15,7 @@ from websockets.server import ServerProtocol
 from tuppence_protocol import codec
 from tuppence_protocol.errors import CLOSES, RFC6455_CLOSES, CloseCode, Refusal
 from tuppence_protocol.events import Bye, ByeBody
-from tuppence_protocol.frames import Ask, Durable, Hello, Live, Ping
+from tuppence_protocol.frames import Hello, Ping
 from tuppence_protocol.limits import (
     CONTROL_FRAMES_BURST_MAX,
     CONTROL_FRAMES_PER_S_MAX,
@@ -25,7 +25,8 @@ from tuppence_protocol.limits import (
     SILENCE_MS_MAX,
 )
 from tuppence_protocol.session import Phase, Refused
-from tuppence_server.domain.outflow import Done, Outcome, Stored
+from tuppence_protocol.shapes import Ask, Durable, Live
+from tuppence_server.domain.outflow import Outcome, Stored
 from tuppence_server.domain.request import Request
 from tuppence_server.hub.outbox import OUTBOX_WRITE_BYTES_MAX, Outbox
 
@@ -253,7 +254,7 @@ class Socket(Peer, asyncio.Protocol):
         if isinstance(outcome, Stored):
             if outcome.repeated and self.joining is None:
                 self.push_answer(text_frame(codec.splice(outcome.event.head, outcome.event.body)))
-        elif not isinstance(outcome, Done):
+        elif isinstance(outcome, Refusal):
             self.refuse(outcome, getattr(request.frame, "id", None))
 
     def refuse(self, refusal: Refusal, ref: str | None) -> None:

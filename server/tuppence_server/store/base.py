@@ -5,15 +5,28 @@
 never decides anything.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NewType, Protocol
 
 from msgspec import Struct
 
 from tuppence_protocol.events import ConversationView, MemberView, UserView
-from tuppence_server.domain.book import Book, Changes, Keys
-from tuppence_server.domain.rows import Account, Conversation, Head, LoggedEvent, Session, Transfer, User
+from tuppence_server.domain.batch import Changes, Keys
+from tuppence_server.domain.book import Book
+from tuppence_server.domain.rows import (
+    Account,
+    Conversation,
+    DataMode,
+    Head,
+    LoggedEvent,
+    Payment,
+    Quote,
+    Session,
+    Share,
+    Transfer,
+    User,
+)
 
 
 class StoreFault(Exception):
@@ -100,6 +113,102 @@ class Page(Struct, frozen=True):
     complete: bool
 
 
+class Item(Struct, frozen=True, gc=False):
+    """An event of money, with the payment that it began or took a share of as that now stands, if it has a row."""
+
+    event: LoggedEvent
+    payment: Payment | None
+    shares: tuple[Share, ...] = ()
+
+
+class Items(Struct, frozen=True):
+    """Some of a person's payments, latest first, at `pos`. What is left lies before `next`; None for nothing."""
+
+    items: list[Item]
+    pos: int
+    next: int | None
+
+
+class Mark(Struct, frozen=True):
+    """Where the log stood: its last event, and the last transfer that was made by then."""
+
+    pos: int
+    transfer: int
+
+
+class Span(Struct, frozen=True):
+    """What moved an account's posted balance between two moments: transfers up to `upto`; minor units.
+
+    Reading begins behind the transfer `after`, at the balance `carried`; `opening` and `closing` are those of the
+    whole. `pos` is where the log stands. `account` is None where there is none.
+    """
+
+    account: int | None
+    after: int
+    upto: int
+    opening: int
+    carried: int
+    closing: int
+    pos: int
+
+
+class Movement(Struct, frozen=True, gc=False):
+    """One posted transfer as its account sees it: `amount` is negative where money went out.
+
+    `other` is the handle of the person on the other side, None where that is the operator.
+    """
+
+    transfer: int
+    head: bytes
+    code: str
+    amount: int
+    other: str | None
+
+
+class Total(Struct, frozen=True, gc=False):
+    """What was posted to all accounts of one code and currency; minor units."""
+
+    currency: str
+    code: str
+    debits: int
+    credits: int
+
+
+class Kept(Struct, frozen=True):
+    """Rows of money by id, and events by theirs; what is not there is left out."""
+
+    payments: dict[str, Payment]
+    shares: dict[str, list[Share]]
+    quotes: dict[str, Quote]
+    events: dict[str, LoggedEvent]
+
+
+class Tally(Struct, frozen=True):
+    """How many rows of money there are; `refunded` are minor units by currency."""
+
+    payments: int
+    shares: int
+    used_quotes: int
+    refunded: dict[str, int]
+
+
+EventRow = tuple[int, str, int, bytes, bytes, bytes, bytes]
+"""A `LoggedEvent`, field by field."""
+MoveRow = tuple[int, int, int, int, int, str | None]
+"""A transfer: pos, id, debit, credit, amount, and "code phase pending" unless it is a single one for a send."""
+Piece = tuple[Sequence[EventRow], Sequence[MoveRow]]
+"""Events in order, and the transfers up to the last of them."""
+
+
+class LogReader(Protocol):
+    """Reads the log on a connection of its own, in whatever process it is sent to. It can be pickled and hashed."""
+
+    def __hash__(self) -> int: ...
+    def accounts(self) -> Iterator[tuple[int, str, str, str]]: ...
+    def hash_at(self, pos: int) -> bytes: ...
+    def pieces(self, after: int, upto: int) -> Iterator[Piece]: ...
+
+
 Packed = NewType("Packed", object)
 """One batch as its store wants to write it; opaque to everybody else."""
 
@@ -125,7 +234,7 @@ class Store(Protocol):
     async def conversations(
         self, user: str, before: int | None, limit: int
     ) -> tuple[list[ConversationView], bool]: ...
-    async def event(self, user: str, id: str) -> bytes | None: ...  # noqa: A002 - the wire's word
+    async def event(self, user: str, id: str) -> bytes | None: ...
     async def members(
         self, user: str, place: str, after: str, limit: int
     ) -> tuple[list[MemberView], bool] | None: ...
@@ -135,10 +244,23 @@ class Store(Protocol):
     async def funds(self, user: str) -> tuple[list[Funds], int]: ...
     async def sessions(self, user: str) -> list[Session]: ...
 
+    async def payments(self, user: str, before: int | None, limit: int) -> Items: ...
+    async def span(
+        self, user: str, currency: str, since: int | None, until: int | None, after: int
+    ) -> Span: ...
+    async def movements(self, span: Span, after: int, limit: int) -> tuple[list[Movement], int | None]: ...
+    async def mark(self, pos: int | None, before: int | None) -> Mark: ...
+    async def totals(self, after: int, upto: int) -> list[Total]: ...
+
     def log(self, after: int, upto: int) -> AsyncIterator[Sequence[LoggedEvent]]: ...
     def transfers(self, after: int, upto: int) -> AsyncIterator[Sequence[Transfer]]: ...
     async def accounts(self) -> list[Account]: ...
+    def reader(self) -> LogReader | None: ...
+    async def kept(self, payments: Sequence[str], quotes: Sequence[str], events: Sequence[str]) -> Kept: ...
+    async def tally(self) -> Tally: ...
     async def receipts(self) -> Receipts: ...
     async def heads(self) -> dict[str, int]: ...
-    async def start_epoch(self, epoch: str) -> None: ...
+    async def start_epoch(self, epoch: str, mode: DataMode | None = None) -> None: ...
+    async def currencies(self) -> dict[str, int]: ...
+    async def due(self, now: int, limit: int) -> list[str]: ...
     async def backup(self, path: Path) -> Head: ...

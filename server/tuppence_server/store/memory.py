@@ -13,18 +13,27 @@ from msgspec.structs import replace
 from tuppence_protocol.codec import splice
 from tuppence_protocol.events import ConversationView, MemberView, UserView
 from tuppence_protocol.limits import READY_CONVERSATIONS_MAX, RESUME_EVENTS_MAX
-from tuppence_server.domain.book import Book, Changes, Keys
+from tuppence_server.domain.batch import Changes, Keys
+from tuppence_server.domain.book import Book
+from tuppence_server.domain.limits import oldest_slot
 from tuppence_server.domain.rows import (
+    WAITING,
     Account,
     AccountKey,
     Conversation,
+    DataMode,
     Head,
     LoggedEvent,
     Member,
     MemberKey,
+    Payment,
+    Quote,
     Receipt,
     Session,
+    Share,
+    ShareKey,
     Transfer,
+    Use,
     User,
     pair_of,
 )
@@ -43,11 +52,12 @@ from .base import (
     StoreFault,
     place_of,
 )
+from .memory_money import MemoryMoney
 
 RowT = TypeVar("RowT", bound=Struct)
 
 
-class MemoryStore:
+class MemoryStore(MemoryMoney):
     """The `Store` contract over dictionaries; `fail` makes the next save fail like a disk would."""
 
     def __init__(self, epoch: str = "e_memory") -> None:
@@ -60,6 +70,11 @@ class MemoryStore:
         self._events: list[LoggedEvent] = []
         self._receipts: dict[str, Receipt] = {}
         self._transfers: list[Transfer] = []
+        self._payments: dict[str, Payment] = {}
+        self._shares: dict[ShareKey, Share] = {}
+        self._quotes: dict[str, Quote] = {}
+        self._uses: dict[tuple[str, str, int], Use] = {}
+        self._currencies: dict[str, int] = {}
         self.fail: StoreFault | None = None
 
     async def open(self) -> Head:
@@ -77,7 +92,7 @@ class MemoryStore:
 
     async def load(self, keys: Keys, book: Book) -> None:
         """Bring the rows into the book."""
-        for id in keys.receipts & self._receipts.keys():  # noqa: A001
+        for id in keys.receipts & self._receipts.keys():
             receipt = book.receipts[id] = self._receipts[id]
             if receipt.pos is not None:
                 book.events[receipt.pos] = self._events[receipt.pos - 1]
@@ -90,14 +105,36 @@ class MemoryStore:
         _copy(self._sessions, keys.sessions, book.sessions.__setitem__)
         _copy(self._members, keys.members, book.members.__setitem__)
         _copy(self._accounts, keys.accounts, book.accounts.__setitem__)
+        self._load_money(keys, book)
         book.settle_absent(keys)
+
+    def _load_money(self, keys: Keys, book: Book) -> None:
+        for id in keys.payments:
+            payment, receipt = self._payments.get(id), self._receipts.get(id)
+            if payment is not None:
+                book.hold_payment(payment, [s for s in self._shares.values() if s.payment == id])
+            elif receipt is not None:
+                book.receipts[id] = receipt
+                if receipt.pos is not None:
+                    book.events[receipt.pos] = self._events[receipt.pos - 1]
+        for pair in keys.asked:
+            requests = [p for p in self._payments.values() if p.kind == "request" and p.state == "open"]
+            book.hold_asked(pair, [p for p in requests if (p.payee, p.payer) == pair])
+        for id in keys.quotes & self._quotes.keys():
+            book.quotes[id] = self._quotes[id]
+        for use in self._uses.values():
+            if (use.user, use.currency) in keys.uses and use.slot >= oldest_slot(book.now):
+                book.hold_use(use)
 
     def pack(self, changes: Changes, head: Head) -> Packed:
         """Copy a batch out of the book."""
         tables = (changes.users, changes.sessions, changes.conversations, changes.members, changes.accounts)
         copies = [{key: replace(row) for key, row in table.items()} for table in tables]
         lists = (list(changes.events), list(changes.transfers), list(changes.receipts))
-        return Packed((copies, lists, dict(changes.ended_users), replace(head)))
+        money = (changes.payments, changes.shares, changes.quotes, changes.uses, changes.currencies)
+        return Packed(
+            (copies, lists, dict(changes.ended_users), [dict(rows) for rows in money], replace(head))
+        )
 
     async def save(self, packed: Packed) -> None:
         """Take in one batch.
@@ -108,7 +145,7 @@ class MemoryStore:
         if self.fail is not None:
             fault, self.fail = self.fail, None
             raise fault
-        copies, (events, transfers, receipts), ended, head = cast("Any", packed)
+        copies, (events, transfers, receipts), ended, money, head = cast("Any", packed)
         if any(receipt.id in self._receipts for receipt in receipts):
             raise StoreFault("one outcome per id", fatal=False)
         for user, at in ended.items():
@@ -124,6 +161,12 @@ class MemoryStore:
         self._events += events
         self._transfers += transfers
         self._receipts |= {receipt.id: receipt for receipt in receipts}
+        payments, shares, quotes, uses, currencies = money
+        self._payments |= payments
+        self._shares |= shares
+        self._quotes |= quotes
+        self._uses |= uses
+        self._currencies |= currencies
         self._head = head
 
     # Sessions
@@ -243,7 +286,7 @@ class MemoryStore:
             return None
         return self._users[conversation.pair.replace(user, "").replace("|", "")]
 
-    async def event(self, user: str, id: str) -> bytes | None:  # noqa: A002
+    async def event(self, user: str, id: str) -> bytes | None:
         """One event, if this person may see it."""
         receipt = self._receipts.get(id)
         if receipt is None or receipt.pos is None:
@@ -325,9 +368,19 @@ class MemoryStore:
         """The seq at which each conversation stands."""
         return {conversation.id: conversation.seq for conversation in self._conversations.values()}
 
-    async def start_epoch(self, epoch: str) -> None:
+    async def start_epoch(self, epoch: str, mode: DataMode | None = None) -> None:
         """Begin a generation of the log."""
         self._head.epoch = epoch
+        self._head.mode = mode or self._head.mode
+
+    async def currencies(self) -> dict[str, int]:
+        """The exponent by which each currency's amounts were written."""
+        return dict(self._currencies)
+
+    async def due(self, now: int, limit: int) -> list[str]:
+        """Payments whose time is over, the longest first."""
+        waiting = [p for p in self._payments.values() if p.state in WAITING and p.expires_at <= now]
+        return [p.id for p in sorted(waiting, key=lambda p: (p.expires_at, p.id))[:limit]]
 
     async def backup(self, path: Path) -> Head:
         """Memory has nothing to copy to a file."""

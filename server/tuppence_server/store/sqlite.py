@@ -17,15 +17,23 @@ from typing import Any, Final, cast
 import aiosqlite
 
 from tuppence_protocol.codec import encode_object
-from tuppence_server.domain.book import Book, Changes, Keys
+from tuppence_server.domain.batch import Changes, Keys
+from tuppence_server.domain.book import Book
+from tuppence_server.domain.limits import oldest_slot
 from tuppence_server.domain.rows import (
     Account,
     Conversation,
+    DataMode,
     Head,
     LoggedEvent,
     Member,
+    PairKey,
+    Payment,
+    Quote,
     Receipt,
     Session,
+    Share,
+    Use,
     User,
 )
 
@@ -47,14 +55,18 @@ _SIZES: Final = (1, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 """Rows that one statement writes. One step for many rows matters: SQLite gives up the interpreter's lock in
 each step, and where the event loop is busy it waits to get it back every time."""
 _APPENDED: Final = (tables.EVENT, tables.STORED_RECEIPT, tables.REFUSED_RECEIPT, tables.TRANSFER)
-_REPLACED: Final = (tables.USER, tables.SESSION, tables.CONVERSATION, tables.MEMBER, tables.ACCOUNT)
+_REPLACED: Final = (
+    tables.USER, tables.SESSION, tables.CONVERSATION, tables.MEMBER, tables.ACCOUNT,
+    tables.PAYMENT, tables.SHARE, tables.QUOTE, tables.USE,
+)  # fmt: skip
 _WRITES: Final = {
     (table.name, table.only, size): table.insert(size) if table in _APPENDED else table.upsert(size)
     for table in (*_APPENDED, *_REPLACED)
     for size in _SIZES
 }
 _END_USER: Final = 'UPDATE "session" SET revoked_at = ? WHERE "user" = ? AND revoked_at IS NULL'
-_HEAD: Final = "UPDATE head SET pos = ?, hash = ?, account_id = ?, transfer_id = ? WHERE one = 1"
+_HEAD: Final = "UPDATE head SET pos = ?, hash = ?, account_id = ?, transfer_id = ?, at = ? WHERE one = 1"
+_CURRENCY: Final = "INSERT INTO currency VALUES (?, ?) ON CONFLICT (code) DO NOTHING"
 
 
 def _by(table: tables.Table, column: str) -> str:
@@ -72,6 +84,16 @@ _ACCOUNTS: Final = (
     f"SELECT {tables.ACCOUNT.select('a')} FROM json_each(?) AS k CROSS JOIN account AS a "
     "ON a.owner = json_extract(k.value, '$[0]') AND a.currency = json_extract(k.value, '$[1]') "
     "AND a.code = json_extract(k.value, '$[2]')"
+)
+_USES: Final = (
+    f'SELECT {tables.USE.select("u")} FROM json_each(?) AS k CROSS JOIN "use" AS u '
+    "ON u.user = json_extract(k.value, '$[0]') AND u.currency = json_extract(k.value, '$[1]') "
+    "AND u.slot >= json_extract(k.value, '$[2]')"
+)
+_ASKED: Final = (
+    f"SELECT {tables.PAYMENT.select('p')} FROM json_each(?) AS k CROSS JOIN payment AS p "
+    "ON p.payee = json_extract(k.value, '$[0]') AND p.payer = json_extract(k.value, '$[1]') "
+    "AND p.kind = 'request' AND p.state = 'open'"
 )
 
 
@@ -113,12 +135,12 @@ class SqliteStore(SqliteReads):
             await self._writer.close()
             self._writer = None
 
-    async def start_epoch(self, epoch: str) -> None:
-        """Begin a generation of the log: at first, and after a restore."""
+    async def start_epoch(self, epoch: str, mode: DataMode | None = None) -> None:
+        """Begin a generation of the log: at first, when `mode` is settled for good, and after a restore."""
         await self._db.execute(
-            "INSERT INTO head VALUES (1, ?, 0, zeroblob(32), 0, 0) "
-            "ON CONFLICT (one) DO UPDATE SET epoch = excluded.epoch",
-            (epoch,),
+            "INSERT INTO head (one, epoch, pos, hash, account_id, transfer_id, at, mode) "
+            "VALUES (1, ?, 0, zeroblob(32), 0, 0, 0, ?) ON CONFLICT (one) DO UPDATE SET epoch = excluded.epoch",
+            (epoch, mode or "live"),
         )
 
     @property
@@ -145,7 +167,31 @@ class SqliteStore(SqliteReads):
             book.members[row[0], row[1]] = Member(*row)
         for row in await self._select(_ACCOUNTS, keys.accounts):
             book.accounts[row[1], row[2], row[3]] = Account(*row)
+        if keys.payments or keys.asked or keys.quotes or keys.uses:
+            await self._load_money(keys, book)
         book.settle_absent(keys)
+
+    async def _load_money(self, keys: Keys, book: Book) -> None:
+        found = {
+            row[0]: Payment(*row) for row in await self._select(_by(tables.PAYMENT, "id"), keys.payments)
+        }
+        shares: dict[str, list[Share]] = {id: [] for id in found}
+        for row in await self._select(_by(tables.SHARE, "payment"), found):
+            shares[row[0]].append(Share(*row))
+        for id, payment in found.items():
+            book.hold_payment(payment, shares[id])
+        await self._load_receipts(keys.payments - found.keys(), book)
+        asked: dict[PairKey, list[Payment]] = {pair: [] for pair in keys.asked}
+        for row in await self._select(_ASKED, keys.asked):
+            payment = Payment(*row)
+            asked[payment.payee, payment.payer].append(payment)
+        for pair, payments in asked.items():
+            book.hold_asked(pair, payments)
+        for row in await self._select(_by(tables.QUOTE, "id"), keys.quotes):
+            book.quotes[row[0]] = Quote(*row)
+        since = oldest_slot(book.now)
+        for row in await self._select(_USES, {(*key, since) for key in keys.uses}):
+            book.hold_use(Use(*row))
 
     async def _load_receipts(self, ids: set[str], book: Book) -> None:
         found = [Receipt(*row) for row in await self._select(_by(tables.RECEIPT, "id"), ids)]
@@ -176,10 +222,16 @@ class SqliteStore(SqliteReads):
             (tables.REFUSED_RECEIPT, [row for row in changes.receipts if row.pos is None]),
             (tables.ACCOUNT, changes.accounts.values()),
             (tables.TRANSFER, changes.transfers),
+            (tables.PAYMENT, changes.payments.values()),
+            (tables.SHARE, changes.shares.values()),
+            (tables.QUOTE, changes.quotes.values()),
+            (tables.USE, changes.uses.values()),
         ):
             if rows:
                 statements += _statements(table, list(rows))
-        statements.append((_HEAD, (head.pos, head.hash, head.account_id, head.transfer_id)))
+        for code, exponent in changes.currencies.items():
+            statements.append((_CURRENCY, (code, exponent)))
+        statements.append((_HEAD, (head.pos, head.hash, head.account_id, head.transfer_id, head.at)))
         return Packed(statements)
 
     async def save(self, packed: Packed) -> None:

@@ -22,8 +22,10 @@ from tuppence_server.domain.rows import (
 from tuppence_server.domain.views import member_view, user_view
 
 from . import tables
-from .base import Funds, Page, Place, Receipts, place_of
-from .sqlite_sessions import FUNDS, HEAD, VIEWS, SessionReads, view_of
+from .base import Funds, LogReader, Page, Place, Receipts, place_of
+from .sqlite_log import SqliteLog
+from .sqlite_money import MoneyReads
+from .sqlite_sessions import FUNDS, HEAD, VIEWS, view_of
 
 LOG_ROWS_PER_READ: Final = 2_000
 
@@ -40,8 +42,17 @@ _PLACE: Final = {
     "pair": f"SELECT {_C}, {_M} FROM conversation AS c JOIN member AS m ON m.conv = c.id AND m.user = ? WHERE c.pair = ?",
 }
 
+_RECEIPTS: Final = (
+    "SELECT count(*) FILTER (WHERE pos BETWEEN 1 AND ?1), count(*) FILTER (WHERE pos NOT BETWEEN 1 AND ?1) "
+    "FROM receipt"
+)
+_RECEIPTS_JOINED: Final = (
+    "SELECT count(e.pos), count(*) - count(e.pos) FROM receipt AS r "
+    "LEFT JOIN event AS e ON e.pos = r.pos WHERE r.pos IS NOT NULL"
+)
 
-class SqliteReads(SessionReads):
+
+class SqliteReads(MoneyReads):
     """Everything that only reads."""
 
     # Conversations
@@ -107,7 +118,7 @@ class SqliteReads(SessionReads):
         rows = await self._rows(VIEWS, user, top, limit + 1)
         return [view_of(row) for row in rows[:limit]], len(rows) <= limit
 
-    async def event(self, user: str, id: str) -> bytes | None:  # noqa: A002
+    async def event(self, user: str, id: str) -> bytes | None:
         """One event, if this person may see it."""
         rows = await self._rows(
             "SELECT e.head, e.body FROM receipt AS r JOIN event AS e ON e.pos = r.pos "
@@ -197,17 +208,36 @@ class SqliteReads(SessionReads):
             for row in await self._rows(f"SELECT {tables.ACCOUNT.select()} FROM account ORDER BY id")
         ]
 
+    def reader(self) -> LogReader | None:
+        """The log as another process can read it."""
+        return SqliteLog(self.path)
+
     async def receipts(self) -> Receipts:
         """Receipts that name an event that is there, and that name one that is not."""
-        rows = await self._rows(
-            "SELECT count(e.pos), count(*) - count(e.pos) FROM receipt AS r "
-            "LEFT JOIN event AS e ON e.pos = r.pos WHERE r.pos IS NOT NULL"
-        )
+        ((events, last),) = await self._rows("SELECT count(*), max(pos) FROM event")
+        if events == last:  # without a gap, so that a number tells whether the event is there
+            rows = await self._rows(_RECEIPTS, last)
+        else:
+            rows = await self._rows(_RECEIPTS_JOINED)
         return Receipts(*rows[0])
 
     async def heads(self) -> dict[str, int]:
         """The seq at which each conversation stands."""
         return dict(await self._rows("SELECT id, seq FROM conversation"))
+
+    async def currencies(self) -> dict[str, int]:
+        """The exponent by which each currency's amounts were written."""
+        return dict(await self._rows("SELECT code, exponent FROM currency"))
+
+    async def due(self, now: int, limit: int) -> list[str]:
+        """Payments whose time is over, the longest first."""
+        rows = await self._rows(
+            "SELECT id FROM payment WHERE state IN ('pending', 'open') AND expires_at <= ? "
+            "ORDER BY expires_at LIMIT ?",
+            now,
+            limit,
+        )
+        return [row[0] for row in rows]
 
     async def backup(self, path: Path) -> Head:
         """Write a whole, compact copy as of one moment, while the road goes on; where the copy's log stands."""

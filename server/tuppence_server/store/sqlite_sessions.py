@@ -22,7 +22,7 @@ from .pool import Pool
 _C, _M, _U = tables.CONVERSATION.select("c"), tables.MEMBER.select("m"), tables.USER.select("u")
 _C_WIDTH: Final = len(tables.CONVERSATION.columns)
 _M_WIDTH: Final = len(tables.MEMBER.columns)
-HEAD: Final = "epoch, pos, hash, account_id, transfer_id"
+HEAD: Final = "epoch, pos, hash, account_id, transfer_id, at, mode"
 _S_WIDTH: Final = len(tables.SESSION.columns)
 _U_WIDTH: Final = len(tables.USER.columns)
 VIEWS: Final = (

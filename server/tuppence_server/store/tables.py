@@ -12,9 +12,13 @@ from tuppence_server.domain.rows import (
     Conversation,
     LoggedEvent,
     Member,
+    Payment,
+    Quote,
     Receipt,
     Session,
+    Share,
     Transfer,
+    Use,
     User,
 )
 
@@ -70,6 +74,11 @@ def _event(row: LoggedEvent) -> Values:
     return (row.pos, row.conv, row.seq, *blobs)
 
 
+def _payment(row: Payment) -> Values:
+    *others, seed, reminded_at = astuple(row)
+    return (*others, bytearray(seed), reminded_at)
+
+
 def _stored(row: Receipt) -> Values:
     return (row.id, row.sender, row.pos)
 
@@ -78,7 +87,9 @@ def _refused(row: Receipt) -> Values:
     return (row.id, row.sender, row.refusal)
 
 
-USER: Final = Table("user", User, ("id",), changing=("handle", "skeleton", "name", "password", "disabled"))
+USER: Final = Table(
+    "user", User, ("id",), changing=("handle", "skeleton", "name", "password", "disabled", "tier", "flags")
+)
 SESSION: Final = Table("session", Session, ("id",), changing=("revoked_at",))
 CONVERSATION: Final = Table(
     "conversation", Conversation, ("id",), changing=("title", "seq", "pos", "members", "owners")
@@ -93,10 +104,20 @@ ACCOUNT: Final = Table(
     "account",
     Account,
     ("id",),
-    changing=("debits_posted", "credits_posted", "debits_pending", "credits_pending"),
+    changing=("debits_posted", "credits_posted", "debits_pending", "credits_pending", "flags"),
 )
 TRANSFER: Final = Table("transfer", Transfer, ("id",))
 RECEIPT: Final = Table("receipt", Receipt, ("id",))
 STORED_RECEIPT: Final = Table("receipt", Receipt, ("id",), _stored, ("id", "sender", "pos"))
 REFUSED_RECEIPT: Final = Table("receipt", Receipt, ("id",), _refused, ("id", "sender", "refusal"))
 EVENT: Final = Table("event", LoggedEvent, ("pos",), _event)
+PAYMENT: Final = Table(
+    "payment",
+    Payment,
+    ("id",),
+    _payment,
+    changing=("state", "refunded", "claimed", "reminded_at"),
+)
+SHARE: Final = Table("share", Share, ("payment", "n"), changing=("person", "state"))
+QUOTE: Final = Table("quote", Quote, ("id",), changing=("used_by",))
+USE: Final = Table("use", Use, ("user", "currency", "slot"), changing=("amount", "count"))

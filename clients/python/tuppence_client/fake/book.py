@@ -6,10 +6,11 @@ from msgspec import UNSET
 
 from tuppence_protocol import events as ev
 from tuppence_protocol import frames as fr
+from tuppence_protocol import payment_events, payments, shapes
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.money import format_amount, parse_amount
 
-from .reads import NOT_FOUND, Place, Reads, new_id, now_ms
+from .reads import NOT_FOUND, Place, Reads, new_id, not_here, now_ms
 
 
 class Book(Reads):
@@ -22,9 +23,12 @@ class Book(Reads):
             self.money[self.users[handle].id, "EUR"] = 10_000
         return self.users[handle]
 
-    def take(self, handle: str, frame: fr.Durable) -> ev.Event | Refusal:
+    def take(self, handle: str, frame: shapes.Durable) -> ev.Event | Refusal:
         """Decide a durable frame and store the outcome under its id."""
         me = self.users[handle]
+        if isinstance(frame, payments.PAYMENT_FRAMES) and not isinstance(frame, payments.PaySend):
+            self.by_id[frame.id] = refusal = not_here(frame.kind)
+            return refusal
         place = self._made(me, frame) if isinstance(frame, fr.RoomCreate) else self._place(me, frame)
         outcome: ev.Event | Refusal = NOT_FOUND
         if place is not None:
@@ -33,7 +37,8 @@ class Book(Reads):
         self.by_id[frame.id] = outcome
         return outcome
 
-    def _store(self, me: ev.UserView, place: Place, frame: fr.Durable, body: ev.EventBody) -> ev.Event:
+    def _store(self, me: ev.UserView, place: Place, frame: shapes.Durable, body: ev.EventBody) -> ev.Event:
+        self.places[place.conv] = place
         seq = len(place.events) + 1
         for user in place.members:
             place.since.setdefault(user, seq)
@@ -49,7 +54,6 @@ class Book(Reads):
             return None
         place = Place(new_id("c_"), "group", frame.body.title, {me.id: "owner"})
         place.members.update({person.id: "member" for person in people if person is not None})
-        self.places[place.conv] = place
         return place
 
     def _place(self, me: ev.UserView, frame: Any) -> Place | None:
@@ -60,15 +64,13 @@ class Book(Reads):
         if other is None:
             return None
         kind = "self" if other is me else "dm"
-        place = Place(new_id("c_"), kind, "", dict.fromkeys((me.id, other.id), "member"))
-        self.places[place.conv] = place
-        return place
+        return Place(new_id("c_"), kind, "", dict.fromkeys((me.id, other.id), "member"))
 
-    def _body(self, me: ev.UserView, place: Place, frame: fr.Durable) -> ev.EventBody | Refusal:
+    def _body(self, me: ev.UserView, place: Place, frame: shapes.Durable) -> ev.EventBody | Refusal:
         match frame:
             case fr.ChatText(body=text):
                 return ev.TextPosted(text=text.text)
-            case fr.PaySend(body=payment):
+            case payments.PaySend(body=payment):
                 return self._pay(me, place, payment)
             case fr.RoomCreate(body=room):
                 members = list(place.members)
@@ -87,7 +89,11 @@ class Book(Reads):
                 return self._role(me, place, given)
         return NOT_FOUND
 
-    def _pay(self, me: ev.UserView, place: Place, payment: fr.SendBody) -> ev.EventBody | Refusal:
+    def _pay(self, me: ev.UserView, place: Place, payment: payments.SendBody) -> ev.EventBody | Refusal:
+        for member in ("accept", "expires_s", "quote"):
+            if getattr(payment, member) is not UNSET:
+                message = f"The fake server pays at once, without {member}: use a sandbox server."
+                return Refusal("bad_frame", message, f"$.body.{member}")
         minor = parse_amount(payment.amount, payment.currency)
         if isinstance(minor, Refusal):
             return minor
@@ -107,7 +113,7 @@ class Book(Reads):
         self.money[theirs] = self.money.get(theirs, 0) + minor
         amount = format_amount(minor, payment.currency)
         alt = f"@{me.handle} paid @{payee.handle} {amount} {payment.currency}"
-        return ev.PaymentSent(amount, payment.currency, payee.id, "completed", alt, payment.note)
+        return payment_events.PaymentSent(amount, payment.currency, payee.id, "completed", alt, payment.note)
 
     def _invite(self, me: ev.UserView, place: Place, names: list[str]) -> ev.EventBody | Refusal:
         people = [person for name in names if (person := self.person(name)) is not None]

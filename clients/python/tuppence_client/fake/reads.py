@@ -8,13 +8,19 @@ from dataclasses import dataclass, field
 
 from msgspec import UNSET, Struct
 
-from tuppence_protocol import codec, limits
+from tuppence_protocol import codec, limits, payment_events, payments, shapes
 from tuppence_protocol import events as ev
 from tuppence_protocol import frames as fr
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.money import format_amount
 
 NOT_FOUND = Refusal("not_found", "There is no such thing, or it is not yours to see.")
+
+
+def not_here(kind: str) -> Refusal:
+    """The refusal of a kind that this server does not play, so that no test takes it for the real thing."""
+    message = f"The fake server plays chat and plain payments, not {kind}: use a sandbox server."
+    return Refusal("unknown_kind", message, "$.kind")
 
 
 @dataclass
@@ -35,6 +41,7 @@ class Reads:
     """The state of the fake server and its read side."""
 
     def __init__(self) -> None:
+        self.mode = "live"
         self.epoch = secrets.token_hex(4)
         self.users: dict[str, ev.UserView] = {}
         self.places: dict[str, Place] = {}
@@ -91,6 +98,7 @@ class Reads:
             limits=bounds,
             conversations=self.views(handle),
             balances=self.wallet(handle),
+            mode=self.mode,
             why=UNSET if resumed else "first" if first else "too_far",
         )
         return ev.Ready(body=body)
@@ -117,18 +125,20 @@ class Reads:
             peer=others[0] if place.kind == "dm" else None,
         )
 
-    def wallet(self, handle: str) -> list[ev.BalanceView]:
+    def wallet(self, handle: str) -> list[payment_events.BalanceView]:
         """That user's balances."""
         me = self.users[handle].id
         return [
-            ev.BalanceView(currency, format_amount(minor, currency), format_amount(0, currency), self.pos)
+            payment_events.BalanceView(
+                currency, format_amount(minor, currency), format_amount(0, currency), self.pos
+            )
             for (user, currency), minor in self.money.items()
             if user == me
         ]
 
-    def moved(self, handle: str, event: ev.Event) -> list[ev.BalanceView]:
+    def moved(self, handle: str, event: ev.Event) -> list[payment_events.BalanceView]:
         """The balances of that user that the event moved."""
-        if not isinstance(event.body, ev.PaymentSent):
+        if not isinstance(event.body, payment_events.PaymentSent):
             return []
         if self.users[handle].id not in {event.from_, event.body.payee}:
             return []
@@ -136,14 +146,16 @@ class Reads:
 
     # --- asks and live frames ------------------------------------------------------------------------
 
-    def answer(self, handle: str, frame: fr.Ask) -> bytes:
+    def answer(self, handle: str, frame: shapes.Ask) -> bytes:
         """The result, or the error, to a question."""
+        if isinstance(frame, payments.ASK_PAYMENT_FRAMES):
+            return codec.encode_error(not_here(frame.kind), frame.id)
         members = self._members(handle, frame)
         if members is None:
             return codec.encode_error(NOT_FOUND, frame.id)
         return codec.encode_result(frame.id, **members)
 
-    def _members(self, handle: str, frame: fr.Ask) -> dict[str, object] | None:
+    def _members(self, handle: str, frame: shapes.Ask) -> dict[str, object] | None:
         me = self.users[handle]
         match frame:
             case fr.AskHistory(conv=conv, body=body):
@@ -181,7 +193,7 @@ class Reads:
             if user.id in place.members
         ]
 
-    def notices(self, me: ev.UserView, frame: fr.Live) -> Iterator[tuple[Struct, str]]:
+    def notices(self, me: ev.UserView, frame: shapes.Live) -> Iterator[tuple[Struct, str]]:
         """What a live frame makes the server tell, and to whom (handle)."""
         if isinstance(frame, fr.LiveWatch):
             for name in frame.body.users:

@@ -1,19 +1,23 @@
 """What each command does; everything shown goes through `Screen`, every refusal becomes one line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import cast
 
 from tuppence_client.client import Client
 from tuppence_client.errors import PlaceError, TuppenceError
 from tuppence_protocol.events import ConversationView, Event
-from tuppence_protocol.frames import GivenRole
+from tuppence_protocol.shapes import GivenRole
+from tuppence_protocol.views import SERVER_AUTHOR
 
 from . import commands as cmd
 from .clean import clean
-from .lines import Line, balance_line, error_line, event_lines, handle_style, place_line, place_title
+from .lines import balance_line, error_line, event_lines, handle_style, place_line, place_title
+from .manual import HELP, Complaint
+from .money_commands import MoneyCommand
+from .style import Line
+from .till import NO_PLACE, Stuck, Till
 
 Show = Callable[[Line], None]
-_NO_PLACE = "nobody is listening yet: choose a conversation with /to @handle"
 
 
 class Actions:
@@ -23,6 +27,7 @@ class Actions:
         self._me = me
         self._show = show
         self.place: str | None = None
+        self.till = Till(me, show, self)
 
     # --- the current conversation -------------------------------------------------------------------
 
@@ -51,6 +56,8 @@ class Actions:
         self._show(
             [("class:soft", f"Hello @{self._me.user.handle}. /to @handle, then type; /help shows all.")]
         )
+        if self._me.mode == "sandbox":
+            self._show([("class:sandbox", "sandbox: play money, all of it; /faucet 100 EUR gives you some")])
         for number, view in enumerate(self._sorted(), 1):
             if view.seq > view.read:
                 self._show(place_line(number, view, current=False))
@@ -62,24 +69,28 @@ class Actions:
         known = self._me.people.get(user)
         return clean(known.handle) if known else clean(user[:8]) + "…"
 
-    async def meet(self, event: Event) -> None:
-        """Learn the handles that an event needs."""
-        payee = getattr(event.body, "payee", None)
-        for user in {event.from_, payee} - {None, "server"}:
+    async def meet(self, users: Iterable[str | None]) -> None:
+        """Learn the handles of these people."""
+        for user in set(users) - {None, "", SERVER_AUTHOR}:
             if user not in self._me.people:
                 try:
                     await self._me.find_user(str(user))
                 except TuppenceError:
                     continue  # shown by the beginning of the id
 
+    async def _lines(self, event: Event, place: str | None = None) -> None:
+        self.till.cards.add(event)
+        people = (getattr(event.body, member, None) for member in ("payee", "payer"))
+        await self.meet([event.from_, *people])
+        card = self.till.cards.get(event.id)
+        for line in event_lines(event, self._me.user.id, self.name, place, card):
+            self._show(line)
+
     async def show_event(self, event: Event) -> None:
         """Print an event and, in the current conversation, mark it as read."""
-        await self.meet(event)
         view = await self._me.conversation(event.conv)
         current = self.is_current(event)
-        place = None if current else place_title(view) if view else clean(event.conv[:8])
-        for line in event_lines(event, self._me.user.id, self.name, place):
-            self._show(line)
+        await self._lines(event, None if current else place_title(view) if view else clean(event.conv[:8]))
         if current:
             self._me.read(event.conv, event.seq)
 
@@ -88,36 +99,50 @@ class Actions:
     async def run(self, command: cmd.Command) -> None:
         """Do it; a refusal is shown, never raised."""
         try:
-            await self._do(command)
+            if not await self._answered(command):
+                await self._do(command)
+        except Stuck as stuck:
+            self._show([("class:error", f"✗ {stuck}")])
         except TuppenceError as error:
             self._show(error_line(error))
 
+    async def _answered(self, command: cmd.Command) -> bool:
+        """Take a y or n for the question that is open; anything else drops it and is done as it stands."""
+        question, self.till.question = self.till.question, None
+        if question is None:
+            return False
+        word = command.text.casefold() if isinstance(command, cmd.Say) else ""
+        if word in {"y", "yes"}:
+            await question.act()
+            return True
+        self._show([("class:soft", f"── not paid: {question.text} ──")])
+        return word in {"n", "no"}
+
     async def _do(self, command: cmd.Command) -> None:
         match command:
-            case cmd.Complaint(text):
+            case Complaint(text):
                 self._show([("class:error", f"✗ {text}")])
             case cmd.To(place):
                 await self._go(place)
             case cmd.Group(title, members):
                 self.place = (await self._me.create_room(title, members)).conv
             case cmd.Plain("help"):
-                for line, meaning in cmd.HELP:
-                    self._show([("class:me", f"  {line:<28}"), ("class:soft", meaning)])
+                for line, meaning in HELP:
+                    self._show([("class:me", f"  {line:<36}"), ("class:soft", meaning)])
             case cmd.Plain("list"):
                 await self._list()
             case cmd.Plain("wallet"):
                 for view in await self._me.wallet():
                     self._show(balance_line(view))
-            case cmd.Pay(payee=payee) if payee is not None or self.place is not None:
-                await self._pay(command)
+            case MoneyCommand():
+                await self.till.run(command)
             case _:
                 await self._here(command, self.place)
 
     async def _here(self, command: cmd.Command, place: str | None) -> None:
         """Do what needs a conversation to be in."""
         if place is None:
-            self._show([("class:error", f"✗ {_NO_PLACE}")])
-            return
+            raise Stuck(NO_PLACE)
         match command:
             case cmd.Say(text):
                 await self._me.send(place, text)
@@ -138,14 +163,6 @@ class Actions:
                 await self._who(place)
             case cmd.Plain("read") if view := self.view:
                 self._me.read(view.conv, view.seq)
-
-    async def _pay(self, pay: cmd.Pay) -> None:
-        view = self.view
-        in_group = view is not None and view.kind == "group"
-        place = self.place if in_group or pay.payee is None else pay.payee
-        assert place is not None
-        money = f"{pay.amount} {pay.currency}"
-        await self._me.pay(place, money, note=pay.note, payee=pay.payee if in_group else None)
 
     async def _go(self, wanted: str) -> None:
         place = self._find(wanted)
@@ -182,10 +199,11 @@ class Actions:
             self._show([("class:soft", "   no conversations yet: /to @handle")])
 
     async def _history(self, place: str, count: int) -> None:
-        for event in await self._me.history(place, limit=count):
-            await self.meet(event)
-            for line in event_lines(event, self._me.user.id, self.name):
-                self._show(line)
+        events = await self._me.history(place, limit=count)
+        for event in events:
+            self.till.cards.add(event)  # all of them first: what is over by now asks for nothing
+        for event in events:
+            await self._lines(event)
 
     async def _who(self, place: str) -> None:
         for member in await self._me.members(place):

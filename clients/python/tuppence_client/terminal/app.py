@@ -21,7 +21,8 @@ from tuppence_protocol.limits import TYPING_MS
 from .actions import Actions
 from .commands import Plain, parse
 from .complete import LineCompleter
-from .lines import STYLES, Line, place_title, plain
+from .lines import place_title, plain
+from .style import STYLES, Line
 
 _STYLE = Style.from_dict(STYLES)
 
@@ -107,7 +108,13 @@ class Terminal:
                     return
 
     def _prompt(self) -> FormattedText:
-        return FormattedText([("class:me", self.actions.title()), ("class:soft", " > ")])
+        question = self.actions.till.question
+        parts: Line = [("class:sandbox", "sandbox: play money ")] if self._me.mode == "sandbox" else []
+        parts.append(("class:me", self.actions.title()))
+        parts.append(
+            ("class:soft", " > ") if question is None else ("class:out", f" {question.text}? y/n > ")
+        )
+        return FormattedText(parts)
 
     # --- out ----------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """Completion: commands, people, conversations, currencies, roles; from what the client knows anyway."""
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
@@ -8,10 +9,16 @@ from prompt_toolkit.document import Document
 from tuppence_client.client import Client
 from tuppence_protocol.currencies import EXPONENTS
 
-from .commands import HELP, NAMES
 from .lines import place_title
+from .manual import HELP, NAMES
+from .money_lines import MARKS
 
 _MEANING = {line.split()[0]: meaning for line, meaning in HELP}
+_WITH_SUM: Final = {"/pay", "/offer", "/request", "/exchange", "/split", "/packet", "/refund", "/faucet"}
+_WITH_PEOPLE: Final = {
+    "/pay", "/offer", "/request", "/exchange", "/invite", "/remove", "/role", "/waive",
+}  # fmt: skip
+_PREVIEWED: Final = ("pay", "offer", "request", "split", "packet", "settle", "accept", "refund")
 
 
 class LineCompleter(Completer):
@@ -35,15 +42,34 @@ class LineCompleter(Completer):
         if " " not in text:
             return [(name, _MEANING[name]) for name in NAMES]
         command, *before = text[: len(text) - len(word)].split()
+        if command == "/preview":
+            inner = text.partition(" ")[2].removeprefix("/")
+            return self._previewed() if not before else self._offers(f"/{inner}", word)
         if word.startswith("@"):
             return self._people()
         if command == "/to":
             return [(place_title(view), view.kind) for view in self._me.conversations.values()]
-        if command == "/pay" and before and before[-1][:1].isdigit() and len(before) <= 2:
-            return self._currencies()
         if command == "/role" and len(before) == 1:
             return [(role, "") for role in ("admin", "member", "reader", "owner")]
-        return self._people() if command in {"/pay", "/invite", "/remove", "/role"} and not before else []
+        return self._of_money(command, before)
+
+    def _of_money(self, command: str, before: list[str]) -> Iterable[tuple[str, str]]:
+        last = before[-1] if before else ""
+        amounts = sum(part[:1].isdigit() for part in before)
+        if command in _WITH_SUM and last[:1].isdigit() and amounts == 1:
+            return self._currencies()
+        if command == "/exchange" and amounts == 1:
+            return self._currencies() if last == "to" else [("to", "")] if last.isupper() else []
+        if command == "/packet" and amounts == 2 and last.isdigit():
+            return [("lucky", "shares by luck"), ("equal", "shares alike")]
+        if command == "/payments":
+            return [(state, "") for state in MARKS] + self._people() + self._currencies()
+        if command == "/statement" and not before:
+            return self._currencies()
+        return self._people() if command in _WITH_PEOPLE and not before else []
+
+    def _previewed(self) -> list[tuple[str, str]]:
+        return [(name, _MEANING[f"/{name}"]) for name in _PREVIEWED]
 
     def _people(self) -> list[tuple[str, str]]:
         mine = self._me.user.id

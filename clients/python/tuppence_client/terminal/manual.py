@@ -1,0 +1,54 @@
+"""What commands there are, each with an example that is a command itself; and the complaint where one is none."""
+
+from dataclasses import dataclass
+from typing import Final
+
+HELP: Final = (
+    ("/to @bob", "go to a conversation: @handle, a group's title, its number in /list, or self"),
+    ("/list", "show your conversations"),
+    ("/history 20", "show what was said before"),
+    ("/who", "show who is in this conversation"),
+    ("/read", "mark this conversation as read"),
+    ("/pay @bob 5 EUR lunch", "pay somebody; in a group the payment stands in the group"),
+    ("/offer @bob 5 EUR lunch", "pay once the other accepts; you can /cancel it until then"),
+    ("/exchange @bob 10 EUR to JPY", "pay in another currency; shows the rate and asks first"),
+    ("/request @bob 5 EUR lunch", "ask somebody for money"),
+    ("/split 10 EUR @bob @carol dinner", "share a bill that you paid; @bob=4.00 says how much"),
+    ("/packet 8 EUR 4 lucky", "put money out for whoever is first here: 4 shares, lucky or equal"),
+    ("/settle", "pay what you were asked for; this and the next take #2 of /payments too"),
+    ("/claim", "take a share of a packet"),
+    ("/accept", "take what was offered to you"),
+    ("/decline too much", "return an offer or refuse a request, with a reason if you like"),
+    ("/cancel", "take back your own offer, request or split"),
+    ("/refund 2 EUR", "give back some of what you were paid; all of it without an amount"),
+    ("/waive @bob", "let somebody off their share of your split"),
+    ("/remind", "remind those who have not answered your request or split"),
+    ("/check", "prove that the last packet that ended here was fair"),
+    ("/preview pay @bob 5 EUR", "what would come of a command; nothing is sent"),
+    ("/payments open", "list your payments: all, or by state, @person and currency"),
+    ("/statement EUR 30", "what moved your balance in the last 30 days"),
+    ("/wallet", "show your balances"),
+    ("/faucet 100 EUR", "give yourself play money, on a sandbox"),
+    ("/group Title @bob @carol", "open a group"),
+    ("/invite @dave", "bring people into this group"),
+    ("/remove @dave", "take somebody out of this group"),
+    ("/role @dave admin", "give somebody another role: owner, admin, member, reader"),
+    ("/rename New title", "give this group another title"),
+    ("/leave", "leave this group"),
+    ("/help", "show this"),
+    ("/quit", "leave; Ctrl-D does the same"),
+)
+NAMES: Final = tuple(line.split()[0] for line, _ in HELP)
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """What is wrong with the line, and how it is written."""
+
+    text: str
+
+
+def usage(name: str) -> Complaint:
+    """How a command is written."""
+    example = next(line for line, _ in HELP if line.split()[0] == f"/{name}")
+    return Complaint(f"write it like: {example}")

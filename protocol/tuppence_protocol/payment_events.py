@@ -1,0 +1,276 @@
+"""The bodies of the events of money, and what is answered to questions about it. Amounts are decimal strings.
+
+A card is the fold of these: an event that acts on a payment tells that payment's new `state`.
+"""
+
+from typing import Final
+
+from msgspec import UNSET, Raw, UnsetType, field
+
+from .views import FeeOn, Open, State
+
+
+class Money(Open, frozen=True):
+    """An amount of a currency, in major units."""
+
+    amount: str
+    currency: str
+
+
+class Share(Open, frozen=True):
+    """One person's part of a split bill."""
+
+    user: str
+    amount: str
+    state: State
+
+
+class Settles(Open, frozen=True):
+    """What a payment did to the request or split that it answers."""
+
+    state: State
+    share: Share | UnsetType = UNSET
+
+
+class PaymentSent(Open, frozen=True):
+    amount: str
+    currency: str
+    payee: str
+    state: State
+    alt: str
+    note: str | UnsetType = UNSET
+    not_after: int | UnsetType = UNSET
+    accept: bool | UnsetType = UNSET
+    expires_at: int | UnsetType = UNSET
+    quote: str | UnsetType = UNSET
+    rate: str | UnsetType = UNSET
+    margin: str | UnsetType = UNSET
+    received: Money | UnsetType = UNSET
+    fee: str | UnsetType = UNSET
+    fee_on: FeeOn | UnsetType = UNSET
+    settles: Settles | UnsetType = UNSET
+
+
+class Deposited(Open, frozen=True):
+    amount: str
+    currency: str
+    payee: str
+    state: State
+    alt: str
+    note: str | UnsetType = UNSET
+
+
+class PaymentRequested(Open, frozen=True):
+    amount: str
+    currency: str
+    payer: str
+    state: State
+    expires_at: int
+    alt: str
+    note: str | UnsetType = UNSET
+
+
+class BillSplit(Open, frozen=True):
+    total: str
+    currency: str
+    shares: list[Share]
+    state: State
+    expires_at: int
+    alt: str
+    note: str | UnsetType = UNSET
+
+
+class PacketMade(Open, frozen=True):
+    total: str
+    currency: str
+    count: int
+    mode: str
+    state: State
+    expires_at: int
+    proof: str
+    alt: str
+    note: str | UnsetType = UNSET
+    fee: str | UnsetType = UNSET
+
+
+class PacketClaimed(Open, frozen=True):
+    amount: str
+    currency: str
+    payee: str
+    share: int
+    count: int
+    state: State
+    alt: str
+    seed: str | UnsetType = UNSET
+
+
+class PaymentAccepted(Open, frozen=True):
+    amount: str
+    currency: str
+    payee: str
+    state: State
+    alt: str
+    fee: str | UnsetType = UNSET
+    fee_on: FeeOn | UnsetType = UNSET
+
+
+class PaymentDeclined(Open, frozen=True):
+    state: State
+    alt: str
+    reason: str | UnsetType = UNSET
+    share: Share | UnsetType = UNSET
+
+
+class PaymentCancelled(Open, frozen=True):
+    state: State
+    alt: str
+
+
+class PaymentExpired(Open, frozen=True):
+    state: State
+    alt: str
+    returned: Money | UnsetType = UNSET
+    seed: str | UnsetType = UNSET
+
+
+class PaymentRefunded(Open, frozen=True):
+    amount: str
+    currency: str
+    payee: str
+    state: State
+    refunded: str
+    alt: str
+
+
+class ShareWaived(Open, frozen=True):
+    user: str
+    state: State
+    share: Share
+    alt: str
+
+
+class PaymentReminded(Open, frozen=True):
+    users: list[str]
+    state: State
+    alt: str
+
+
+PaymentBody = (
+    PaymentSent | Deposited | PaymentRequested | BillSplit | PacketMade | PacketClaimed | PaymentAccepted
+    | PaymentDeclined | PaymentCancelled | PaymentExpired | PaymentRefunded | ShareWaived | PaymentReminded
+)  # fmt: skip
+
+PAYMENT_BODIES: Final[dict[str, type[PaymentBody]]] = {
+    "pay.send": PaymentSent,
+    "pay.request": PaymentRequested,
+    "pay.split": BillSplit,
+    "pay.packet": PacketMade,
+    "pay.claim": PacketClaimed,
+    "pay.accept": PaymentAccepted,
+    "pay.decline": PaymentDeclined,
+    "pay.cancel": PaymentCancelled,
+    "pay.refund": PaymentRefunded,
+    "pay.waive": ShareWaived,
+    "pay.remind": PaymentReminded,
+    "pay.faucet": Deposited,
+    "pay.deposit": Deposited,
+    "pay.expire": PaymentExpired,
+}
+
+
+# --- answers ----------------------------------------------------------------------------------------
+
+
+class BalanceView(Open, frozen=True):
+    """Decimal strings in major units; what the ledger says at `pos`."""
+
+    currency: str
+    available: str
+    held: str
+    pos: int
+
+
+class PaymentView(Open, frozen=True):
+    """A payment as it stands at the answer's `pos`; who paid, who was paid, and what became of it."""
+
+    id: str
+    kind: str
+    conv: str
+    pos: int
+    at: int
+    amount: str
+    currency: str
+    state: State
+    payer: str | None = None
+    payee: str | None = None
+    fee: str | None = None
+    fee_on: FeeOn | None = None
+    refunded: str | None = None
+    received: Money | None = None
+    expires_at: int | None = None
+    shares: list[Share] | None = None
+    claimed: int | None = None
+    count: int | None = None
+
+
+class StatementLine(Open, frozen=True):
+    """One movement of a posted balance: `amount` is negative where money went out."""
+
+    pos: int
+    at: int
+    id: str
+    conv: str
+    kind: str
+    code: str
+    amount: str
+    balance: str
+    with_: str | None = field(name="with", default=None)
+
+
+class QuoteView(Open, frozen=True):
+    """A rate that holds until `expires_at`: the payer gives `sell` and `fee`, the payee gets `buy`."""
+
+    id: str
+    sell: Money
+    buy: Money
+    rate: str
+    margin: str
+    fee: str
+    expires_at: int
+
+
+class PaymentsResult(Open, frozen=True):
+    payments: list[PaymentView]
+    pos: int
+    next: int | None = None
+
+
+class StatementResult(Open, frozen=True):
+    currency: str
+    opening: str
+    lines: list[StatementLine]
+    closing: str
+    pos: int
+    next: int | None = None
+
+
+class QuoteResult(Open, frozen=True):
+    quote: QuoteView
+
+
+class PreviewResult(Open, frozen=True):
+    """`body` is that of the event that would come; `spends` what would leave or be held, fee included."""
+
+    kind: str
+    body: Raw
+    spends: list[Money]
+    balances: list[BalanceView]
+    fee: Money | None = None
+
+
+PAYMENT_RESULTS: Final[dict[str, type[Open]]] = {
+    "ask.payments": PaymentsResult,
+    "ask.statement": StatementResult,
+    "ask.quote": QuoteResult,
+    "ask.preview": PreviewResult,
+}

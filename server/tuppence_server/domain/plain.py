@@ -1,0 +1,48 @@
+"""A plain send as a payment: it has no row of its own as long as its event tells all."""
+
+from tuppence_protocol import codec
+from tuppence_protocol.errors import Refusal
+from tuppence_protocol.money import parse_amount
+from tuppence_protocol.payment_events import PaymentSent
+
+from .rows import LoggedEvent, Payment
+
+
+def payment_of(event: LoggedEvent) -> Payment | None:
+    """The payment that a completed `pay.send` event is; None for any other event."""
+    head = codec.decode_head(event.head)
+    if head["kind"] != "pay.send":
+        return None
+    body = codec.decode_body("pay.send", event.body)
+    assert isinstance(body, PaymentSent), "the log's own events are known"
+    if body.state != "completed":
+        return None
+    amount = _minor(body.amount, body.currency)
+    fee = _minor(body.fee, body.currency) if body.fee else 0
+    fee_on = body.fee_on or "payer"
+    if body.received:
+        received, currency = _minor(body.received.amount, body.received.currency), body.received.currency
+    else:
+        received, currency = amount - (fee if fee_on == "payee" else 0), body.currency
+    return Payment(
+        id=str(head["id"]),
+        pos=event.pos,
+        at=int(head["at"]),
+        kind="send",
+        conv=event.conv,
+        payer=str(head["from"]),
+        payee=body.payee,
+        currency=body.currency,
+        amount=amount,
+        state="completed",
+        fee=fee,
+        fee_on=fee_on,
+        received=received,
+        received_currency=currency,
+    )
+
+
+def _minor(amount: str, currency: str) -> int:
+    minor = parse_amount(amount, currency)
+    assert not isinstance(minor, Refusal), "the log's own amounts are canonical"
+    return minor

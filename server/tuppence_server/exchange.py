@@ -1,0 +1,39 @@
+"""Where rates come from, behind one small interface, and how they become quotes."""
+
+from fractions import Fraction
+from typing import Protocol
+
+from tuppence_protocol.errors import Refusal
+from tuppence_protocol.payments import QuoteBody
+
+from . import ids
+from .domain.office import OpenQuote
+from .domain.outflow import Quoted
+from .domain.request import Request
+from .domain.rows import OPERATOR, Quote
+from .pipeline import Pipeline
+
+
+class Rates(Protocol):
+    """Units of `buy` for one of `sell` at the middle of the market, at a time in ms since the epoch.
+
+    None where the source does not know the pair; a refusal where what it knows is too old.
+    """
+
+    def rate(self, sell: str, buy: str, now: int) -> Fraction | Refusal | None: ...
+
+
+async def quote(rates: Rates, pipeline: Pipeline, user: str, body: QuoteBody) -> Quote | Refusal:
+    """Promise an exchange; what is promised is kept by the road like everything else."""
+    found = rates.rate(body.sell, body.buy, pipeline.now_ms())
+    missing = found.message if isinstance(found, Refusal) else None
+    rate = found if isinstance(found, Fraction) else Fraction(0)
+    command = OpenQuote(
+        ids.event_id(), user, body.sell, body.buy, body.amount, body.side,
+        rate.numerator, rate.denominator, missing,
+    )  # fmt: skip
+    outcome = await pipeline.ask(Request(command, OPERATOR))
+    if isinstance(outcome, Refusal):
+        return outcome
+    assert isinstance(outcome, Quoted), "a quote was asked for"
+    return outcome.quote

@@ -1,0 +1,243 @@
+"""What people and the operator read of money from the SQLite store. Every read is bounded and goes by an index."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import aiosqlite
+
+from tuppence_protocol.codec import encode_object
+from tuppence_server.domain.rows import LoggedEvent, Payment, Quote, Share
+
+from . import tables
+from .base import Item, Items, Kept, Mark, Movement, Span, Tally, Total
+from .sqlite_sessions import SessionReads
+
+TRANSFERS_SCANNED_MAX: Final = 500
+"""Transfers of one side of one account that a page of payments looks through. More than one event ever makes, so
+that a page always gets on."""
+SCANNED_PER_LINE: Final = 4
+"""Transfers looked through for each line of a statement, since holds and what became of them are none."""
+TOTALS_ROWS_PER_READ: Final = 8_000
+"""So many of the largest amount still fit into a signed 64-bit sum."""
+
+POSTED: Final = frozenset({"single", "post"})
+"""Phases of transfers that change posted balances."""
+
+_P, _S = tables.PAYMENT.select("p"), tables.SHARE.select("s")
+_E_WIDTH: Final = len(tables.EVENT.columns)
+_ACCOUNTS: Final = "SELECT id FROM account WHERE owner = ? AND code = 'customer'"
+_ACCOUNT: Final = (
+    "SELECT id, credits_posted - debits_posted FROM account "
+    "WHERE owner = ? AND currency = ? AND code = 'customer'"
+)
+
+# Commit times, positions and transfer ids all grow along the log: what belongs to one is found by halving.
+SEEK_TRANSFER: Final = (
+    "WITH RECURSIVE seek (low, high) AS (SELECT 0, (SELECT transfer_id FROM head) UNION ALL "
+    "SELECT iif(t.pos <= :pos, t.id, s.low), iif(t.pos <= :pos, s.high, t.id - 1) "
+    "FROM seek AS s JOIN transfer AS t ON t.id = (s.low + s.high + 1) / 2 WHERE s.low < s.high) "
+    "SELECT max(low) FROM seek"
+)
+_SEEK_POS: Final = (
+    "WITH RECURSIVE seek (low, high) AS (SELECT 0, (SELECT pos FROM head) UNION ALL "
+    "SELECT iif({at} < :moment, e.pos, s.low), iif({at} < :moment, s.high, e.pos - 1) "
+    "FROM seek AS s JOIN event AS e ON e.pos = (s.low + s.high + 1) / 2 WHERE s.low < s.high) "
+    "SELECT max(low) FROM seek"
+).format(at="json_extract(CAST(e.head AS TEXT), '$.at')")
+
+_BEGUN: Final = tuple(
+    f"SELECT pos FROM {table} WHERE {whose} = ? AND pos < ? ORDER BY pos DESC LIMIT ?"
+    for table, whose in (("payment", "payer"), ("payment", "payee"), ("split_share", "person"))
+)
+_MOVED: Final = tuple(
+    f"SELECT pos, code, phase FROM transfer WHERE {side} = ? AND id <= ? ORDER BY id DESC LIMIT ?"
+    for side in ("debit", "credit")
+)
+_LISTED: Final = frozenset({"pay.send", "exchange", "pay.claim", "pay.deposit", "pay.faucet"})
+"""Codes of transfers whose event is a payment of its own."""
+_ITEMS: Final = (
+    f"SELECT {tables.EVENT.select('e')}, {_P} FROM json_each(?) AS k CROSS JOIN event AS e ON e.pos = k.value "
+    "LEFT JOIN payment AS p ON p.id = json_extract(CAST(e.head AS TEXT), "
+    "iif(json_extract(CAST(e.head AS TEXT), '$.kind') = 'pay.claim', '$.ref', '$.id')) ORDER BY e.pos DESC"
+)
+_SHARES: Final = (
+    f"SELECT {_S} FROM json_each(?) AS k CROSS JOIN share AS s ON s.payment = k.value ORDER BY s.payment, s.n"
+)
+_BALANCE: Final = (
+    "SELECT (SELECT coalesce(sum(amount), 0) FROM transfer WHERE credit = :account AND id > :after "
+    "AND id <= :upto AND phase IN ('single', 'post')) - (SELECT coalesce(sum(amount), 0) FROM transfer "
+    "WHERE debit = :account AND id > :after AND id <= :upto AND phase IN ('single', 'post'))"
+)
+# Money that goes through one of the operator's accounts comes from, or goes to, a person in the same event.
+_MOVEMENTS: Final = (
+    "SELECT t.id, e.head, t.code, t.amount, coalesce(u.handle, CASE WHEN t.code IN "
+    "('exchange', 'pay.packet', 'pay.claim') THEN (SELECT v.handle FROM transfer AS n "
+    "JOIN account AS b ON b.id IN (n.debit, n.credit) "
+    "AND b.owner <> (SELECT owner FROM account WHERE id = :account) JOIN user AS v ON v.id = b.owner "
+    "WHERE n.id IN (t.id - 1, t.id + 1) AND n.pos = t.pos LIMIT 1) END), t.phase "
+    "FROM (SELECT id, pos, credit AS other, -amount AS amount, code, phase FROM transfer "
+    "WHERE debit = :account AND id > :after AND id <= :upto UNION ALL "
+    "SELECT id, pos, debit, amount, code, phase FROM transfer "
+    "WHERE credit = :account AND id > :after AND id <= :upto ORDER BY id LIMIT :limit) AS t "
+    "CROSS JOIN event AS e ON e.pos = t.pos CROSS JOIN account AS a ON a.id = t.other "
+    "LEFT JOIN user AS u ON u.id = a.owner ORDER BY t.id"
+)
+_KEPT: Final = {
+    table.name: f'SELECT {table.select("t")} FROM json_each(?) AS k CROSS JOIN "{table.name}" AS t ON t."{key}" = k.value'
+    for table, key in ((tables.PAYMENT, "id"), (tables.QUOTE, "id"))
+}
+_KEPT_EVENTS: Final = (
+    f"SELECT r.id, {tables.EVENT.select('e')} FROM json_each(?) AS k CROSS JOIN receipt AS r ON r.id = k.value "
+    "CROSS JOIN event AS e ON e.pos = r.pos"
+)
+# Sums of parts, since a sum of amounts may pass 64 bits.
+_REFUNDED: Final = (
+    "SELECT received_currency, sum(refunded / 1000000000), sum(refunded % 1000000000) FROM payment "
+    "WHERE refunded > 0 GROUP BY received_currency"
+)
+_TALLY: Final = (
+    "SELECT (SELECT count(*) FROM payment), (SELECT count(*) FROM share), "
+    "(SELECT count(*) FROM quote WHERE used_by <> '')"
+)
+_TOTALS: Final = (
+    "SELECT a.currency, a.code, sum(t.debited), sum(t.credited) FROM ("
+    "SELECT debit AS account, amount AS debited, 0 AS credited FROM transfer "
+    "WHERE id > :after AND id <= :upto AND phase IN ('single', 'post') UNION ALL "
+    "SELECT credit, 0, amount FROM transfer WHERE id > :after AND id <= :upto AND phase IN ('single', 'post')"
+    ") AS t JOIN account AS a ON a.id = t.account GROUP BY a.currency, a.code"
+)
+
+
+class MoneyReads(SessionReads):
+    """Payments, statements and sums."""
+
+    async def payments(self, user: str, before: int | None, limit: int) -> Items:
+        """Some of a person's payments, latest first: sent, asked for, shared, claimed, received."""
+        async with self._snapshot() as db:
+            ((head,),) = await db.execute_fetchall("SELECT pos FROM head")
+            top = head + 1 if before is None else min(before, head + 1)
+            found, floor = await _candidates(db, user, top, limit + 1)
+            reached = sorted((pos for pos in found if pos >= floor), reverse=True)
+            listed = reached[:limit]
+            items = await _items(db, listed)
+        rest = listed[-1] if len(reached) > limit else floor
+        return Items(items, head, rest or None)
+
+    async def span(self, user: str, currency: str, since: int | None, until: int | None, after: int) -> Span:
+        """What lies from one moment (inclusive) to another (exclusive), of which to read on behind `after`."""
+        async with self._snapshot() as db:
+            ((pos, made),) = await db.execute_fetchall("SELECT pos, transfer_id FROM head")
+            first = 0 if since is None else (await _mark_before(db, since)).transfer
+            last = made if until is None else max(first, (await _mark_before(db, until)).transfer)
+            begin = min(max(first, after), last)
+            rows = list(await db.execute_fetchall(_ACCOUNT, (user, currency)))
+            if not rows:
+                return Span(None, begin, last, 0, 0, 0, pos)
+            ((account, balance),) = rows
+            opening = await _moved(db, account, 0, first)
+            carried = opening + await _moved(db, account, first, begin)
+            closing = balance if last == made else carried + await _moved(db, account, begin, last)
+        return Span(account, begin, last, opening, carried, closing, pos)
+
+    async def movements(self, span: Span, after: int, limit: int) -> tuple[list[Movement], int | None]:
+        """Posted transfers of the span behind `after` in order, and behind which one to read on, if any is left."""
+        scan = limit * SCANNED_PER_LINE
+        bounds = {"account": span.account, "after": after, "upto": span.upto, "limit": scan + 1}
+        async with self._reader() as db:
+            rows = list(await db.execute_fetchall(_MOVEMENTS, bounds))
+        posted = [Movement(*row[:-1]) for row in rows[:scan] if row[-1] in POSTED]
+        if len(posted) > limit:
+            return posted[:limit], posted[limit - 1].transfer
+        return posted, rows[scan - 1][0] if len(rows) > scan else None
+
+    async def mark(self, pos: int | None, before: int | None) -> Mark:
+        """Where the log stood at a `pos` or just `before` a moment (ms); where it stands, if neither is given."""
+        async with self._snapshot() as db:
+            if before is not None:
+                return await _mark_before(db, before)
+            ((head,),) = await db.execute_fetchall("SELECT pos FROM head")
+            return await _mark_at(db, head if pos is None else min(pos, head))
+
+    async def totals(self, after: int, upto: int) -> list[Total]:
+        """What the transfers behind `after` up to `upto` posted, by currency and code of account."""
+        sums: dict[tuple[str, str], tuple[int, int]] = {}
+        for start in range(after, upto, TOTALS_ROWS_PER_READ):
+            bounds = {"after": start, "upto": min(upto, start + TOTALS_ROWS_PER_READ)}
+            async with self._reader() as db:
+                rows = await db.execute_fetchall(_TOTALS, bounds)
+            for currency, code, debited, credited in rows:
+                before = sums.get((currency, code), (0, 0))
+                sums[currency, code] = (before[0] + debited, before[1] + credited)
+        return [Total(*key, *both) for key, both in sorted(sums.items())]
+
+    async def kept(self, payments: Sequence[str], quotes: Sequence[str], events: Sequence[str]) -> Kept:
+        """Rows of money, with the shares of the payments, and events, by their ids."""
+        named, rates, ids = (encode_object(list(each)).decode() for each in (payments, quotes, events))
+        shares: dict[str, list[Share]] = {}
+        for row in await self._rows(_SHARES, named):
+            shares.setdefault(row[0], []).append(Share(*row))
+        return Kept(
+            {row[0]: Payment(*row) for row in await self._rows(_KEPT["payment"], named)},
+            shares,
+            {row[0]: Quote(*row) for row in await self._rows(_KEPT["quote"], rates)},
+            {row[0]: LoggedEvent(*row[1:]) for row in await self._rows(_KEPT_EVENTS, ids)},
+        )
+
+    async def tally(self) -> Tally:
+        """How many rows of money there are, and what they say was refunded."""
+        refunded = await self._rows(_REFUNDED)
+        ((payments, shares, used),) = await self._rows(_TALLY)
+        return Tally(
+            payments, shares, used, {currency: high * 10**9 + low for currency, high, low in refunded}
+        )
+
+
+async def _candidates(db: aiosqlite.Connection, user: str, top: int, limit: int) -> tuple[set[int], int]:
+    """Where payments of a person before `top` are, and from which pos on none is missing."""
+    found: set[int] = set()
+    floor = 0
+    for sql in _BEGUN:
+        begun = [row[0] for row in await db.execute_fetchall(sql, (user, top, limit))]
+        found.update(begun)
+        if len(begun) == limit:
+            floor = max(floor, begun[-1])
+    last = (await _mark_at(db, top - 1)).transfer
+    for (account,) in await db.execute_fetchall(_ACCOUNTS, (user,)):
+        for sql in _MOVED:
+            rows = list(await db.execute_fetchall(sql, (account, last, TRANSFERS_SCANNED_MAX)))
+            found.update(pos for pos, code, phase in rows if phase == "single" and code in _LISTED)
+            if len(rows) == TRANSFERS_SCANNED_MAX:
+                floor = max(floor, rows[-1][0] + 1)  # the rest of that event was not looked at
+    return found, floor
+
+
+async def _items(db: aiosqlite.Connection, positions: Sequence[int]) -> list[Item]:
+    rows = list(await db.execute_fetchall(_ITEMS, (encode_object(positions).decode(),)))
+    payments = [None if row[_E_WIDTH] is None else Payment(*row[_E_WIDTH:]) for row in rows]
+    split = [payment.id for payment in payments if payment is not None and payment.kind == "split"]
+    shares: dict[str, list[Share]] = {}
+    for row in await db.execute_fetchall(_SHARES, (encode_object(split).decode(),)):
+        shares.setdefault(row[0], []).append(Share(*row))
+    return [
+        Item(LoggedEvent(*row[:_E_WIDTH]), payment, tuple(shares.get(payment.id, ())) if payment else ())
+        for row, payment in zip(rows, payments, strict=True)
+    ]
+
+
+async def _mark_at(db: aiosqlite.Connection, pos: int) -> Mark:
+    ((transfer,),) = await db.execute_fetchall(SEEK_TRANSFER, {"pos": pos})
+    return Mark(pos, transfer)
+
+
+async def _mark_before(db: aiosqlite.Connection, moment: int) -> Mark:
+    ((pos,),) = await db.execute_fetchall(_SEEK_POS, {"moment": moment})
+    return await _mark_at(db, pos)
+
+
+async def _moved(db: aiosqlite.Connection, account: int, after: int, upto: int) -> int:
+    """What the transfers behind `after` up to `upto` made of an account's posted balance."""
+    if after >= upto:
+        return 0
+    bounds = {"account": account, "after": after, "upto": upto}
+    ((moved,),) = await db.execute_fetchall(_BALANCE, bounds)
+    return int(moved)

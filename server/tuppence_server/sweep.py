@@ -1,0 +1,50 @@
+"""The sweep: sees to it that what has run out of time is given back, by the same road as everything.
+
+What is due is a row in the store, so a restart forgets nothing; a payment that was ended meanwhile is let be, however
+often it is asked for. It goes by the road's clock, which never runs back:
+a payment may expire late, where the machine's clock was set back, but never twice and never early.
+"""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from tuppence_protocol.errors import Refusal
+
+from . import ids
+from .domain.office import Expire
+from .domain.outflow import Outcome
+from .domain.request import Request
+from .domain.rows import OPERATOR
+from .pipeline import Pipeline
+from .store.base import Store
+
+SWEEP_S: Final = 1.0
+SWEEP_PAYMENTS_MAX: Final = 500
+"""Payments that are ended at once; the rest follow without a pause."""
+log = structlog.get_logger("tuppence.sweep")
+
+
+async def sweep(store: Store, pipeline: Pipeline) -> int:
+    """End what is due now; how many payments that were."""
+    swept = 0
+    while due := await store.due(pipeline.now_ms(), SWEEP_PAYMENTS_MAX):
+        ends = (pipeline.ask(Request(Expire(ids.event_id(), id), OPERATOR)) for id in due)
+        outcomes: list[Outcome] = await asyncio.gather(*ends)
+        if refused := [outcome for outcome in outcomes if isinstance(outcome, Refusal)]:
+            if refused[0].code != "busy":
+                log.warning("sweep_refused", code=refused[0].code, payments=len(refused))
+            return swept
+        swept += len(due)
+    return swept
+
+
+async def keep_sweeping(store: Store, pipeline: Pipeline) -> None:
+    """Sweep every SWEEP_S seconds until cancelled; a fault is logged and tried again."""
+    while True:
+        try:
+            await sweep(store, pipeline)
+        except Exception:
+            log.exception("sweep_fault")
+        await asyncio.sleep(SWEEP_S)

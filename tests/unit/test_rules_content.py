@@ -1,0 +1,304 @@
+"""What is the same under one id, for every kind of money: the event again; and what is not: `id_reused`, by field."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from msgspec import Struct
+from tests.contract.stores import said
+from tests.unit.money_world import MoneyWorld, id_of, money_world, told
+
+from tuppence_protocol.errors import Refusal
+from tuppence_protocol.limits import ACCEPT_S_DEFAULT, REQUEST_S_DEFAULT
+from tuppence_server.domain.outflow import Stored
+
+Members = dict[str, Any]
+
+
+class Scene(Struct, frozen=True):
+    """A frame that is sent twice; "{name}" stands for what `stage` made."""
+
+    who: str
+    kind: str
+    conv: str
+    body: Members
+    ref: str | None = None
+
+
+EUR: Final = {"currency": "EUR"}
+HALVES: Final = [{"user": "@bob"}, {"user": "@carol"}]
+GIVEN: Final = [{"user": "@bob", "amount": "4"}, {"user": "@carol", "amount": "6"}]
+PACKET: Final = {"total": "10", "currency": "EUR", "count": 3, "mode": "equal", "note": "Luck"}
+SCENES: Final = {
+    "plain": Scene("alice", "pay.send", "@bob", {"amount": "5", **EUR, "note": "Rent"}),
+    "offer": Scene("alice", "pay.send", "@bob", {"amount": "5", **EUR, "accept": True, "payee": "@bob"}),
+    "timed": Scene("alice", "pay.send", "@bob", {"amount": "5", **EUR, "accept": True, "expires_s": 60}),
+    "exchange": Scene("alice", "pay.send", "@bob", {"amount": "10", **EUR, "quote": "{quote}"}),
+    "settling": Scene("alice", "pay.send", "@bob", {"amount": "3", **EUR}, "{asked}"),
+    "share": Scene("bob", "pay.send", "{group}", {"amount": "3", **EUR, "payee": "@alice"}, "{split}"),
+    "request": Scene("alice", "pay.request", "@bob", {"amount": "5", **EUR, "payer": "@bob", "note": "Film"}),
+    "soon": Scene("alice", "pay.request", "@bob", {"amount": "5", **EUR, "expires_s": 60}),
+    "halves": Scene(
+        "alice", "pay.split", "{group}", {"total": "10", **EUR, "shares": HALVES, "note": "Meal"}
+    ),
+    "given": Scene("alice", "pay.split", "{group}", {"total": "10", **EUR, "shares": GIVEN}),
+    "packet": Scene("alice", "pay.packet", "{group}", PACKET),
+    "claim": Scene("bob", "pay.claim", "{group}", {}, "{packet}"),
+    "accept": Scene("bob", "pay.accept", "@alice", {}, "{first}"),
+    "decline": Scene("bob", "pay.decline", "@alice", {"reason": "No"}, "{first}"),
+    "silent": Scene("bob", "pay.decline", "@alice", {}, "{first}"),
+    "cancel": Scene("alice", "pay.cancel", "@bob", {}, "{first}"),
+    "part": Scene("bob", "pay.refund", "@alice", {"amount": "2"}, "{paid}"),
+    "whole": Scene("bob", "pay.refund", "@alice", {}, "{paid}"),
+    "waive": Scene("alice", "pay.waive", "{group}", {"user": "@bob"}, "{split}"),
+    "remind": Scene("alice", "pay.remind", "{group}", {}, "{split}"),
+    "faucet": Scene("alice", "pay.faucet", "self", {"amount": "7", **EUR}),
+}
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[MoneyWorld]:
+    async with money_world("memory", tmp_path) as world:
+        for who in ("alice", "bob"):
+            await world.credit(who, "90.00")
+        yield world
+
+
+async def stage(world: MoneyWorld) -> dict[str, str]:
+    """Everything that the scenes act on, by name."""
+    group = await world.group("alice", "bob", "carol")
+    shares = [{"user": "@bob"}, {"user": "@carol"}, {"user": "@alice"}]
+    packet = {"total": "9", **EUR, "count": 3, "mode": "equal"}
+    said_first = await world.say("alice", "@bob")
+    assert isinstance(said_first, Stored)
+    alone = await world.say("alice", "self")
+    assert isinstance(alone, Stored)
+    return {
+        "group": group,
+        "dm": said_first.event.conv,
+        "self": alone.event.conv,
+        "text": id_of(said_first),
+        "quote": (await world.quote("alice", "10.00")).id,
+        "other_quote": (await world.quote("alice", "10.00")).id,
+        "asked": await world.made("bob", "pay.request", "@alice", amount="3", **EUR),
+        "split": await world.made("alice", "pay.split", group, total="9", shares=shares, **EUR),
+        "packet": await world.made("alice", "pay.packet", group, **packet),
+        "other_packet": await world.made("alice", "pay.packet", group, **packet),
+        "first": await world.offered("alice", "@bob", "2.00"),
+        "second": await world.offered("alice", "@bob", "2.00"),
+        "paid": await world.paid("alice", "@bob", "8.00"),
+        "other_paid": await world.paid("alice", "@bob", "8.00"),
+        **{f"{who}'s id": user for who, user in world.users.items()},
+    }
+
+
+def filled(value: Any, names: dict[str, str]) -> Any:
+    """A member with what the names stand for."""
+    if isinstance(value, str):
+        return names.get(value[1:-1], value) if value.startswith("{") else value
+    if isinstance(value, list):
+        return [filled(each, names) for each in value]
+    if isinstance(value, dict):
+        return {name: filled(each, names) for name, each in value.items()}
+    return value
+
+
+async def send(world: MoneyWorld, names: dict[str, str], scene: Scene, key: str, change: Members) -> Any:
+    """Send a scene under the id, with some members changed or (None) left out."""
+    envelope = {"kind": scene.kind, "conv": scene.conv, "ref": scene.ref}
+    envelope |= {name: value for name, value in change.items() if name in envelope}
+    body = scene.body | {name: value for name, value in change.items() if name not in envelope}
+    members = {name: value for name, value in {**envelope, **body}.items() if value is not None}
+    return await world.do(scene.who, key=key, **filled(members, names))
+
+
+DAY, WEEK = ACCEPT_S_DEFAULT, REQUEST_S_DEFAULT
+SAME: Final[list[tuple[str, Members]]] = [
+    *((name, {}) for name in SCENES),
+    ("plain", {"amount": "5.00"}),
+    ("plain", {"amount": "5.0", "payee": "@bob"}),
+    ("plain", {"payee": "{bob's id}", "conv": "{dm}"}),
+    ("offer", {"payee": "{bob's id}"}),
+    ("offer", {"payee": None, "conv": "{dm}"}),
+    ("offer", {"expires_s": DAY}),
+    ("timed", {"amount": "5.00"}),
+    ("exchange", {"amount": "10.00"}),
+    ("settling", {"amount": "3.00", "conv": "{dm}"}),
+    ("share", {"payee": "{alice's id}", "amount": "3.00"}),
+    ("request", {"payer": "{bob's id}", "amount": "5.00"}),
+    ("request", {"payer": None, "conv": "{dm}"}),
+    ("request", {"expires_s": WEEK}),
+    ("halves", {"total": "10.00", "expires_s": WEEK}),
+    ("halves", {"shares": [{"user": "{bob's id}"}, {"user": "{carol's id}"}]}),
+    ("halves", {"shares": [{"user": "@bob", "amount": "5"}, {"user": "@carol", "amount": "5.00"}]}),
+    ("given", {"shares": [{"user": "{bob's id}", "amount": "4.00"}, {"user": "@carol", "amount": "6.0"}]}),
+    ("packet", {"total": "10.00", "expires_s": DAY}),
+    ("accept", {"conv": "{dm}"}),
+    ("decline", {"conv": "{dm}"}),
+    ("cancel", {"conv": "{dm}"}),
+    ("part", {"amount": "2.00"}),
+    ("whole", {"amount": "8.00"}),
+    ("waive", {"user": "{bob's id}"}),
+    ("faucet", {"amount": "7.00"}),
+    ("faucet", {"conv": "@alice"}),
+    ("faucet", {"conv": "{self}"}),
+]
+OTHER: Final[list[tuple[str, Members, str]]] = [
+    ("plain", {"accept": True}, "$.body.accept"),
+    ("plain", {"quote": "{quote}"}, "$.body.quote"),
+    ("plain", {"note": None}, "$.body.note"),
+    ("plain", {"ref": "{text}"}, "$.ref"),
+    ("plain", {"kind": "pay.request", "note": None}, "$.kind"),
+    ("offer", {"accept": None}, "$.body.accept"),
+    ("offer", {"amount": "6"}, "$.body.amount"),
+    ("offer", {"currency": "USD"}, "$.body.currency"),
+    ("offer", {"payee": "@alice"}, "$.body.payee"),
+    ("offer", {"note": "More"}, "$.body.note"),
+    ("offer", {"not_after": 1_900_000_000_000}, "$.body.not_after"),
+    ("offer", {"expires_s": DAY - 1}, "$.body.expires_s"),
+    ("offer", {"conv": "@carol", "payee": None}, "$.conv"),
+    ("timed", {"expires_s": 61}, "$.body.expires_s"),
+    ("timed", {"expires_s": None}, "$.body.expires_s"),
+    ("exchange", {"quote": "{other_quote}"}, "$.body.quote"),
+    ("exchange", {"quote": None}, "$.body.quote"),
+    ("settling", {"ref": None}, "$.ref"),
+    ("settling", {"ref": "{split}"}, "$.ref"),
+    ("settling", {"amount": "4"}, "$.body.amount"),
+    ("share", {"payee": "@carol"}, "$.body.payee"),
+    ("request", {"payer": "@carol"}, "$.body.payer"),
+    ("request", {"amount": "6"}, "$.body.amount"),
+    ("request", {"note": None}, "$.body.note"),
+    ("request", {"expires_s": 60}, "$.body.expires_s"),
+    ("request", {"kind": "pay.faucet", "payer": None, "note": None}, "$.kind"),
+    ("soon", {"expires_s": None}, "$.body.expires_s"),
+    ("soon", {"expires_s": WEEK}, "$.body.expires_s"),
+    ("halves", {"total": "11"}, "$.body.total"),
+    ("halves", {"note": "Other"}, "$.body.note"),
+    ("halves", {"expires_s": 60}, "$.body.expires_s"),
+    ("halves", {"shares": [{"user": "@carol"}, {"user": "@bob"}]}, "$.body.shares"),
+    ("halves", {"shares": [{"user": "@bob"}]}, "$.body.shares"),
+    ("halves", {"shares": [*HALVES, {"user": "@alice"}]}, "$.body.shares"),
+    ("halves", {"shares": GIVEN}, "$.body.shares"),
+    ("given", {"shares": HALVES}, "$.body.shares"),
+    (
+        "given",
+        {"shares": [{"user": "@bob", "amount": "6"}, {"user": "@carol", "amount": "4"}]},
+        "$.body.shares",
+    ),
+    ("packet", {"total": "11"}, "$.body.total"),
+    ("packet", {"count": 2}, "$.body.count"),
+    ("packet", {"mode": "lucky"}, "$.body.mode"),
+    ("packet", {"note": None}, "$.body.note"),
+    ("packet", {"expires_s": DAY + 1}, "$.body.expires_s"),
+    ("packet", {"conv": "@bob"}, "$.conv"),
+    ("claim", {"ref": "{other_packet}"}, "$.ref"),
+    ("claim", {"kind": "pay.remind"}, "$.kind"),
+    ("accept", {"ref": "{second}"}, "$.ref"),
+    ("accept", {"kind": "pay.decline"}, "$.kind"),
+    ("accept", {"conv": "{group}"}, "$.conv"),
+    ("decline", {"reason": None}, "$.body.reason"),
+    ("decline", {"reason": "Yes"}, "$.body.reason"),
+    ("silent", {"reason": "No"}, "$.body.reason"),
+    ("cancel", {"ref": "{second}"}, "$.ref"),
+    ("part", {"amount": "2.01"}, "$.body.amount"),
+    ("part", {"amount": None}, "$.body.amount"),
+    ("whole", {"amount": "7.99"}, "$.body.amount"),
+    ("whole", {"ref": "{other_paid}"}, "$.ref"),
+    ("waive", {"user": "@carol"}, "$.body.user"),
+    ("remind", {"ref": "{asked}"}, "$.ref"),
+    ("faucet", {"amount": "8"}, "$.body.amount"),
+    ("faucet", {"currency": "USD"}, "$.body.currency"),
+    ("faucet", {"conv": "{dm}"}, "$.conv"),
+]
+
+
+def _name(value: object) -> str:
+    return "-".join(value) if isinstance(value, dict) else str(value)
+
+
+@pytest.mark.parametrize(("name", "change"), SAME, ids=_name)
+async def test_the_same_again_is_the_same_event(world: MoneyWorld, name: str, change: Members) -> None:
+    """Later, when everything stands differently, and byte for byte."""
+    names, scene, key = await stage(world), SCENES[name], world.key()
+    first = await send(world, names, scene, key, {})
+    assert isinstance(first, Stored), first
+    world.now += 1_000 * (WEEK + 1)
+    before = await world.store.head()
+    again = await send(world, names, scene, key, change)
+    assert isinstance(again, Stored), again
+    assert (again.repeated, again.event) == (True, first.event)
+    assert await world.store.head() == before
+
+
+@pytest.mark.parametrize(("name", "change", "field"), OTHER, ids=_name)
+async def test_other_content_is_refused_and_told_apart(
+    world: MoneyWorld, name: str, change: Members, field: str
+) -> None:
+    names, scene, key = await stage(world), SCENES[name], world.key()
+    first = await send(world, names, scene, key, {})
+    assert said(first) == "stored", first
+    before = await world.store.head()
+    refused = await send(world, names, scene, key, change)
+    assert isinstance(refused, Refusal), "it was taken for the same"
+    assert (refused.code, refused.field) == ("id_reused", field)
+    assert await world.store.head() == before
+    again = await send(world, names, scene, key, {})
+    assert isinstance(again, Stored)
+    assert again.repeated, "the first outcome stays"
+
+
+@pytest.mark.parametrize("name", SCENES)
+async def test_the_same_twice_in_one_batch_is_one_event(world: MoneyWorld, name: str) -> None:
+    names, scene = await stage(world), SCENES[name]
+    members = filled({"ref": scene.ref, **scene.body}, names)
+    frame = world.frame(scene.who, scene.kind, filled(scene.conv, names), world.key(), **members)
+    outcomes = await world.settle(frame, frame, frame)
+    assert [isinstance(each, Stored) and each.repeated for each in outcomes] == [False, True, True]
+
+
+@pytest.mark.parametrize("name", SCENES)
+async def test_the_id_of_somebody_else_is_taken(world: MoneyWorld, name: str) -> None:
+    names, scene = await stage(world), SCENES[name]
+    refused = await send(world, names, scene, names["asked" if scene.who == "alice" else "split"], {})
+    assert told(refused) == ("id_taken", "$.id", None)
+
+
+REFUSED: Final[list[tuple[str, Members]]] = [
+    ("plain", {"amount": "99.00"}),
+    ("offer", {"amount": "99.00"}),
+    ("exchange", {"amount": "11"}),
+    ("settling", {"amount": "4"}),
+    ("request", {"payer": "@dave"}),
+    ("halves", {"shares": [{"user": "@alice"}]}),
+    ("given", {"total": "11"}),
+    ("packet", {"total": "99.00"}),
+    ("claim", {"ref": "{text}"}),
+    ("accept", {"ref": "{text}"}),
+    ("decline", {"ref": "{text}"}),
+    ("cancel", {"ref": "{text}"}),
+    ("part", {"amount": "9"}),
+    ("waive", {"user": "@dave"}),
+    ("remind", {"ref": "{text}"}),
+    ("faucet", {"amount": "1001"}),
+]
+
+
+@pytest.mark.parametrize(("name", "wrong"), REFUSED, ids=_name)
+async def test_what_was_refused_stays_refused_and_its_id_is_spent(
+    world: MoneyWorld, name: str, wrong: Members
+) -> None:
+    """The same is refused again, however things stand by then; put right under the same id it is other content."""
+    names, scene, key = await stage(world), SCENES[name], world.key()
+    refused = await send(world, names, scene, key, wrong)
+    assert isinstance(refused, Refusal), refused
+    await world.credit("alice", "500.00")
+    assert await send(world, names, scene, key, wrong) == refused
+    other = await send(world, names, scene, key, {})
+    (member,) = wrong
+    field = f"$.{member}" if member in {"ref", "conv"} else "$.body"
+    assert isinstance(other, Refusal)
+    assert (other.code, (other.field or "").startswith(field)) == ("id_reused", True)
+    assert said(await send(world, names, scene, world.key(), {})) == "stored", (
+        "under a new id it is judged afresh"
+    )

@@ -1,0 +1,487 @@
+"""Limits by tier: at the edges of their windows, and given back with what came to nothing."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from msgspec.structs import replace
+from tests.contract.stores import said
+from tests.unit.money_world import (
+    DAY_MS,
+    HOUR_MS,
+    ON_EVERY_STORE,
+    PLAIN,
+    MoneyWorld,
+    Told,
+    money_world,
+    told,
+)
+from tests.waiting import seeded
+
+from tuppence_protocol.errors import CODES
+from tuppence_protocol.money import format_amount
+from tuppence_server.domain.limits import MONTH_MS, SLOT_MS
+from tuppence_server.domain.policy import FeeRule, Limits
+
+LIMITS: Final = {
+    ("basic", "EUR"): Limits(per_payment=5_000, daily=10_000),
+    ("monthly", "EUR"): Limits(monthly=10_000),
+    ("slow", "EUR"): Limits(hourly_count=3),
+    ("small", "EUR"): Limits(balance=10_000),
+    ("free", "USD"): Limits(per_payment=10**6),
+    ("all", "EUR"): Limits(per_payment=5_000, daily=6_000, monthly=7_000, hourly_count=2, balance=10_000),
+}
+POLICY: Final = replace(PLAIN, limits=LIMITS)
+
+
+@pytest.fixture
+async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MoneyWorld]:
+    """Alice is rich and `basic`; the clock stands at the start of a slot; Bob has no limits in euros."""
+    async with money_world(getattr(request, "param", "memory"), tmp_path, POLICY) as world:
+        world.now += SLOT_MS - world.now % SLOT_MS
+        await world.tier("bob", "free")
+        await world.tier("dave", "free")
+        await world.credit("alice", "9000.00")
+        await world.credit("bob", "9000.00")
+        yield world
+
+
+def passed(code: str, limit: str, used: str, resets_at: int | None) -> Told:
+    """A limit in euros that would be passed."""
+    state: dict[str, str | int] = {"limit": limit, "used": used, "currency": "EUR"}
+    return code, "$.body.amount", state if resets_at is None else {**state, "resets_at": resets_at}
+
+
+# --- each limit -----------------------------------------------------------------------------------------
+
+
+async def test_one_payment_may_be_so_much(world: MoneyWorld) -> None:
+    code, field, state = told(await world.pay("alice", "@bob", "50.01"))
+    assert (code, field) == ("limit_per_payment", "$.body.amount")
+    assert state is not None
+    assert (state["limit"], state["currency"]) == ("50.00", "EUR")
+    assert said(await world.pay("alice", "@bob", "50.00")) == "stored"
+
+
+@ON_EVERY_STORE
+async def test_a_day_may_bring_so_much(world: MoneyWorld) -> None:
+    start = world.now
+    for amount in ("50.00", "49.99"):
+        assert said(await world.pay("alice", "@bob", amount)) == "stored"
+    resets_at = start + SLOT_MS + DAY_MS
+    refused = passed("limit_daily", "100.00", "99.99", resets_at)
+    assert told(await world.pay("alice", "@bob", "0.02")) == refused
+    assert said(await world.pay("alice", "@bob", "0.01")) == "stored"
+    assert told(await world.pay("alice", "@bob", "0.01"))[0] == "limit_daily"
+    world.now = resets_at - 1
+    assert told(await world.pay("alice", "@bob", "0.01"))[0] == "limit_daily"
+    world.now = resets_at
+    assert said(await world.pay("alice", "@bob", "50.00")) == "stored"
+
+
+@ON_EVERY_STORE
+async def test_thirty_days_may_bring_so_much(world: MoneyWorld) -> None:
+    await world.tier("alice", "monthly")
+    start = world.now
+    assert said(await world.pay("alice", "@bob", "60.00")) == "stored"
+    world.now += 20 * DAY_MS
+    assert said(await world.pay("alice", "@bob", "40.00")) == "stored"
+    resets_at = start + SLOT_MS + MONTH_MS
+    refused = passed("limit_monthly", "100.00", "100.00", resets_at)
+    assert told(await world.pay("alice", "@bob", "60.00")) == refused
+    world.now = resets_at - 1
+    assert told(await world.pay("alice", "@bob", "60.00"))[0] == "limit_monthly"
+    world.now = resets_at
+    assert said(await world.pay("alice", "@bob", "60.00")) == "stored"
+    assert told(await world.pay("alice", "@bob", "0.01"))[0] == "limit_monthly"
+
+
+@ON_EVERY_STORE
+async def test_an_hour_may_bring_so_many(world: MoneyWorld) -> None:
+    await world.tier("alice", "slow")
+    start = world.now
+    for _ in range(3):
+        assert said(await world.pay("alice", "@bob", "1.00")) == "stored"
+    code, _, state = told(await world.pay("alice", "@bob", "0.01"))
+    resets_at = start + SLOT_MS + HOUR_MS
+    assert code == "velocity"
+    assert state is not None
+    assert (state["limit"], state["used"], state["resets_at"]) == (3, 3, resets_at)
+    world.now = resets_at - 1
+    assert told(await world.pay("alice", "@bob", "0.01"))[0] == "velocity"
+    world.now = resets_at
+    assert said(await world.pay("alice", "@bob", "0.01")) == "stored"
+
+
+async def test_payments_are_counted_for_each_currency(world: MoneyWorld) -> None:
+    await world.tier("alice", "slow")
+    for _ in range(3):
+        await world.pay("alice", "@bob", "1.00")
+    assert told(await world.pay("alice", "@bob", "1.00"))[0] == "velocity"
+    await world.credit("alice", "5", "JPY")
+    assert said(await world.pay("alice", "@bob", "1", "JPY")) == "stored"
+
+
+async def test_a_balance_may_grow_to_so_much(world: MoneyWorld) -> None:
+    await world.tier("carol", "small")
+    await world.credit("carol", "60.00")
+    full: Told = ("balance_limit", "$.body.amount", None)
+    assert told(await world.pay("bob", "@carol", "40.01")) == full
+    assert told(await world.credit("carol", "40.01"))[0] == "balance_limit"
+    assert told(await world.do("carol", "pay.faucet", "self", amount="40.01", currency="EUR")) == full
+    assert said(await world.pay("bob", "@carol", "40.00")) == "stored"
+    assert told(await world.pay("bob", "@carol", "0.01")) == full
+    await world.pay("carol", "@bob", "100.00")
+    assert said(await world.pay("bob", "@carol", "100.00")) == "stored"
+
+
+async def test_what_is_on_its_way_counts_towards_a_balance(world: MoneyWorld) -> None:
+    await world.tier("carol", "small")
+    offer = await world.offered("bob", "@carol", "60.00")
+    assert told(await world.pay("bob", "@carol", "40.01"))[0] == "balance_limit"
+    assert said(await world.pay("bob", "@carol", "40.00")) == "stored"
+    assert said(await world.do("carol", "pay.accept", "@bob", ref=offer)) == "stored"
+
+
+async def test_what_comes_back_is_not_capped(world: MoneyWorld) -> None:
+    """A refund is one's own money: it may fill a balance beyond what others may."""
+    await world.tier("carol", "small")
+    await world.credit("carol", "100.00")
+    paid = await world.paid("carol", "@bob", "50.00")
+    await world.credit("carol", "50.00")
+    assert said(await world.do("bob", "pay.refund", "@carol", ref=paid)) == "stored"
+    assert await world.purse("carol") == (15_000, 0)
+
+
+async def test_a_packet_is_claimed_within_the_balance_of_its_claimer(world: MoneyWorld) -> None:
+    group = await world.group("bob", "carol", "dave")
+    await world.tier("carol", "small")
+    await world.credit("carol", "99.00")
+    body = {"total": "4.00", "currency": "EUR", "count": 2, "mode": "equal"}
+    packet = await world.made("bob", "pay.packet", group, **body)
+    assert told(await world.do("carol", "pay.claim", group, ref=packet))[0] == "balance_limit"
+    assert said(await world.do("dave", "pay.claim", group, ref=packet)) == "stored"
+
+
+# --- what counts ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sort", ["plain", "offer", "request", "split", "quote", "packet"])
+@ON_EVERY_STORE
+async def test_every_sort_of_payment_counts(world: MoneyWorld, sort: str) -> None:
+    group = await world.group("bob", "alice", "carol")
+    members: dict[str, Any] = {}
+    place: dict[str, Any] = {"conv": "@bob"}
+    match sort:
+        case "offer":
+            members = {"accept": True}
+        case "request":
+            await world.say("alice", "@bob")
+            place["ref"] = await world.made("bob", "pay.request", "@alice", amount="50", currency="EUR")
+        case "split":
+            shares = [{"user": "@alice"}, {"user": "@carol"}]
+            split = {"total": "100", "currency": "EUR", "shares": shares}
+            place = {"conv": group, "ref": await world.made("bob", "pay.split", group, **split)}
+            members = {"payee": "@bob"}
+        case "quote":
+            members = {"quote": (await world.quote("alice", "50.00")).id}
+    for _ in range(2):
+        if sort == "packet":
+            body = {"total": "50.00", "currency": "EUR", "count": 2, "mode": "lucky"}
+            outcome = await world.do("alice", "pay.packet", group, **body)
+        else:
+            outcome = await world.do("alice", "pay.send", amount="50.00", currency="EUR", **place, **members)
+        assert said(outcome) == "stored", outcome
+        if sort != "packet":
+            members, place = {}, {"conv": "@bob"}
+    assert told(await world.pay("alice", "@bob", "0.01"))[:2] == ("limit_daily", "$.body.amount")
+
+
+@pytest.mark.parametrize(
+    ("tier", "code"), [("basic", "limit_per_payment"), ("monthly", "limit_monthly"), ("slow", "velocity")]
+)
+async def test_a_packet_is_refused_by_its_total(world: MoneyWorld, tier: str, code: str) -> None:
+    """The field that a refusal names is one of the frame: `pay.packet` has a total and no amount."""
+    group = await world.group("alice", "bob", "carol")
+    await world.tier("alice", tier)
+    for _ in range(3):
+        await world.pay("alice", "@bob", "30.00")
+    refused = await world.do(
+        "alice", "pay.packet", group, total="50.01", currency="EUR", count=2, mode="equal"
+    )
+    expected = None if code == "velocity" else "$.body.total"
+    assert told(refused)[:2] == (code, expected)
+
+
+async def test_what_one_gets_asks_gives_back_and_claims_does_not_count(world: MoneyWorld) -> None:
+    await world.tier("alice", "all")
+    await world.tier("carol", "all")
+    paid = await world.paid("bob", "@carol", "99.00")
+    for _ in range(3):
+        assert said(await world.do("carol", "pay.refund", "@bob", ref=paid, amount="33.00")) == "stored"
+    await world.say("carol", "@bob")
+    for n in range(1, 4):
+        body = {"amount": f"{n}", "currency": "EUR"}
+        assert said(await world.do("carol", "pay.request", "@bob", **body)) == "stored"
+    for _ in range(3):
+        offer = await world.offered("bob", "@carol", "1.00")
+        assert said(await world.do("carol", "pay.accept", "@bob", ref=offer)) == "stored"
+    assert said(await world.pay("carol", "@bob", "3.00")) == "stored", "nothing was used"
+
+
+async def test_the_fee_does_not_count(world: MoneyWorld) -> None:
+    world.policy = replace(POLICY, fees=(FeeRule("*", "*", "*", 100, 0, 0, None, "payer"),))
+    for _ in range(2):
+        assert said(await world.pay("alice", "@bob", "50.00")) == "stored"
+    assert told(await world.pay("alice", "@bob", "0.01"))[0] == "limit_daily"
+
+
+async def test_a_refused_payment_does_not_count(world: MoneyWorld) -> None:
+    await world.tier("carol", "basic")
+    for _ in range(3):
+        assert told(await world.pay("carol", "@bob", "50.00"))[0] == "insufficient_funds"
+    await world.credit("carol", "100.00")
+    for _ in range(2):
+        assert said(await world.pay("carol", "@bob", "50.00")) == "stored"
+
+
+async def test_a_retry_does_not_count_twice(world: MoneyWorld) -> None:
+    key = world.key()
+    for _ in range(4):
+        assert said(await world.pay("alice", "@bob", "50.00", key=key)) == "stored"
+    assert said(await world.pay("alice", "@bob", "50.00")) == "stored"
+
+
+@ON_EVERY_STORE
+async def test_payments_of_one_batch_count(world: MoneyWorld) -> None:
+    frames = [world.frame("alice", "pay.send", "@bob", amount="30.00", currency="EUR") for _ in range(5)]
+    codes = [said(each) for each in await world.settle(*frames)]
+    assert codes == ["stored"] * 3 + ["limit_daily"] * 2
+
+
+async def test_each_currency_has_a_limit_of_its_own(world: MoneyWorld) -> None:
+    await world.credit("alice", "9000", "USD")
+    assert said(await world.pay("alice", "@bob", "9000", "USD")) == "stored"
+    for _ in range(2):
+        assert said(await world.pay("alice", "@bob", "50.00")) == "stored"
+
+
+# --- tiers ----------------------------------------------------------------------------------------------
+
+
+async def test_a_tier_without_limits_has_none(world: MoneyWorld) -> None:
+    for _ in range(5):
+        assert said(await world.pay("bob", "@alice", "500.00")) == "stored"
+
+
+async def test_what_was_used_stays_used_in_another_tier(world: MoneyWorld) -> None:
+    for _ in range(2):
+        await world.pay("alice", "@bob", "40.00")
+    await world.tier("alice", "monthly")
+    resets_at = world.now + SLOT_MS + MONTH_MS
+    refused = passed("limit_monthly", "100.00", "80.00", resets_at)
+    assert told(await world.pay("alice", "@bob", "20.01")) == refused
+    assert said(await world.pay("alice", "@bob", "20.00")) == "stored"
+    await world.tier("alice", "free")
+    assert said(await world.pay("alice", "@bob", "999.00")) == "stored"
+
+
+async def test_when_a_count_fits_again_is_told_right_after_a_change_of_tier(world: MoneyWorld) -> None:
+    """At `resets_at` the payment fits, if nothing else were paid till then."""
+    assert said(await world.pay("alice", "@bob", "1.00")) == "stored"
+    world.now += SLOT_MS
+    for _ in range(4):
+        assert said(await world.pay("alice", "@bob", "1.00")) == "stored"
+    await world.tier("alice", "slow")
+    code, _, state = told(await world.pay("alice", "@bob", "1.00"))
+    assert code == "velocity"
+    assert state is not None
+    world.now = int(state["resets_at"])
+    assert said(await world.pay("alice", "@bob", "1.00")) == "stored"
+
+
+async def test_of_several_limits_the_first_of_the_catalogue_is_told(world: MoneyWorld) -> None:
+    """703 one payment, 704 a day, 705 a month, 706 the count."""
+    await world.tier("alice", "all")
+    for _ in range(2):
+        assert said(await world.pay("alice", "@bob", "30.00")) == "stored"
+    codes = [told(await world.pay("alice", "@bob", amount))[0] for amount in ("50.01", "0.01")]
+    world.now += DAY_MS + 2 * SLOT_MS
+    for amount in ("9.00", "0.50"):
+        assert said(await world.pay("alice", "@bob", amount)) == "stored"
+    codes += [told(await world.pay("alice", "@bob", amount))[0] for amount in ("0.51", "0.01")]
+    assert codes == ["limit_per_payment", "limit_daily", "limit_monthly", "velocity"]
+    assert codes == sorted(codes, key=lambda code: CODES[code].number)
+
+
+async def test_nobody_finds_out_what_somebody_has_by_payments_that_they_cannot_make(
+    world: MoneyWorld,
+) -> None:
+    """A cap on balances would tell by when it is passed; so what one lacks oneself is told first, and no preview."""
+    await world.tier("carol", "small")
+    await world.credit("carol", "60.00")
+    for amount in ("1.00", "40.00", "40.01", "99.00"):
+        assert told(await world.pay("dave", "@carol", amount))[0] == "insufficient_funds"
+    for amount in ("40.00", "40.01", "99.00"):
+        seen = await world.preview("bob", "pay.send", "@carol", amount=amount, currency="EUR")
+        assert said(seen) == "previewed"
+
+
+async def test_a_limit_is_told_before_the_funds_and_after_the_state(world: MoneyWorld) -> None:
+    await world.tier("carol", "basic")
+    assert told(await world.pay("carol", "@bob", "50.01"))[0] == "limit_per_payment"
+    late = await world.pay("carol", "@bob", "50.01", not_after=world.now - 1)
+    assert told(late)[0] == "expired"
+    await world.flag("carol", 2)
+    assert told(await world.pay("carol", "@bob", "50.01"))[0] == "account_frozen"
+
+
+# --- given back -----------------------------------------------------------------------------------------
+
+
+async def spend_and_undo(world: MoneyWorld, end: str, *, who: str = "alice", amount: str = "50.00") -> None:
+    """An offer to Bob that comes to nothing."""
+    offer = await world.offered(who, "@bob", amount, expires_s=60)
+    if end == "pay.expire":
+        world.now += 60_000
+        assert said(await world.expire(offer)) == "stored"
+    else:
+        author, peer = (who, "@bob") if end == "pay.cancel" else ("bob", f"@{who}")
+        assert said(await world.do(author, end, peer, ref=offer)) == "stored"
+
+
+@pytest.mark.parametrize("end", ["pay.decline", "pay.cancel", "pay.expire"])
+@ON_EVERY_STORE
+async def test_what_came_to_nothing_gives_its_limit_back(world: MoneyWorld, end: str) -> None:
+    await world.pay("alice", "@bob", "50.00")
+    await spend_and_undo(world, end)
+    assert said(await world.pay("alice", "@bob", "50.00")) == "stored"
+    assert told(await world.pay("alice", "@bob", "0.01"))[2]["used"] == "100.00"  # type: ignore[index]
+
+
+@pytest.mark.parametrize("end", ["pay.decline", "pay.cancel", "pay.expire"])
+async def test_what_came_to_nothing_gives_its_count_back(world: MoneyWorld, end: str) -> None:
+    await world.tier("alice", "slow")
+    for _ in range(2):
+        await world.pay("alice", "@bob", "1.00")
+    await spend_and_undo(world, end)
+    assert said(await world.pay("alice", "@bob", "1.00")) == "stored"
+    assert told(await world.pay("alice", "@bob", "1.00"))[0] == "velocity"
+
+
+async def test_what_is_accepted_stays_used(world: MoneyWorld) -> None:
+    for _ in range(2):
+        offer = await world.offered("alice", "@bob", "50.00")
+        assert told(await world.pay("alice", "@bob", "50.01"))[0] == "limit_per_payment"
+        assert said(await world.do("bob", "pay.accept", "@alice", ref=offer)) == "stored"
+    assert told(await world.pay("alice", "@bob", "0.01"))[0] == "limit_daily"
+    paid = await world.paid("bob", "@alice", "5.00")
+    await world.do("alice", "pay.refund", "@bob", ref=paid)
+    assert told(await world.pay("alice", "@bob", "0.01"))[0] == "limit_daily", "a refund gives nothing back"
+
+
+@pytest.mark.parametrize("claims", [0, 1, 2])
+@ON_EVERY_STORE
+async def test_a_packet_gives_back_what_nobody_claimed(world: MoneyWorld, claims: int) -> None:
+    group = await world.group("alice", "bob", "carol")
+    body = {"total": "50.00", "currency": "EUR", "count": 2, "mode": "equal", "expires_s": 60}
+    packet = await world.made("alice", "pay.packet", group, **body)
+    for who in ("bob", "carol")[:claims]:
+        assert said(await world.do(who, "pay.claim", group, ref=packet)) == "stored"
+    world.now += 60_000
+    await world.expire(packet)
+    used = format_amount(2_500 * claims + 5_000, "EUR")
+    await world.pay("alice", "@bob", "50.00")
+    refused = await world.pay("alice", "@bob", "50.00")
+    if claims == 0:
+        assert said(refused) == "stored"
+    else:
+        assert told(refused)[2]["used"] == used  # type: ignore[index]
+
+
+@pytest.mark.parametrize(("claims", "stored"), [(0, 3), (1, 2)])
+async def test_a_packet_counts_where_somebody_claimed(world: MoneyWorld, claims: int, stored: int) -> None:
+    await world.tier("alice", "slow")
+    group = await world.group("alice", "bob", "carol")
+    body = {"total": "50.00", "currency": "EUR", "count": 2, "mode": "equal", "expires_s": 60}
+    packet = await world.made("alice", "pay.packet", group, **body)
+    for who in ("bob", "carol")[:claims]:
+        await world.do(who, "pay.claim", group, ref=packet)
+    world.now += 60_000
+    await world.expire(packet)
+    codes = [said(await world.pay("alice", "@bob", "1.00")) for _ in range(4)]
+    assert codes == ["stored"] * stored + ["velocity"] * (4 - stored)
+
+
+async def test_what_is_given_back_late_is_given_back_to_the_day_that_it_was_used(world: MoneyWorld) -> None:
+    offer = await world.offered("alice", "@bob", "50.00", expires_s=2 * 86_400)
+    world.now += DAY_MS + 2 * SLOT_MS
+    for _ in range(2):
+        assert said(await world.pay("alice", "@bob", "50.00")) == "stored"
+    assert said(await world.do("bob", "pay.decline", "@alice", ref=offer)) == "stored"
+    assert told(await world.pay("alice", "@bob", "0.01"))[2]["used"] == "100.00"  # type: ignore[index]
+
+
+async def test_what_is_given_back_after_the_longest_window_changes_nothing(world: MoneyWorld) -> None:
+    offer = await world.offered("alice", "@bob", "50.00", expires_s=30 * 86_400)
+    world.now += MONTH_MS + SLOT_MS
+    assert said(await world.expire(offer)) == "stored"
+    for _ in range(2):
+        assert said(await world.pay("alice", "@bob", "50.00")) == "stored"
+    assert told(await world.pay("alice", "@bob", "0.01"))[0] == "limit_daily"
+
+
+@pytest.mark.parametrize("end", ["pay.decline", "pay.cancel", "pay.expire"])
+async def test_what_came_to_nothing_is_given_back_whatever_the_tier_is_meanwhile(
+    world: MoneyWorld, end: str
+) -> None:
+    offer = await world.offered("alice", "@bob", "50.00", expires_s=60)
+    await world.tier("alice", "free")
+    if end == "pay.expire":
+        world.now += 60_000
+        await world.expire(offer)
+    else:
+        author, peer = ("alice", "@bob") if end == "pay.cancel" else ("bob", "@alice")
+        await world.do(author, end, peer, ref=offer)
+    await world.tier("alice", "basic")
+    for _ in range(2):
+        assert said(await world.pay("alice", "@bob", "50.00")) == "stored"
+
+
+# --- any history ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tier", ["basic", "monthly"])
+async def test_no_window_ever_passes_its_limit(world: MoneyWorld, tier: str) -> None:
+    """Random payments and undoings at random times, checked against every true window to the millisecond."""
+    rng = seeded()
+    await world.tier("alice", tier)
+    window = DAY_MS if tier == "basic" else MONTH_MS
+    spent: list[tuple[int, int]] = []
+    waiting: list[tuple[str, tuple[int, int]]] = []
+    refused = 0
+    for _ in range(150):
+        world.now += rng.choice((0, 1_000, HOUR_MS, rng.randrange(window // 10)))
+        if waiting and rng.random() < 0.3:
+            offer, use = waiting.pop(rng.randrange(len(waiting)))
+            assert said(await world.do("bob", "pay.decline", "@alice", ref=offer)) == "stored"
+            spent.remove(use)
+            continue
+        minor = rng.randrange(1, 5_001)
+        members: dict[str, Any] = {"accept": True, "expires_s": 30 * 86_400} if rng.random() < 0.4 else {}
+        key = world.key()
+        outcome = await world.pay("alice", "@bob", format_amount(minor, "EUR"), key=key, **members)
+        if said(outcome) == "stored":
+            use = (world.now, minor)
+            spent.append(use)
+            if members:
+                waiting.append((key, use))
+        else:
+            refused += 1
+            assert told(outcome)[0] in {"limit_daily", "limit_monthly"}
+            near = sum(amount for at, amount in spent if at > world.now - window - SLOT_MS)
+            assert near + minor > 10_000, "and none is refused that fits with a slot to spare"
+    assert refused > 5
+    for end, _ in spent:
+        assert sum(amount for at, amount in spent if end - window < at <= end) <= 10_000
