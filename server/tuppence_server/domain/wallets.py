@@ -4,6 +4,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from tuppence_protocol.currencies import EXPONENTS
 from tuppence_protocol.errors import Refusal
 
 from .accounts import customer, need_account
@@ -24,7 +25,7 @@ def needs_flags(book: Book, keys: Keys, request: Request) -> None:
     assert isinstance(command, SetFlags)
     user = need_person(book, keys, "@" + command.handle)
     if user is not None:
-        for currency in _currencies(book, command.currency):
+        for currency in _currencies(command.currency):
             need_account(book, keys, customer(user.id, currency))
 
 
@@ -35,7 +36,7 @@ def set_flags(book: Book, request: Request) -> list[Fact] | Refusal:
     user = book.user_by_handle(command.handle)
     if user is None:
         return NOBODY
-    accounts = [book.accounts[customer(user.id, c)] for c in _currencies(book, command.currency)]
+    accounts = [book.accounts[customer(user.id, each)] for each in _currencies(command.currency)]
     if command.set & CLOSED:
         for account in accounts:
             if account is not None and (account.available or account.held or account.credits_pending):
@@ -50,8 +51,9 @@ def set_flags(book: Book, request: Request) -> list[Fact] | Refusal:
     return [Flag(customer(user.id, command.currency), (had | command.set) & ~command.clear)]
 
 
-def _currencies(book: Book, currency: str | None) -> list[str]:
-    return sorted(book.policy.currencies) if currency is None else [currency]
+def _currencies(currency: str | None) -> list[str]:
+    """All that there are, where none is named: money may be left in one that is enabled no more."""
+    return sorted(EXPONENTS) if currency is None else [currency]
 
 
 def needs_tier(book: Book, keys: Keys, request: Request) -> None:
