@@ -104,4 +104,5 @@ def _credit(
     body = codec.encode(Deposited(amount, currency, user.id, "completed", alt, note))
     author = SERVER_AUTHOR if kind == "pay.deposit" else user.id
     move = Move(operator("cash", currency), customer(user.id, currency), minor, kind)
-    return [Append(conversation.id, kind, frame.id, author, None, body, (move,))]
+    ref = (frame.ref or None) if isinstance(frame, PayFaucet) else None
+    return [Append(conversation.id, kind, frame.id, author, ref, body, (move,))]

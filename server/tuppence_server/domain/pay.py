@@ -185,7 +185,7 @@ def _untimely(book: Book, body: SendBody, quote: Quote | None, asked: Asked | No
         return asked.refusal
     if quote is None:
         return None
-    if quote.used_by:
+    if quote.used_by:  # which it stays, whatever the time is
         return QUOTE_USED
     return QUOTE_EXPIRED if book.now >= quote.expires_at else None
 

@@ -63,6 +63,7 @@ ACTS_ON_REF: Final = frozenset(
     {payments.PaySend, *(f for f in payments.PAYMENT_FRAMES if issubclass(f, payments.Acting))}
 )
 """Frames whose decision depends on the payment that `ref` names."""
+_TAKEN: Final = Refusal("id_taken", "This id belongs to another frame.", "$.id")
 _DISABLED: Final = Refusal("account_disabled", "This user is disabled.")
 
 
@@ -81,8 +82,7 @@ def needs(book: Book, keys: Keys, request: Request) -> None:
     """Ask for the rows that a request needs and the book does not hold yet."""
     frame = request.frame
     if type(frame) is office.Preview:
-        request = Request(frame.frame, request.author)
-        RULES[type(frame.frame)][0](book, keys, request)
+        needs(book, keys, Request(frame.frame, request.author))
         return
     id = getattr(frame, "id", None)
     if id is not None and id not in book.receipts:
@@ -125,6 +125,9 @@ def settle(book: Book, request: Request) -> Outcome:
 
 def _previewed(book: Book, request: Request) -> Outcome:
     """The real decision; its facts are looked at and not applied."""
+    receipt = book.receipts.get(request.frame.id) if isinstance(request.frame, Durable) else None
+    if receipt is not None:
+        return _TAKEN if receipt.sender != request.author else _reused("$.id")
     if _shut_out(book, request.author):
         return _DISABLED
     policy, book.policy = book.policy, book.preview_policy
@@ -149,7 +152,7 @@ def _keep_refusal(book: Book, request: Request, id: str, refusal: Refusal) -> No
 
 def _again(book: Book, request: Request, receipt: Receipt) -> Outcome:
     if receipt.sender != request.author:
-        return Refusal("id_taken", "This id belongs to another frame.", "$.id")
+        return _TAKEN
     if receipt.refusal is not None:
         kept = codec.decode_as(receipt.refusal, KeptRefusal)
         other = _first_difference(kept.parts, _parts(request.content))

@@ -25,6 +25,7 @@ from .services import Services
 NO_CONVERSATION = Refusal("not_found", "There is no such conversation.", "$.conv")
 NO_EVENT = Refusal("not_found", "There is no such event.", "$.body.id")
 NO_USER = Refusal("not_found", "There is nobody with that handle.", "$.body.handle")
+BAD_INNER_ID = Refusal("bad_id", "An id is a lower-case UUID of version 4 or 7.", "$.id")
 FAILED = Refusal("unavailable", "The server cannot read now; ask again.", retry_ms=1_000)
 log = structlog.get_logger("tuppence.edge")
 
@@ -105,7 +106,10 @@ async def _quote(services: Services, user: str, frame: AskQuote) -> bytes | Refu
 
 
 async def _preview(services: Services, user: str, frame: AskPreview) -> bytes | Refusal:
-    outcome = await services.pipeline.ask(Request(Preview(frame.body.frame), user))
+    inner = frame.body.frame
+    if not codec.is_id(inner.id):
+        return BAD_INNER_ID
+    outcome = await services.pipeline.ask(Request(Preview(inner), user))
     if isinstance(outcome, Refusal):
         return outcome
     assert isinstance(outcome, Previewed), "a preview was asked for"
