@@ -24,6 +24,8 @@ from .domain.rows import OPERATOR
 from .store.base import Movement, Span, Store
 
 PIECE_LINES: Final = 1_000
+READS_PER_PAGE: Final = 4
+"""Holds and what became of them are no lines; a page with many of them may be short and not the last."""
 COLUMNS: Final = ("at", "pos", "id", "conv", "kind", "code", "with", "amount", "balance")
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENT_MAX: Final = 253_402_300_799_999
@@ -74,7 +76,13 @@ async def page(store: Store, user: str, body: StatementBody) -> StatementResult 
     if isinstance(statement, Refusal):
         return statement
     span = statement.span
-    moved, rest = await store.movements(span, span.after, body.limit)
+    moved: list[Movement] = []
+    rest: int | None = span.after
+    for _ in range(READS_PER_PAGE):
+        if rest is None or len(moved) == body.limit:
+            break
+        more, rest = await store.movements(span, rest, body.limit - len(moved))
+        moved += more
     lines = list(_lines(moved, body.currency, span.carried))
     return StatementResult(body.currency, statement.opening, lines, statement.closing, span.pos, rest)
 

@@ -11,6 +11,7 @@ from tests.contract.stores import World, event_id, opened
 from tuppence_server.store.base import Store
 from tuppence_server.verify import PROBLEMS_MAX, Report, verify
 
+_MOVE = "debit, credit, amount, code, phase, pending"
 _TRIGGERS = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
 
 
@@ -45,9 +46,8 @@ async def test_a_good_ledger_has_no_problems(store: Store) -> None:
     seen: list[tuple[int, int]] = []
     report = await verify(store, lambda done, total: seen.append((done, total)))
     head = await store.head()
-    assert report == Report(
-        8, head.hash.hex(), head.epoch, 8, 5, 8, {"EUR": 10_000, "USD": 10_000, "JPY": 100}, []
-    )
+    totals = {"EUR": 10_000, "USD": 10_000, "JPY": 100}
+    assert report == Report(8, head.hash.hex(), head.epoch, 8, 5, 8, 0, 0, totals, [])
     assert seen[-1] == (8, 8)
 
 
@@ -85,7 +85,7 @@ async def test_a_good_ledger_has_no_problems(store: Store) -> None:
             ["UPDATE transfer SET amount = amount + 1 WHERE pos = 4"],
             [
                 "pos 4: the hash does not fit what is stored",
-                "pos 4: pay.send says 1000, its transfers do not",
+                "pos 4: a pay.send of 10.00 EUR: its transfers are not those that it calls for",
             ],
             id="edited amount",
         ),
@@ -98,14 +98,39 @@ async def test_a_good_ledger_has_no_problems(store: Store) -> None:
             ["DELETE FROM transfer WHERE pos = 4"],
             [
                 "pos 4: the hash does not fit what is stored",
-                "pos 4: pay.send says 1000, its transfers do not",
+                "pos 4: a pay.send of 10.00 EUR: its transfers are not those that it calls for",
+                "4 transfers belong to events; the head says 5",
             ],
             id="deleted transfer",
         ),
         pytest.param(
-            ["INSERT INTO transfer SELECT 99, 8, debit, credit, amount, code FROM transfer WHERE pos = 4"],
-            ["pos 8: the hash does not fit what is stored", "6 transfers belong to events; the head says 5"],
+            [f"INSERT INTO transfer SELECT 99, 8, {_MOVE} FROM transfer WHERE pos = 4"],
+            [
+                "pos 8: the hash does not fit what is stored",
+                "pos 8: a chat.text moves no money",
+                "6 transfers belong to events; the head says 5",
+            ],
             id="transfer out of nothing",
+        ),
+        pytest.param(
+            [
+                f"INSERT INTO transfer SELECT 6, 99, {_MOVE} FROM transfer WHERE pos = 4",
+                "UPDATE head SET transfer_id = 6",
+            ],
+            ["transfer 6: belongs to no event", "5 transfers belong to events; the head says 6"],
+            id="transfer of no event",
+        ),
+        pytest.param(
+            [
+                "UPDATE event SET head = CAST(replace(head, '\"seq\":2', '\"seq\":7') AS BLOB) WHERE pos = 5",
+            ],
+            ["pos 5: the hash does not fit what is stored", "pos 5: the envelope names another place"],
+            id="other place",
+        ),
+        pytest.param(
+            ["UPDATE event SET head = x'7b' WHERE pos = 5"],
+            ["pos 5: the hash does not fit what is stored", "pos 5: the envelope cannot be read"],
+            id="no envelope",
         ),
         pytest.param(
             ["DELETE FROM event WHERE pos = 5"],
@@ -172,9 +197,10 @@ async def test_tampering_is_found(
     store: Store, tmp_path: Path, statements: list[str], found: list[str]
 ) -> None:
     tamper(tmp_path, "PRAGMA foreign_keys = OFF", *statements)
-    problems = (await verify(store)).problems
-    for expected in found:
-        assert any(problem.startswith(expected) for problem in problems), (expected, problems)
+    for range_events in (1, 3, 250_000):
+        problems = (await verify(store, range_events=range_events)).problems
+        for expected in found:
+            assert any(problem.startswith(expected) for problem in problems), (expected, problems)
 
 
 @pytest.mark.parametrize("who", ["alice", "bob"])

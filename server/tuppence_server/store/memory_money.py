@@ -79,10 +79,11 @@ class MemoryMoney:
         return sum(_signed(moved, account) for moved in self._transfers[:upto])
 
     async def movements(self, span: Span, after: int, limit: int) -> tuple[list[Movement], int | None]:
-        """Posted transfers of the span behind `after` in order, and behind which one to read on, if any is left."""
-        moved = [t for t in self._transfers[after : span.upto] if span.account and _signed(t, span.account)]
-        lines = [self._movement(transfer, span.account or 0) for transfer in moved[:limit]]
-        return lines, lines[-1].transfer if len(moved) > limit else None
+        """Posted transfers among the next `limit` behind `after`, and behind which to read on, if any is left."""
+        account = span.account or 0
+        own = [t for t in self._transfers[after : span.upto] if account in (t.debit, t.credit)]
+        lines = [self._movement(t, account) for t in own[:limit] if t.phase in POSTED]
+        return lines, own[limit - 1].id if len(own) > limit else None
 
     def _movement(self, moved: Transfer, account: int) -> Movement:
         owners = {account.id: account.owner for account in self._accounts.values()}

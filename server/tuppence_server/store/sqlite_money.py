@@ -15,8 +15,6 @@ from .sqlite_sessions import SessionReads
 TRANSFERS_SCANNED_MAX: Final = 500
 """Transfers of one side of one account that a page of payments looks through. More than one event ever makes, so
 that a page always gets on."""
-SCANNED_PER_LINE: Final = 4
-"""Transfers looked through for each line of a statement, since holds and what became of them are none."""
 TOTALS_ROWS_PER_READ: Final = 8_000
 """So many of the largest amount still fit into a signed 64-bit sum."""
 
@@ -34,14 +32,14 @@ _ACCOUNT: Final = (
 # Commit times, positions and transfer ids all grow along the log: what belongs to one is found by halving.
 SEEK_TRANSFER: Final = (
     "WITH RECURSIVE seek (low, high) AS (SELECT 0, (SELECT transfer_id FROM head) UNION ALL "
-    "SELECT iif(t.pos <= :pos, t.id, s.low), iif(t.pos <= :pos, s.high, t.id - 1) "
-    "FROM seek AS s JOIN transfer AS t ON t.id = (s.low + s.high + 1) / 2 WHERE s.low < s.high) "
+    "SELECT iif(t.pos <= :pos, t.id, k.low), iif(t.pos <= :pos, k.high, t.id - 1) "
+    "FROM seek AS k JOIN transfer AS t ON t.id = (k.low + k.high + 1) / 2 WHERE k.low < k.high) "
     "SELECT max(low) FROM seek"
 )
 _SEEK_POS: Final = (
     "WITH RECURSIVE seek (low, high) AS (SELECT 0, (SELECT pos FROM head) UNION ALL "
-    "SELECT iif({at} < :moment, e.pos, s.low), iif({at} < :moment, s.high, e.pos - 1) "
-    "FROM seek AS s JOIN event AS e ON e.pos = (s.low + s.high + 1) / 2 WHERE s.low < s.high) "
+    "SELECT iif({at} < :moment, e.pos, k.low), iif({at} < :moment, k.high, e.pos - 1) "
+    "FROM seek AS k JOIN event AS e ON e.pos = (k.low + k.high + 1) / 2 WHERE k.low < k.high) "
     "SELECT max(low) FROM seek"
 ).format(at="json_extract(CAST(e.head AS TEXT), '$.at')")
 
@@ -140,15 +138,12 @@ class MoneyReads(SessionReads):
         return Span(account, begin, last, opening, carried, closing, pos)
 
     async def movements(self, span: Span, after: int, limit: int) -> tuple[list[Movement], int | None]:
-        """Posted transfers of the span behind `after` in order, and behind which one to read on, if any is left."""
-        scan = limit * SCANNED_PER_LINE
-        bounds = {"account": span.account, "after": after, "upto": span.upto, "limit": scan + 1}
+        """Posted transfers among the next `limit` behind `after`, and behind which to read on, if any is left."""
+        bounds = {"account": span.account, "after": after, "upto": span.upto, "limit": limit + 1}
         async with self._reader() as db:
             rows = list(await db.execute_fetchall(_MOVEMENTS, bounds))
-        posted = [Movement(*row[:-1]) for row in rows[:scan] if row[-1] in POSTED]
-        if len(posted) > limit:
-            return posted[:limit], posted[limit - 1].transfer
-        return posted, rows[scan - 1][0] if len(rows) > scan else None
+        posted = [Movement(*row[:-1]) for row in rows[:limit] if row[-1] in POSTED]
+        return posted, rows[limit - 1][0] if len(rows) > limit else None
 
     async def mark(self, pos: int | None, before: int | None) -> Mark:
         """Where the log stood at a `pos` or just `before` a moment (ms); where it stands, if neither is given."""
