@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.bench import Bench
 from benchmarks.machine import file_system, machine
-from benchmarks.parts import fanout, growth, idle, latency, resume, road
+from benchmarks.parts import fanout, growth, idle, latency, packet, resume, road, statement, verify
 from benchmarks.process import raise_open_files
 from benchmarks.progress import QUIET
 from benchmarks.report import markdown, table
@@ -33,6 +33,9 @@ PARTS: Mapping[str, Callable[[Bench], list[Row]]] = {
     "latency": latency.run,
     "growth": growth.run,
     "resume": resume.run,
+    "packet": packet.run,
+    "statement": statement.run,
+    "verify": verify.run,
 }
 
 

@@ -5,14 +5,14 @@ import gc
 import json
 import shutil
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmarks.process import child, cpu_seconds, has_uvloop, loop_factory, read_json
-from benchmarks.seed import EVENTS_PER_PERSON, seed, seed_behind
+from benchmarks.seed import EVENTS_PER_PERSON, seed, seed_behind, seed_ledger, seed_statements
 from benchmarks.sizes import Sizes
 from benchmarks.tally import checked
 from benchmarks.target import Running, serving
@@ -60,6 +60,19 @@ class Bench:
         total = people * EVENTS_PER_PERSON + people // 2 * missed
         with self.watch.count("seeding", total) as advance:
             made = seed_behind(self.folder / name, people=people, missed=missed, advance=advance)
+            return self._planned(name, _finish(made))
+
+    def seed_statements(self, name: str, lines: Sequence[int]) -> Seeded:
+        """Fill a data directory for people with statements of so many lines."""
+        total = 2 * len(lines) * EVENTS_PER_PERSON + sum(lines)
+        with self.watch.count("seeding", total) as advance:
+            made = seed_statements(self.folder / name, lines, advance=advance)
+            return self._planned(name, _finish(made))
+
+    def seed_ledger(self, name: str, accounts: int, transfers: int) -> Seeded:
+        """Fill a data directory with so many transfers, for nobody to connect to."""
+        with self.watch.count("seeding", accounts * EVENTS_PER_PERSON + transfers) as advance:
+            made = seed_ledger(self.folder / name, accounts, transfers, advance=advance)
             return self._planned(name, _finish(made))
 
     def _planned(self, name: str, plan: list[dict[str, Any]]) -> Seeded:

@@ -1,4 +1,4 @@
-"""The load generator: `python -m benchmarks.load closed|paced|fanout|idle|resume --port PORT ...`.
+"""The load generator: `python -m benchmarks.load closed|paced|fanout|idle|resume|packet --port PORT ...`.
 
 A process of its own. One JSON object on stdout is the report, stderr shows progress on
 a terminal, and the exit code is 1 when any frame was refused, lost or unanswered: a
@@ -6,7 +6,7 @@ figure with losses is no figure.
 
 A real server needs `--plan FILE`: a JSON list of `{"token": ..., "conv": ...}`, one for
 each connection; for the fan-out the first ones are the senders and all are members of
-one room; to resume, each has `epoch`, `pos` and `missed` as well. `--bare` means a server that repeats to everybody whatever it receives.
+one room; to claim a packet, the first makes it and all claim; to resume, each has `epoch`, `pos` and `missed` as well. `--bare` means a server that repeats to everybody whatever it receives.
 
 `closed` sends a new frame for each answer, `paced` at `--rate` whatever comes back.
 """
@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.claiming import claim
 from benchmarks.process import has_uvloop, raise_open_files, run_loop
 from benchmarks.progress import Progress
 from benchmarks.returning import Returner, bare_returners, come_back
@@ -42,6 +43,8 @@ def main() -> None:
         with Progress() as progress:
             if load.mode == "idle":
                 await hold(load, progress)
+            elif load.mode == "packet":
+                reports.append(await claim(load, options.shares, progress))
             elif returners:
                 reports.append(await come_back(load.port, returners, progress))
             else:
@@ -59,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("mode", choices=("closed", "paced", "fanout", "idle", "resume"))
+    parser.add_argument("mode", choices=("closed", "paced", "fanout", "idle", "resume", "packet"))
     parser.add_argument("--port", type=int, required=True)
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("--plan", type=Path, help="JSON list of {token, conv}")
@@ -68,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--in-flight", type=int, default=1, help="frames per sending connection")
     parser.add_argument("--rate", type=float, default=0.0, help="paced: frames/s of all together")
     parser.add_argument("--missed", type=int, default=50, help="resume --bare: events for each")
+    parser.add_argument("--shares", type=int, default=100, help="packet: how many there are to claim")
     parser.add_argument("--senders", type=int, default=1, help="fan-out only")
     parser.add_argument("--kind", choices=KINDS, default="chat.text")
     parser.add_argument("--text-bytes", type=int, default=40, help="of a chat.text")

@@ -9,7 +9,7 @@ from rich.table import Table
 from benchmarks.results import Row, Target
 
 HEADINGS = ("", "Benchmark", "Tuppence", "Floor, same run", "Ratio", "Target", "Met")
-_DIGITS = {"/s": 0, "KiB": 1, "ms": 2, "s": 2}
+_DIGITS = {"/s": 0, "KiB": 1, "MiB": 1, "ms": 2, "s": 2}
 
 
 def table(rows: Sequence[Row], heading: str, *, judged: bool) -> None:

@@ -6,16 +6,15 @@ the missed events must be there, each once, in order, with nothing else between 
 
 import asyncio
 import json
-import struct
 import time
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from benchmarks.progress import Progress
 from benchmarks.tally import EXCERPTS, percentiles
-from benchmarks.wire import CLOSE, SYNCED_MARK, hello, upgrade_request
+from benchmarks.wire import CLOSE, SYNCED_MARK, hello, payloads, upgrade_request
 
 TIMEOUT_S = 60.0
 BARE_CONV = "c_" + "x" * 22
@@ -35,7 +34,7 @@ class Returner:
 
     def fault(self, received: bytes) -> str | None:
         """What is wrong with all that a connection received; None if nothing is."""
-        ready, *events, synced = (json.loads(payload) for payload in _payloads(received))
+        ready, *events, synced = (json.loads(payload) for payload in payloads(received))
         if ready["kind"] != "ready" or not ready["body"]["resumed"] or ready["body"]["epoch"] != self.epoch:
             return f"not resumed: {ready}"
         if synced["kind"] != "synced":
@@ -141,16 +140,3 @@ async def come_back(port: int, returners: Sequence[Returner], progress: Progress
         "excerpts": faults[:EXCERPTS],
         "ok": not faults,
     }
-
-
-def _payloads(received: bytes) -> Iterator[bytes]:
-    """The payloads of whole unmasked frames, as a server sends them."""
-    at = 0
-    while at < len(received):
-        size, head = received[at + 1], 2
-        if size == 126:
-            (size,), head = struct.unpack_from("!H", received, at + 2), 4
-        elif size == 127:
-            (size,), head = struct.unpack_from("!Q", received, at + 2), 10
-        yield received[at + head : at + head + size]
-        at += head + size

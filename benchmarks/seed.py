@@ -201,6 +201,53 @@ async def seed_behind(
     return [{"token": token, "conv": conv} | cursor for token, conv in zip(tokens, convs, strict=True)]
 
 
+async def seed_statements(
+    data: Path, lines: Sequence[int], *, advance: Advance = _silent
+) -> list[dict[str, Any]]:
+    """Fill a new data directory for people whose statements have so many lines each.
+
+    Each pays one other, who pays back half, and begins with a deposit. The plan tells `lines`.
+    """
+    async with _opened(data, advance) as (_, seeder):
+        crowd = await seeder.people(2 * len(lines))
+        await seeder.credit(crowd, "1000000.00")
+        tokens = await seeder.tokens(crowd)
+        convs = await seeder.pairs(crowd)
+        for index, count in enumerate(lines):
+            await _pay_back_and_forth(seeder, crowd, convs, 2 * index, count - 1)
+    return [
+        {"token": tokens[2 * index], "conv": convs[2 * index], "lines": count}
+        for index, count in enumerate(lines)
+    ]
+
+
+async def _pay_back_and_forth(
+    seeder: Seeder, crowd: Sequence[tuple[str, str]], convs: Sequence[str], first: int, count: int
+) -> None:
+    amounts = ("0.02", "0.01")
+    for start in range(0, count, CHUNK):
+        await seeder.submit(
+            [
+                payment(crowd[first + number % 2][0], convs[first + number % 2], amounts[number % 2])
+                for number in range(start, min(start + CHUNK, count))
+            ]
+        )
+
+
+async def seed_ledger(
+    data: Path, accounts: int, transfers: int, *, advance: Advance = _silent
+) -> list[dict[str, Any]]:
+    """Fill a new data directory with payments between neighbours; nobody is planned to connect."""
+    async with _opened(data, advance) as (_, seeder):
+        crowd = await seeder.people(accounts)
+        await seeder.credit(crowd, "1000000.00")
+        convs = await seeder.pairs(crowd)
+        for start in range(0, transfers, CHUNK):
+            numbers = range(start, min(start + CHUNK, transfers))
+            await seeder.submit([payment(crowd[n % accounts][0], convs[n % accounts]) for n in numbers])
+    return []
+
+
 async def _history(seeder: Seeder, accounts: int, events: int) -> None:
     """Other people with accounts, who paid and wrote each other before."""
     others = await seeder.people(accounts, "q")

@@ -26,6 +26,13 @@ class Sizes:
     old_events: int
     returning: int
     missed: int
+    claimers: int
+    shares: int
+    statement_lines: int
+    statement_fewer: int
+    ledger_rounds: int
+    ledger_accounts: int
+    ledger_transfers: int
 
 
 FULL = Sizes(
@@ -48,6 +55,13 @@ FULL = Sizes(
     old_events=2_000_000,
     returning=2_000,
     missed=50,
+    claimers=500,
+    shares=100,
+    statement_lines=100_000,
+    statement_fewer=10_000,
+    ledger_rounds=2,
+    ledger_accounts=2_000,
+    ledger_transfers=500_000,
 )
 
 QUICK = Sizes(
@@ -70,4 +84,11 @@ QUICK = Sizes(
     old_events=5_000,
     returning=100,
     missed=50,
+    claimers=50,
+    shares=10,
+    statement_lines=3_000,
+    statement_fewer=300,
+    ledger_rounds=1,
+    ledger_accounts=100,
+    ledger_transfers=2_000,
 )

@@ -2,8 +2,10 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,18 +56,39 @@ def serving(data: Path) -> Iterator[Running]:
         raise RuntimeError(f"the server ended with {code}:\n{_said(errors)}")
 
 
-def verify(data: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What `ledger verify` read, and what that took, its processes' processor time included."""
+
+    events: int
+    transfers: int
+    seconds: float
+    cpu_s: float
+
+
+def verify(data: Path) -> Verified:
     """Have the books checked from the log on; raise where they do not balance."""
+    spent_s, started = _children_cpu_s(), time.perf_counter()
     done = subprocess.run(
-        [*COMMAND, "ledger", "verify", "--data", str(data)],
+        [*COMMAND, "ledger", "verify", "--data", str(data), "--json"],
         cwd=data.parent,
         env=environment(),
         capture_output=True,
         text=True,
         check=False,
     )
+    seconds = time.perf_counter() - started
     if done.returncode:
         raise RuntimeError(f"ledger verify: {done.stdout}{done.stderr}")
+    told = json.loads(done.stdout)
+    if told["problems"]:
+        raise RuntimeError(f"ledger verify: {told['problems']}")
+    return Verified(told["events"], told["transfers"], seconds, _children_cpu_s() - spent_s)
+
+
+def _children_cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def environment() -> dict[str, str]:

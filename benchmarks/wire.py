@@ -9,7 +9,7 @@ clock: whoever sees an event knows how old it is without a table of what was sen
 import json
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 EVENT_MARK: Final = b'"id":"'  # stands once in every event, and in no other frame
@@ -58,6 +58,19 @@ def hello(token: str, **cursor: str | int) -> bytes:
     return client_frame(_json({"kind": "hello", "body": body}))
 
 
+def payloads(received: bytes) -> Iterator[bytes]:
+    """The payloads of whole unmasked frames, as a server sends them."""
+    at = 0
+    while at < len(received):
+        size, head = received[at + 1], 2
+        if size == 126:
+            (size,), head = struct.unpack_from("!H", received, at + 2), 4
+        elif size == 127:
+            (size,), head = struct.unpack_from("!Q", received, at + 2), 10
+        yield received[at + head : at + head + size]
+        at += head + size
+
+
 def monotonic_us() -> int:
     """Return the clock that ids are stamped with; processes of one machine share it."""
     return time.perf_counter_ns() // 1000
@@ -86,9 +99,9 @@ class FrameMaker:
         return ids, self._before + joint.join(ids) + self._after
 
 
-def command_maker(number: int, kind: str, conv: str, body: Mapping[str, Any]) -> FrameMaker:
-    """Return the maker of frames for the real server."""
-    rest = _json({"conv": conv, "body": body})
+def command_maker(number: int, kind: str, conv: str, body: Mapping[str, Any], **more: str) -> FrameMaker:
+    """Return the maker of frames for the real server; `more` is what the frame has besides, such as `ref`."""
+    rest = _json({"conv": conv, **more, "body": body})
     return FrameMaker(number, b'{"kind":"%b",' % kind.encode() + EVENT_MARK, b'",' + rest[1:])
 
 
