@@ -227,7 +227,7 @@ async def test_no_read_goes_through_a_whole_table(tmp_path: Path) -> None:
     module = sqlite_money
     reads = [
         *module._BEGUN, *module._MOVED, module._ITEMS, module._SHARES, module._ACCOUNTS, module._ACCOUNT,
-        module._BALANCE, module._MOVEMENTS, module.SEEK_TRANSFER, module._SEEK_POS,
+        module._MOVED_BY, module._MOVEMENTS, module.SEEK_TRANSFER, module._SEEK_POS,
         *module._KEPT.values(), module._KEPT_EVENTS,
     ]  # fmt: skip
     names = dict.fromkeys(("account", "after", "upto", "limit", "pos", "moment"), 1)

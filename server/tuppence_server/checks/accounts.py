@@ -51,6 +51,8 @@ class Accounts(dict[int, FoldedAccount]):
 
     def __missing__(self, number: int) -> FoldedAccount:
         owner, currency, code = self._owners.get(number, ("", "", ""))
-        texts = self._texts.setdefault(currency, _Texts(currency))
+        texts = self._texts.get(currency)
+        if texts is None:
+            texts = self._texts[currency] = _Texts(currency)
         account = self[number] = FoldedAccount(owner, currency, texts, person=code == "customer")
         return account

@@ -124,10 +124,7 @@ class Range:
         made = self._made(places, moves)
         self._chain(places, heads, bodies, salts, hashes, made)
         tops = self._tops(places, heads)
-        stored = list(zip(convs, seqs, places, strict=True))
-        if [(top.conv, top.seq, top.pos) for top in tops] != stored:
-            self._misplaced(tops, stored)
-        self._order(convs, seqs, places)
+        self._order(convs, seqs, places, tops)
         self._money(places, tops, heads, bodies, made)
         self.events += len(events)
         self._at, self._hash = places[-1], hashes[-1]
@@ -222,14 +219,13 @@ class Range:
             tops.append(top)
         return tops[-len(heads) :]
 
-    def _misplaced(self, tops: list[Top], stored: list[tuple[str, int, int]]) -> None:
-        for top, place in zip(tops, stored, strict=True):
-            if (top.conv, top.seq, top.pos) != place:
-                self.wrong(f"pos {place[2]}: the envelope names another place")
-
-    def _order(self, convs: tuple[str, ...], seqs: tuple[int, ...], places: tuple[int, ...]) -> None:
+    def _order(
+        self, convs: tuple[str, ...], seqs: tuple[int, ...], places: tuple[int, ...], tops: list[Top]
+    ) -> None:
         lasts = self._lasts
-        for conv, seq, pos in zip(convs, seqs, places, strict=True):
+        for conv, seq, pos, top in zip(convs, seqs, places, tops, strict=True):
+            if top.seq != seq or top.pos != pos or top.conv != conv:
+                self.wrong(f"pos {pos}: the envelope names another place")
             last = lasts.get(conv)
             if last != seq - 1:
                 if last is None:

@@ -136,7 +136,8 @@ class Stories:
         if stored is None:
             self._wrong(f"payment {told.id}: has no row")
             return
-        if not told.fee:  # who would have borne it is not told
+        told = replace(told, counted=stored.counted)  # which limits held then, the log does not tell
+        if not told.fee:  # nor who would have borne it
             told = replace(told, fee_on=stored.fee_on)
         differing = [name for name in told.__struct_fields__ if getattr(told, name) != getattr(stored, name)]
         if differing:

@@ -223,8 +223,7 @@ def expire(book: Book, request: Request) -> list[Fact] | Refusal:
     after = KeepPayment(replace(payment, state="expired"))
     rest = _unspent(book, payment)
     if payment.kind == "packet":
-        whole = returned == payment.amount
-        rest = give_back(book, payment.payer, payment.currency, returned, payment.at, whole=whole)
+        rest = give_back(book, payment, returned)
     return [append, after, *facts, *rest]
 
 
@@ -255,7 +254,7 @@ def _unspent(book: Book, payment: Payment) -> list[Fact]:
     """The limits that a payment which came to nothing had used."""
     if payment.kind != "send":
         return []
-    return give_back(book, payment.payer, payment.currency, payment.amount, payment.at, whole=True)
+    return give_back(book, payment, payment.amount)
 
 
 def _is_asked(payment: Payment, share: Share | None, author: str) -> bool:

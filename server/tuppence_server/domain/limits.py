@@ -13,7 +13,7 @@ from .batch import Keys
 from .book import Book
 from .facts import Fact, Spend
 from .policy import Limits
-from .rows import Use, User
+from .rows import Payment, Use, User
 
 SLOT_MS: Final = 15 * 60_000
 HOUR_MS: Final = 3_600_000
@@ -30,6 +30,11 @@ def need_limits(book: Book, keys: Keys, user: str, currency: str) -> None:
     """Ask for what the person has spent, where a limit depends on it."""
     if _limits(book, book.users.get(user), currency) is not None and (user, currency) not in book.uses:
         keys.uses.add((user, currency))
+
+
+def counts(book: Book, user: User, currency: str) -> bool:
+    """True where what the person spends is counted."""
+    return _limits(book, user, currency) is not None
 
 
 def within(book: Book, user: User, currency: str, minor: int, field: str = "$.body.amount") -> Refusal | None:
@@ -57,18 +62,17 @@ def within(book: Book, user: User, currency: str, minor: int, field: str = "$.bo
 
 def spend(book: Book, user: User, currency: str, minor: int) -> list[Fact]:
     """Count a payment towards the person's limits, with the payment and in the same commit."""
-    if _limits(book, user, currency) is None:
+    if not counts(book, user, currency):
         return []
     return [Spend(user.id, currency, book.now // SLOT_MS, minor, 1)]
 
 
-def give_back(book: Book, user: str, currency: str, minor: int, at: int, *, whole: bool) -> list[Fact]:
-    """Count no longer what did not come to pass: of a payment made at `at`."""
-    uses = book.uses.get((user, currency))
-    had = None if uses is None else uses.get(at // SLOT_MS)
-    if had is None:
+def give_back(book: Book, payment: Payment, minor: int) -> list[Fact]:
+    """Count no longer what did not come to pass of a payment."""
+    key, slot = (payment.payer, payment.currency), payment.at // SLOT_MS
+    if not (payment.counted and minor and slot in book.uses.get(key, {})):
         return []
-    return [Spend(user, currency, had.slot, -min(minor, had.amount), -int(whole and had.count > 0))]
+    return [Spend(*key, slot, -minor, -int(minor == payment.amount))]
 
 
 def _limits(book: Book, user: User | None, currency: str) -> Limits | None:

@@ -27,7 +27,7 @@ from .batch import Keys
 from .book import Book
 from .chat import READERS_WATCH, writable
 from .facts import Append, Fact, KeepPayment, KeepShare, Move
-from .limits import need_limits, spend, within
+from .limits import counts, need_limits, spend, within
 from .payments import NOT_YOURS, acted_on, name, over
 from .places import membership, need_place
 from .request import Request
@@ -100,6 +100,7 @@ def packet(book: Book, request: Request) -> list[Fact] | Refusal:
         id=frame.id, pos=book.head.pos + 1, at=book.now, kind="packet", conv=conversation.id,
         payer=author, payee="", currency=currency, amount=total, state="open", fee=fee,
         expires_at=expires_at, mode=body.mode, count=body.count, seed=seed,
+        counted=int(counts(book, payer, currency)),
     )  # fmt: skip
     hold = book.head.transfer_id
     facts.append(

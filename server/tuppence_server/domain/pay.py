@@ -27,7 +27,7 @@ from .batch import Keys
 from .book import Book
 from .chat import writable
 from .facts import Append, Fact, KeepPayment, KeepQuote, Move, OpenConversation
-from .limits import need_limits, spend, within
+from .limits import counts, need_limits, spend, within
 from .payments import need_parties, need_payment
 from .places import find_person, membership, need_member, need_person, need_place, peer_of
 from .request import Request
@@ -140,7 +140,7 @@ def send(book: Book, request: Request) -> list[Fact] | Refusal:
     moves = _moves(debit, credit, minor, body, terms)
     facts.append(Append(conversation.id, "pay.send", frame.id, author, frame.ref or None, text, moves))
     if body.accept is not UNSET:
-        facts.append(KeepPayment(_waiting(book, frame, conversation, author, payee, minor, terms)))
+        facts.append(KeepPayment(_waiting(book, frame, conversation, payer, payee, minor, terms)))
     if terms.quote is not None:
         facts.append(KeepQuote(replace(terms.quote, used_by=frame.id)))
     if settling is not None:
@@ -231,7 +231,7 @@ def _waiting(
     book: Book,
     frame: PaySend,
     conversation: Conversation,
-    author: str,
+    payer: User,
     payee: User,
     minor: int,
     terms: _Terms,
@@ -244,7 +244,7 @@ def _waiting(
         at=book.now,
         kind="send",
         conv=conversation.id,
-        payer=author,
+        payer=payer.id,
         payee=payee.id,
         currency=frame.body.currency,
         amount=minor,
@@ -256,6 +256,7 @@ def _waiting(
         hold=hold,
         fee_hold=hold + 1 if terms.fee else 0,
         expires_at=_expiry(frame.body, book.now),
+        counted=int(counts(book, payer, frame.body.currency)),
     )
 
 

@@ -161,6 +161,8 @@ class Payment(Struct, frozen=True, gc=False):
     claimed: int = 0
     seed: bytes = b""
     reminded_at: int = 0
+    counted: int = 0
+    """1 where it was counted towards the payer's limits, so that no more is given back than was counted."""
 
 
 class Share(Struct, frozen=True, gc=False):

@@ -1,5 +1,6 @@
 """What people and the operator read of money from the SQLite store. Every read is bounded and goes by an index."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -61,7 +62,7 @@ _ITEMS: Final = (
 _SHARES: Final = (
     f"SELECT {_S} FROM json_each(?) AS k CROSS JOIN share AS s ON s.payment = k.value ORDER BY s.payment, s.n"
 )
-_BALANCE: Final = (
+_MOVED_BY: Final = (
     "SELECT (SELECT coalesce(sum(amount), 0) FROM transfer WHERE credit = :account AND id > :after "
     "AND id <= :upto AND phase IN ('single', 'post')) - (SELECT coalesce(sum(amount), 0) FROM transfer "
     "WHERE debit = :account AND id > :after AND id <= :upto AND phase IN ('single', 'post'))"
@@ -98,11 +99,9 @@ _TALLY: Final = (
     "(SELECT count(*) FROM quote WHERE used_by <> '')"
 )
 _TOTALS: Final = (
-    "SELECT a.currency, a.code, sum(t.debited), sum(t.credited) FROM ("
-    "SELECT debit AS account, amount AS debited, 0 AS credited FROM transfer "
-    "WHERE id > :after AND id <= :upto AND phase IN ('single', 'post') UNION ALL "
-    "SELECT credit, 0, amount FROM transfer WHERE id > :after AND id <= :upto AND phase IN ('single', 'post')"
-    ") AS t JOIN account AS a ON a.id = t.account GROUP BY a.currency, a.code"
+    "SELECT d.currency, d.code, c.currency, c.code, sum(t.amount) FROM transfer AS t "
+    "CROSS JOIN account AS d ON d.id = t.debit CROSS JOIN account AS c ON c.id = t.credit "
+    "WHERE t.id > :after AND t.id <= :upto AND t.phase IN ('single', 'post') GROUP BY 1, 2, 3, 4"
 )
 
 
@@ -132,9 +131,10 @@ class MoneyReads(SessionReads):
             if not rows:
                 return Span(None, begin, last, 0, 0, 0, pos)
             ((account, balance),) = rows
-            opening = await _moved(db, account, 0, first)
-            carried = opening + await _moved(db, account, first, begin)
-            closing = balance if last == made else carried + await _moved(db, account, begin, last)
+            now = (made, balance)
+            opening = await _balance_at(db, account, first, now)
+            carried = opening if begin == first else await _balance_at(db, account, begin, now)
+            closing = await _balance_at(db, account, last, now)
         return Span(account, begin, last, opening, carried, closing, pos)
 
     async def movements(self, span: Span, after: int, limit: int) -> tuple[list[Movement], int | None]:
@@ -155,15 +155,16 @@ class MoneyReads(SessionReads):
 
     async def totals(self, after: int, upto: int) -> list[Total]:
         """What the transfers behind `after` up to `upto` posted, by currency and code of account."""
-        sums: dict[tuple[str, str], tuple[int, int]] = {}
+        debits: Counter[tuple[str, str]] = Counter()
+        credits: Counter[tuple[str, str]] = Counter()
         for start in range(after, upto, TOTALS_ROWS_PER_READ):
             bounds = {"after": start, "upto": min(upto, start + TOTALS_ROWS_PER_READ)}
             async with self._reader() as db:
                 rows = await db.execute_fetchall(_TOTALS, bounds)
-            for currency, code, debited, credited in rows:
-                before = sums.get((currency, code), (0, 0))
-                sums[currency, code] = (before[0] + debited, before[1] + credited)
-        return [Total(*key, *both) for key, both in sorted(sums.items())]
+            for row in rows:
+                debits[row[0], row[1]] += row[4]
+                credits[row[2], row[3]] += row[4]
+        return [Total(*key, debits[key], credits[key]) for key in sorted(debits.keys() | credits.keys())]
 
     async def kept(self, payments: Sequence[str], quotes: Sequence[str], events: Sequence[str]) -> Kept:
         """Rows of money, with the shares of the payments, and events, by their ids."""
@@ -229,10 +230,12 @@ async def _mark_before(db: aiosqlite.Connection, moment: int) -> Mark:
     return await _mark_at(db, pos)
 
 
-async def _moved(db: aiosqlite.Connection, account: int, after: int, upto: int) -> int:
-    """What the transfers behind `after` up to `upto` made of an account's posted balance."""
-    if after >= upto:
-        return 0
-    bounds = {"account": account, "after": after, "upto": upto}
-    ((moved,),) = await db.execute_fetchall(_BALANCE, bounds)
-    return int(moved)
+async def _balance_at(db: aiosqlite.Connection, account: int, transfer: int, now: tuple[int, int]) -> int:
+    """An account's posted balance after a transfer, from the nearer end: none at all, or `now`'s, after its last."""
+    made, balance = now
+    late = transfer > made // 2
+    bounds = {"account": account, "after": transfer if late else 0, "upto": made if late else transfer}
+    if bounds["after"] == bounds["upto"]:
+        return balance if late else 0
+    ((moved,),) = await db.execute_fetchall(_MOVED_BY, bounds)
+    return int(balance - moved if late else moved)

@@ -75,8 +75,8 @@ def _event(row: LoggedEvent) -> Values:
 
 
 def _payment(row: Payment) -> Values:
-    *others, seed, reminded_at = astuple(row)
-    return (*others, bytearray(seed), reminded_at)
+    *others, seed, reminded_at, counted = astuple(row)
+    return (*others, bytearray(seed), reminded_at, counted)
 
 
 def _stored(row: Receipt) -> Values:

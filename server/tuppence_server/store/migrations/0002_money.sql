@@ -46,7 +46,8 @@ CREATE TABLE payment (
   count INTEGER NOT NULL,
   claimed INTEGER NOT NULL CHECK (claimed BETWEEN 0 AND count),
   seed BLOB NOT NULL,
-  reminded_at INTEGER NOT NULL
+  reminded_at INTEGER NOT NULL,
+  counted INTEGER NOT NULL CHECK (counted IN (0, 1))
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX payment_payer ON payment (payer, pos);
 CREATE INDEX payment_payee ON payment (payee, pos);
