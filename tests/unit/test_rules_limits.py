@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 from msgspec.structs import replace
-from tests.contract.stores import said
+from tests.contract.stores import command, opened, said
 from tests.unit.money_world import (
     DAY_MS,
     HOUR_MS,
@@ -22,7 +22,8 @@ from tests.waiting import seeded
 from tuppence_protocol.errors import CODES
 from tuppence_protocol.money import format_amount
 from tuppence_server.domain.limits import MONTH_MS, SLOT_MS
-from tuppence_server.domain.policy import FeeRule, Limits
+from tuppence_server.domain.office import SetTier
+from tuppence_server.domain.policy import FeeRule, Limits, Policy
 
 LIMITS: Final = {
     ("basic", "EUR"): Limits(per_payment=5_000, daily=10_000),
@@ -485,3 +486,17 @@ async def test_no_window_ever_passes_its_limit(world: MoneyWorld, tier: str) -> 
     assert refused > 5
     for end, _ in spent:
         assert sum(amount for at, amount in spent if end - window < at <= end) <= 10_000
+
+
+async def test_a_tier_that_changes_within_the_batch_is_the_one_that_counts(tmp_path: Path) -> None:
+    async with opened("sqlite", tmp_path) as store:
+        limits = {("tight", "EUR"): Limits(daily=1_000)}
+        world = MoneyWorld(store, Policy(frozenset({"EUR"}), limits=limits))
+        await world.register("alice", "bob")
+        await world.credit("alice", "100")
+        outcomes = await world.settle(
+            command(SetTier("alice", "tight")),
+            world.frame("alice", "pay.send", "@bob", amount="11", currency="EUR"),
+            world.frame("alice", "pay.send", "@bob", amount="10", currency="EUR"),
+        )
+        assert [said(outcome) for outcome in outcomes] == ["done", "limit_daily", "stored"]

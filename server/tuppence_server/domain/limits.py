@@ -27,8 +27,9 @@ def oldest_slot(now: int) -> int:
 
 
 def need_limits(book: Book, keys: Keys, user: str, currency: str) -> None:
-    """Ask for what the person has spent, where a limit depends on it."""
-    if _limits(book, book.users.get(user), currency) is not None and (user, currency) not in book.uses:
+    """Ask for what the person has spent, where a limit may depend on it: a tier can change within the batch."""
+    limited = any(each == currency for _, each in book.policy.limits)
+    if limited and (user, currency) not in book.uses:
         keys.uses.add((user, currency))
 
 
