@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.contract.stores import body_of, event_id, head_of, said, wire_id
+from tests.contract.stores import body_of, event_id, head_of, opened, said, wire_id
 from tests.unit.money_world import (
     EXPONENTS,
     HOUR_MS,
@@ -737,3 +737,14 @@ async def test_nobody_is_reminded_of_an_offer(world: MoneyWorld) -> None:
     offer = await world.offered("alice", "@bob", "5")
     assert told(await world.do("alice", "pay.remind", "@bob", ref=offer)) == NO_PAYMENT
     assert CODES["too_soon"].number > CODES["not_pending"].number, "the state is told before the pace"
+
+
+async def test_a_request_finds_the_dm_that_a_frame_of_its_batch_opened(tmp_path: Path) -> None:
+    async with opened("sqlite", tmp_path) as store:
+        world = MoneyWorld(store)
+        await world.register("alice", "bob")
+        outcomes = await world.settle(
+            world.frame("alice", "chat.text", "@bob", text="hello"),
+            world.frame("alice", "pay.request", "@bob", amount="5", currency="EUR"),
+        )
+        assert [said(outcome) for outcome in outcomes] == ["stored", "stored"]

@@ -130,8 +130,11 @@ def needs_request(book: Book, keys: Keys, request: Request) -> None:
         payer_id = None if payer is None else payer.id
         if payer_id is not None and conversation is not None and conversation.pair is None:
             need_member(book, keys, conversation.id, payer_id)
-    else:
-        payer_id = None if conversation is None else peer_of(book, conversation, author)
+    elif conversation is not None:
+        payer_id = peer_of(book, conversation, author)
+    else:  # a dm that a frame before this one in the batch may open
+        peer = find_person(book, frame.conv)
+        payer_id = None if peer is None else peer.id
     if payer_id is not None and (author, payer_id) not in book.asked:
         keys.asked.add((author, payer_id))
 
