@@ -1,0 +1,157 @@
+"""A long run of money: `python -m tests.property.money_run --steps 100000 --seed 1`.
+
+One seed gives one run. Every town takes a store and the operator's terms in turn. Ends with 1 and the last steps
+where the ledger is not as foretold, or where a verb or a refusal never came about.
+"""
+
+import argparse
+import asyncio
+import random
+import sys
+import time
+import traceback
+from collections import Counter, deque
+from typing import Final
+
+from tests.contract.stores import KINDS
+from tests.property.money_model import DAY_MS, HOUR_MS
+from tests.property.money_steps import ON_ITS_OWN, VERBS, random_step
+from tests.property.money_town import FAULTS, TERMS, Town
+
+TOWN_STEPS: Final = 1_000
+"""Steps before the next town: long enough for limits of a month, short enough to be checked whole often."""
+WHOLE_EVERY: Final = 250
+TAIL_STEPS: Final = 40
+TICKS_MS: Final = (
+    1, 1_000, 1_000, 30_000, 30_000, 59_999, 60_000, 60_000, 600_000, 600_000, 900_000, 900_000, HOUR_MS,
+    HOUR_MS, 3 * HOUR_MS, DAY_MS, 7 * DAY_MS, 31 * DAY_MS, -1_000, -HOUR_MS, -DAY_MS,
+)  # fmt: skip
+MOMENTS: Final = ("payment", "quote", "reminder", "limit")
+BURST_STEPS: Final = (2, 3, 5, 8, 13, 90)
+KINDS_STORED: Final = (
+    "pay.send", "pay.request", "pay.split", "pay.packet", "pay.claim", "pay.accept", "pay.decline",
+    "pay.cancel", "pay.refund", "pay.waive", "pay.remind", "pay.faucet", "pay.deposit", "pay.expire",
+    "chat.text", "room.invite", "room.remove", "room.role",
+)  # fmt: skip
+MUST_BE_DONE: Final = (
+    *VERBS, "quote", "preview", "burst", "sweep", "clock", "killed", "restarted",
+    *(f"fault {fault}" for fault in FAULTS), *(f"{kind} stored" for kind in KINDS_STORED),
+)  # fmt: skip
+MUST_BE_REFUSED: Final = (
+    "amount_format", "amount_range", "unknown_currency", "split_sum", "bad_frame", "id_reused", "id_taken",
+    "not_found", "forbidden", "not_a_member", "account_disabled", "account_frozen", "account_closed",
+    "payee_unavailable", "same_account", "expired", "not_pending", "already_paid", "already_declined",
+    "already_cancelled", "already_claimed", "already_refunded", "already_requested", "packet_empty",
+    "exceeds_refundable", "quote_expired", "quote_used", "not_empty", "balance_limit", "limit_per_payment",
+    "limit_daily", "limit_monthly", "velocity", "too_many_requests", "too_soon", "insufficient_funds",
+    "unavailable", "rate_unavailable",
+)  # fmt: skip
+
+
+class Violation(Exception):
+    """The ledger is not as foretold."""
+
+
+class Run:
+    """A run by one seed."""
+
+    def __init__(self, seed: int, town_steps: int = TOWN_STEPS) -> None:
+        self.seed = seed
+        self.town_steps = town_steps
+        self.chance = random.Random(seed)
+        self.steps = 0
+        self.towns = 0
+        self.done: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+        self.tail: deque[str] = deque(maxlen=TAIL_STEPS)
+
+    async def go(self, steps: int) -> None:
+        """Take so many steps.
+
+        Raises:
+            Violation: with the last steps.
+        """
+        while self.steps < steps:
+            terms = self.towns % len(TERMS)
+            kind = KINDS[(self.towns + self.towns // len(TERMS)) % 2]
+            self.towns += 1
+            self.tail.clear()
+            town = Town(kind, TERMS[terms], self.tail.append)
+            try:
+                await town.begin()
+                await self._live(town, min(self.town_steps, steps - self.steps))
+                await town.end()
+            except Exception as fault:
+                await town.drop()
+                where = f"town {self.towns}: {kind}, terms {terms}, about step {self.steps}"
+                raise Violation("\n".join((where, *self.tail))) from fault
+            self.done += town.counts
+            self.refused += town.refusals
+
+    async def _live(self, town: Town, steps: int) -> None:
+        until = self.steps + steps
+        while self.steps < until:
+            before = self.steps
+            await self._act(town)
+            await town.check(whole=self.steps // WHOLE_EVERY > before // WHOLE_EVERY)
+
+    async def _act(self, town: Town) -> None:
+        chance = self.chance
+        self.steps += 1
+        fault = chance.choice(FAULTS) if chance.random() < 0.04 else ""
+        match chance.choices(("act", "burst", "preview", "tick", "sweep", "restart"), (68, 7, 9, 9, 5, 2))[0]:
+            case "act":
+                await town.act(random_step(chance), fault)
+            case "burst":
+                steps = [random_step(chance, ON_ITS_OWN) for _ in range(chance.choice(BURST_STEPS))]
+                self.steps += len(steps) - 1
+                await town.burst(steps, fault)
+            case "preview":
+                await town.preview(random_step(chance, ON_ITS_OWN), send=chance.random() < 0.7)
+            case "tick":
+                if chance.random() < 0.4:
+                    town.tick(chance.choice(TICKS_MS))
+                else:
+                    town.tick_to(chance.choice(MOMENTS), chance.randrange(3), early=chance.random() < 0.5)
+            case "sweep":
+                await town.sweep(fault)
+            case "restart":
+                await town.restart(kill=chance.random() < 0.5)
+
+    def missing(self) -> list[str]:
+        """What should have come about and never did."""
+        done = [f"verb {name}" for name in MUST_BE_DONE if not self.done[name]]
+        return done + [f"refusal {code}" for code in MUST_BE_REFUSED if not self.refused[code]]
+
+    def report(self, seconds: float) -> str:
+        """What was done, in lines."""
+        lines = [f"seed {self.seed}: {self.steps} steps in {self.towns} towns, {seconds:.1f} s"]
+        lines += [f"  {name:<24}{count:>9}" for name, count in sorted(self.done.items())]
+        lines.append("refusals")
+        lines += [f"  {name:<24}{count:>9}" for name, count in sorted(self.refused.items())]
+        return "\n".join(lines)
+
+
+def main() -> int:
+    """Run, tell, and end with 1 where something is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--town-steps", type=int, default=TOWN_STEPS)
+    given = parser.parse_args()
+    run = Run(given.seed, given.town_steps)
+    started = time.perf_counter()
+    try:
+        asyncio.run(run.go(given.steps))
+    except Violation as violation:
+        traceback.print_exception(violation.__cause__)
+        sys.stdout.write(f"the last steps of seed {given.seed}:\n{violation}\n")
+        return 1
+    sys.stdout.write(run.report(time.perf_counter() - started) + "\n")
+    missing = run.missing()
+    sys.stdout.write("".join(f"never: {name}\n" for name in missing))
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
