@@ -820,11 +820,11 @@ class Model:
 
     def _quote(self, command: Mapping[str, Any]) -> Verdict:
         sell, buy, who = command["sell"], command["buy"], command["owner"]
-        if sell not in ENABLED or buy not in ENABLED:
-            raise No("unknown_currency")
         if sell == buy:
             raise No("bad_frame")
         minor = read(command["amount"], sell if command["side"] == "sell" else buy)
+        if sell not in ENABLED or buy not in ENABLED:
+            raise No("unknown_currency")
         if who in self.disabled:
             raise No("account_disabled")
         if not command["numerator"]:

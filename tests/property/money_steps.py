@@ -33,10 +33,10 @@ MINORS: Final = (1, 1, 2, 3, 7, 10, 33, 100, 250, 999, 1_001, 2_500, 5_000, 5_00
 BAD_AMOUNTS: Final = (
     "0", "x", "-1", "1.", "01", "1e3", "+1", "0.00", "0.0001", "1.123456789", "1000000000000000", "",
 )  # fmt: skip
-FLAGS: Final = (FROZEN_IN, FROZEN_OUT, CLOSED, FROZEN_IN | FROZEN_OUT)
+FLAGS: Final = (FROZEN_IN, FROZEN_OUT, CLOSED, FROZEN_IN | FROZEN_OUT, CLOSED)
 RATES: Final = ((162, 1), (1, 162), (34, 100), (1_000, 3), (9_999, 10_000))
 VERBS: Final = {
-    "deposit": 7, "faucet": 5, "pay": 12, "offer": 8, "exchange": 5, "answer": 9, "request": 9, "split": 6,
+    "deposit": 7, "faucet": 5, "pay": 12, "offer": 8, "exchange": 8, "answer": 9, "request": 9, "split": 6,
     "packet": 6, "claim": 11, "accept": 7, "decline": 5, "cancel": 4, "refund": 7, "waive": 3, "remind": 4,
     "chat": 3, "flags": 4, "tier": 4, "disable": 1, "room": 2, "expire": 3, "retry": 4, "respell": 4,
     "reuse": 4, "steal": 2,
