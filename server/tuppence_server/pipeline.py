@@ -29,11 +29,13 @@ from .store.base import Packed, Store, StoreFault
 INBOX_FRAMES_MAX: Final = 20_000
 BATCH_FRAMES_MAX: Final = 1_024
 BATCH_BYTES_MAX: Final = 2 * 1024 * 1024
+LOAD_FRAMES_MAX: Final = 256
+"""Frames whose rows are loaded at once: while they are decided the writer may come to wait."""
 SLICE_FRAMES: Final = 64
 """Frames decided in one go before the sockets and the writer get a turn."""
 OVERLAP_FRAMES_MIN: Final = 64
-"""With fewer frames waiting, the next batch waits for the save before it and takes what gathers meanwhile: deciding
-beside a save slows both, and so few are sooner told one after the other."""
+"""With fewer frames waiting beside a save, more are awaited, or the end of the save: a load costs the same for few
+as for many."""
 BOOK_ROWS_MAX: Final = 400_000
 LOAD_WAVES_MAX: Final = 4
 BUSY: Final = Refusal("busy", "The server has too much to do; send again.", retry_ms=500)
@@ -58,13 +60,29 @@ class Committed(Struct, frozen=True):
     outcomes: list[tuple[Request, Sink, Outcome]]
 
 
-class _Decided(Struct, frozen=True):
-    """A batch between decision and commit."""
+class _Sealed(Struct, frozen=True):
+    """A batch that has been decided and is being saved."""
 
     batch: list[Submission]
     changes: Changes
-    packed: Packed | None
     commit: Committed
+    saving: asyncio.Task[None]
+
+
+class _Open:
+    """The batch that is being decided: what is in it so far, and what it came to."""
+
+    __slots__ = ("batch", "content_bytes", "outcomes")
+
+    def __init__(self) -> None:
+        self.batch: list[Submission] = []
+        self.content_bytes = 0
+        self.outcomes: list[tuple[Request, Sink, Outcome]] = []
+
+    @property
+    def frames_left(self) -> int:
+        """How many more frames it may take."""
+        return BATCH_FRAMES_MAX - len(self.batch) if self.content_bytes < BATCH_BYTES_MAX else 0
 
 
 class Pipeline:
@@ -88,10 +106,11 @@ class Pipeline:
         self._metrics = metrics
         self._fatal = fatal
         self._inbox: deque[Submission] = deque()
+        self._open = _Open()
+        self._sealed: _Sealed | None = None
         self._bell: asyncio.Future[None] | None = None
+        self._bell_frames = 1
         self._task: asyncio.Task[None] | None = None
-        self._saving: asyncio.Task[bool] | None = None
-        self._on_the_way: Changes | None = None
         self._clock_ms = 0
         self._stopping = False
         self.writable = True
@@ -125,9 +144,8 @@ class Pipeline:
         if len(self._inbox) >= INBOX_FRAMES_MAX:
             return BUSY
         self._inbox.append((request, sink))
-        bell = self._bell
-        if bell is not None and not bell.done():
-            bell.set_result(None)
+        if self._bell is not None and len(self._inbox) >= self._bell_frames:
+            self._ring()
         return None
 
     async def ask(self, request: Request) -> Outcome:
@@ -143,115 +161,179 @@ class Pipeline:
     async def stop(self) -> None:
         """Take nothing more, commit what is waiting, and end."""
         self._stopping = True
-        if self._bell is not None and not self._bell.done():
-            self._bell.set_result(None)
+        self._ring()
         if self._task is not None:
             await asyncio.shield(self._task)
 
     async def _run(self) -> None:
-        """Decide one batch while the one before is being saved; tell of each when it is committed."""
-        loop = asyncio.get_running_loop()
-        while self._inbox or not self._stopping:
-            if not self._inbox:
-                if self._saving is not None:
-                    await self._saved()
-                    continue
-                self._bell = loop.create_future()
-                await self._bell
-                self._bell = None
-                continue
-            if self._saving is not None and len(self._inbox) < OVERLAP_FRAMES_MIN:
-                await self._saved()
-            await self._road(self._take())
-        await self._saved()
+        """Decide what comes beside the save of what was decided before; hand over whenever the writer is free."""
+        while self._inbox or self._open.batch or self._sealed is not None or not self._stopping:
+            if self._sealed is not None and self._sealed.saving.done():
+                await self._saved(self._sealed)
+            elif self._open.batch and self._sealed is None:
+                self._seal()
+            elif self._may_decide():
+                await self._decide(self._take())
+            else:
+                await self._wait()
+
+    def _may_decide(self) -> bool:
+        if not self._inbox or self._sealed is None:
+            return bool(self._inbox)
+        return (
+            len(self._inbox) >= OVERLAP_FRAMES_MIN
+            and self._open.frames_left > 0
+            and self._book.rows() <= BOOK_ROWS_MAX
+        )
+
+    async def _wait(self) -> None:
+        """Until enough has come to be decided, or the writer is free."""
+        if self._sealed is None:
+            self._bell_frames = 1
+        else:
+            self._bell_frames = OVERLAP_FRAMES_MIN if self._open.frames_left else INBOX_FRAMES_MAX + 1
+        self._bell = asyncio.get_running_loop().create_future()
+        await self._bell
+        self._bell = None
+
+    def _ring(self, _: object = None) -> None:
+        if self._bell is not None and not self._bell.done():
+            self._bell.set_result(None)
 
     def _take(self) -> list[Submission]:
-        """The next batch; it ends before a frame that acts on a payment of its own, whose rows it would not know."""
-        batch: list[Submission] = []
-        size = 0
-        inbox = self._inbox
+        """The next frames; they end before one that acts on a payment among them, whose rows it would not know."""
+        taken: list[Submission] = []
+        inbox, opened = self._inbox, self._open
+        frames_max = min(opened.frames_left, LOAD_FRAMES_MAX)
         ids: set[str | None] | None = None
-        while inbox and len(batch) < BATCH_FRAMES_MAX and size < BATCH_BYTES_MAX:
-            request = inbox[0][0]
-            if request.frame.__class__ in ACTS_ON_REF and (ref := getattr(request.frame, "ref", None)):
-                if ids is None:
-                    ids = {getattr(waiting.frame, "id", None) for waiting, _ in batch}
-                if ref in ids:
+        while inbox and len(taken) < frames_max and opened.content_bytes < BATCH_BYTES_MAX:
+            submission = inbox.popleft()
+            request = submission[0]
+            frame = request.frame
+            if isinstance(frame, ACTS_ON_REF) and frame.ref:
+                ids = ids or {getattr(other.frame, "id", None) for other, _ in taken}
+                if frame.ref in ids:
+                    inbox.appendleft(submission)
                     break
-            size += len(request.content)
-            batch.append(inbox.popleft())
+            opened.content_bytes += len(request.content)
+            taken.append(submission)
             if ids is not None:
-                ids.add(getattr(request.frame, "id", None))
-        return batch
+                ids.add(getattr(frame, "id", None))
+        return taken
 
-    async def _road(self, batch: list[Submission]) -> None:
-        """Decide a batch and start to save it; one that cannot be applied is taken again frame by frame.
+    async def _decide(self, taken: list[Submission]) -> None:
+        """Decide these as part of the open batch; one that cannot be applied is taken again frame by frame.
 
         After a fatal fault nothing is committed any more: SQLite itself would go on as if nothing were wrong.
         """
         if self._broken:
-            await self._void(batch, UNAVAILABLE)
+            self._open = _Open()
+            await self._void(taken, UNAVAILABLE)
             return
+        opened = self._open
         try:
-            decided = await self._prepare(batch)
+            await self._settle_all(opened, taken)
         except Exception:
-            log.exception("batch_fault", frames=len(batch))
-            await self._saved()
-            if len(batch) == 1:
-                await self._void(batch, INTERNAL)
-                return
-            await self._forget()
-            for submission in batch:
-                await self._road([submission])
-            return
-        if not await self._saved():
-            await self._void(batch, UNAVAILABLE)
-            return
-        self._on_the_way = decided.changes  # now, since the next batch may begin before the task does
-        self._saving = asyncio.get_running_loop().create_task(self._save(decided), name="save")
+            log.exception("batch_fault", frames=len(opened.batch) + len(taken))
+            await self._one_by_one(opened.batch + taken)
+        else:
+            opened.batch += taken
 
-    async def _prepare(self, batch: list[Submission]) -> "_Decided":
-        book = self._book
-        if book.rows() > BOOK_ROWS_MAX and await self._saved():
-            book.forget(book.head)
-        book.begin(self.now_ms(), None if self._saving is None else self._on_the_way)
-        await self._load(batch)
-        outcomes: list[tuple[Request, Sink, Outcome]] = []
-        for start in range(0, len(batch), SLICE_FRAMES):
-            part = batch[start : start + SLICE_FRAMES]
-            outcomes += [(request, sink, self._settle(request)) for request, sink in part]
-            if len(part) == SLICE_FRAMES:
+    async def _settle_all(self, opened: _Open, taken: list[Submission]) -> None:
+        book, sealed = self._book, self._sealed
+        if opened.batch:
+            book.go_on(self.now_ms())
+        else:
+            if sealed is None and book.rows() > BOOK_ROWS_MAX:
+                book.forget(book.head)
+            book.begin(self.now_ms(), None if sealed is None else sealed.changes)
+        await self._load(taken)
+        for start in range(0, len(taken), SLICE_FRAMES):
+            if start:
                 await asyncio.sleep(0)
-        changes = book.changes
-        pos = book.head.pos
+                self._tell_early()
+            part = taken[start : start + SLICE_FRAMES]
+            opened.outcomes += [(request, sink, self._settle(request)) for request, sink in part]
+
+    def _seal(self) -> None:
+        """Hand the open batch to the writer, and open the next."""
+        opened, self._open = self._open, _Open()
+        book = self._book
+        changes, pos = book.changes, book.head.pos
         balances = [
             Balance(account.owner, account.currency, account.available, account.held, pos)
             for account in changes.accounts.values()
             if account.code == "customer"
         ]
+        commit = Committed(pos, book.outflow, balances, opened.outcomes)
         packed = self._store.pack(changes, book.head) if changes else None
-        return _Decided(batch, changes, packed, Committed(pos, book.outflow, balances, outcomes))
+        saving = asyncio.get_running_loop().create_task(self._save(packed, changes), name="save")
+        saving.add_done_callback(self._ring)
+        self._sealed = _Sealed(opened.batch, changes, commit, saving)
 
-    async def _save(self, decided: "_Decided") -> bool:
-        """Commit, then tell. False where the store could not."""
+    async def _save(self, packed: Packed | None, changes: Changes) -> None:
+        if packed is None:
+            return
+        started = time.perf_counter()
+        await self._store.save(packed)
+        self._metrics.batches += 1
+        self._metrics.committed += len(changes.events)
+        self._metrics.commit_seconds.observe(time.perf_counter() - started)
+
+    async def _saved(self, sealed: _Sealed) -> None:
+        """The writer is free: hand over what has been decided meanwhile, then tell what is committed."""
+        self._sealed = None
         try:
-            if decided.packed is not None:
-                started = time.perf_counter()
-                await self._store.save(decided.packed)
-                self._metrics.batches += 1
-                self._metrics.committed += len(decided.changes.events)
-                self._metrics.commit_seconds.observe(time.perf_counter() - started)
+            sealed.saving.result()
         except StoreFault as fault:
-            log.error("store_fault", error=str(fault), fatal=fault.fatal, frames=len(decided.batch))
-            self.writable = False
-            if fault.fatal:
-                self._broken = True
-                self._fatal()
-            await self._void(decided.batch, UNAVAILABLE)
-            return False
+            await self._failed(sealed, fault)
+            return
+        if self._open.batch:
+            self._seal()
+            await asyncio.sleep(0)  # the writer has it before so many sockets are written to
+        self._committed(sealed.commit)
+
+    def _tell_early(self) -> None:
+        """Tell what was committed while more is still being decided; a fault can wait until that is done."""
+        sealed = self._sealed
+        if sealed is not None and sealed.saving.done() and sealed.saving.exception() is None:
+            self._sealed = None
+            self._committed(sealed.commit)
+
+    def _committed(self, commit: Committed) -> None:
         self.writable = True
-        self._tell_all(decided.commit)
-        return True
+        self._tell_all(commit)
+
+    async def _failed(self, sealed: _Sealed, fault: StoreFault) -> None:
+        """What was decided on a batch that failed is void as well."""
+        opened, self._open = self._open, _Open()
+        batch = sealed.batch + opened.batch
+        log.error("store_fault", error=str(fault), fatal=fault.fatal, frames=len(batch))
+        self.writable = False
+        if fault.fatal:
+            self._broken = True
+            self._fatal()
+        await self._void(batch, UNAVAILABLE)
+
+    async def _one_by_one(self, batch: list[Submission]) -> None:
+        """Drop the open batch and take each of its frames by itself, so that the one at fault is lost alone."""
+        self._open = _Open()
+        await self._rest()
+        if len(batch) == 1:
+            await self._void(batch, INTERNAL)
+            return
+        await self._forget()
+        for submission in batch:
+            await self._decide([submission])
+            if self._open.batch:
+                self._seal()
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Until nothing is being saved."""
+        if self._sealed is not None:
+            await asyncio.wait([self._sealed.saving])
+            await self._saved(self._sealed)
 
     def _tell_all(self, commit: Committed) -> None:
         """What was committed stays so, even where telling of it fails: resume and retry bring it."""
@@ -259,11 +341,6 @@ class Pipeline:
             self._tell(commit)
         except Exception:
             log.exception("tell_fault", pos=commit.pos)
-
-    async def _saved(self) -> bool:
-        """Wait for the batch that is being saved; False where it failed, and what was decided on it is void."""
-        saving, self._saving = self._saving, None
-        return True if saving is None else await saving
 
     async def _load(self, batch: list[Submission]) -> None:
         """Fetch what the batch needs: handles first, then conversations, then members and accounts."""

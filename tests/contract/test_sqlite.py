@@ -180,7 +180,7 @@ async def test_an_overdraft_that_slips_past_the_rules_is_not_committed(world: Wo
     head = await world.store.head()
     before = await world.store.accounts()
     changes = Changes()
-    changes.receipts = [Receipt(event_id(99), "x", None, b"{}")]
+    changes.receipts = {event_id(99): Receipt(event_id(99), "x", None, b"{}")}
     changes.accounts[world.users["alice"], "EUR", "customer"] = Account(
         2, world.users["alice"], "EUR", "customer", 1_001, 1_000
     )
@@ -197,7 +197,7 @@ async def test_a_row_that_cannot_be_written_costs_only_its_batch(world: World, b
     before = await world.store.head()
     amount = {"float": 12.5, "too large": 2**63, "not text": "x", "unbindable": object()}[broken]
     changes = Changes()
-    changes.receipts = [Receipt(event_id(99), "x", None, b"{}")]
+    changes.receipts = {event_id(99): Receipt(event_id(99), "x", None, b"{}")}
     changes.accounts["x", "EUR", "cash"] = Account(77, "x", "EUR", "cash", amount)  # type: ignore[arg-type]
     with pytest.raises(StoreFault):
         await commit(world.store, changes, before)
@@ -238,7 +238,7 @@ async def test_a_fault_is_fatal_only_where_the_disk_is_in_doubt(world: World, tm
     await store._db.execute("PRAGMA busy_timeout = 0")
     head = await store.head()
     changes = Changes()
-    changes.receipts = [Receipt(event_id(99), "x", None, b"{}")]
+    changes.receipts = {event_id(99): Receipt(event_id(99), "x", None, b"{}")}
     with database(tmp_path) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreFault, match="locked") as fault:
@@ -260,7 +260,8 @@ async def test_a_damaged_file_is_fatal(tmp_path: Path) -> None:
 async def test_events_must_belong_to_a_conversation(world: World) -> None:
     head = await world.store.head()
     changes = Changes()
-    changes.events = [LoggedEvent(head.pos + 1, wire_id("c_", 99), 1, b"{}", b"{}", b"", bytes(32))]
+    pos = head.pos + 1
+    changes.events = {pos: LoggedEvent(pos, wire_id("c_", 99), 1, b"{}", b"{}", b"", bytes(32))}
     with pytest.raises(StoreFault, match="FOREIGN KEY"):
         await commit(world.store, changes, Head(EPOCH, head.pos + 1, bytes(32), 3, 2))
     assert await world.store.head() == head

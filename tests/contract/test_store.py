@@ -76,14 +76,14 @@ def batch() -> tuple[Changes, Head]:
         EUR: Account(1, *EUR, 5, 10**18, 7, 3, 2),
         CASH: Account(2, *CASH, 2**62, 0, 0, 0),
     }
-    changes.events = [
-        LoggedEvent(1, DM, 1, b'{"kind":"pay.send"}', '{"note":"Ä"}'.encode(), b"s" * 16, b"h" * 32),
-        LoggedEvent(2, GROUP, 1, b'{"kind":"chat.text"}', b"{}", b"t" * 16, b"i" * 32),
-    ]
-    changes.receipts = [
-        Receipt(event_id(1), ALICE, 1, None),
-        Receipt(event_id(2), BOB, None, b'{"code":"expired"}'),
-    ]
+    changes.events = {
+        1: LoggedEvent(1, DM, 1, b'{"kind":"pay.send"}', '{"note":"Ä"}'.encode(), b"s" * 16, b"h" * 32),
+        2: LoggedEvent(2, GROUP, 1, b'{"kind":"chat.text"}', b"{}", b"t" * 16, b"i" * 32),
+    }
+    changes.receipts = {
+        event_id(1): Receipt(event_id(1), ALICE, 1, None),
+        event_id(2): Receipt(event_id(2), BOB, None, b'{"code":"expired"}'),
+    }
     changes.transfers = [
         Transfer(1, 1, 2, 1, 10**15, "pay.send"),
         Transfer(2, 1, 2, 1, 5, "pay.packet", "pending"),
@@ -125,9 +125,9 @@ async def test_every_row_comes_back_as_it_was_saved(store: Store) -> None:
     assert book.conversations == expected.conversations
     assert book.members == expected.members
     assert book.accounts == expected.accounts
-    assert book.receipts == {receipt.id: receipt for receipt in expected.receipts}
-    assert book.events == {1: expected.events[0]}, "an event comes with the receipt that names it"
-    assert [row async for rows in store.log(0, 2) for row in rows] == expected.events
+    assert book.receipts == expected.receipts
+    assert book.events == {1: expected.events[1]}, "an event comes with the receipt that names it"
+    assert [row async for rows in store.log(0, 2) for row in rows] == [*expected.events.values()]
     assert [row async for rows in store.transfers(0, 3) for row in rows] == expected.transfers
     assert book.payments == expected.payments
     assert book.shares == {PACKET.id: SHARES}
@@ -252,12 +252,12 @@ async def test_one_outcome_per_id(store: Store) -> None:
     await commit(store, *batch())
     second = Changes()
     second.users[BOB] = replace(batch()[0].users[BOB], name="Robert")
-    second.receipts = [Receipt(event_id(1), ALICE, 2, None)]
+    second.receipts = {event_id(1): Receipt(event_id(1), ALICE, 2, None)}
     with pytest.raises(StoreFault):
         await commit(store, second, Head(EPOCH, 3, b"j" * 32, 2, 1))
     book = await load(store, all_keys())
     assert book.users[BOB] == batch()[0].users[BOB]
-    assert book.receipts[event_id(1)] == batch()[0].receipts[0]
+    assert book.receipts[event_id(1)] == batch()[0].receipts[event_id(1)]
     assert book.head.pos == 2
 
 
@@ -266,7 +266,7 @@ async def test_a_receipt_without_its_event_is_counted(store: Store) -> None:
     await commit(store, changes, head)
     assert (await store.receipts()).dangling == 0
     later = Changes()
-    later.receipts = [Receipt(event_id(3), ALICE, 3, None)]
+    later.receipts = {event_id(3): Receipt(event_id(3), ALICE, 3, None)}
     await commit(store, later, head)
     assert (await store.receipts()).dangling == 1
 

@@ -363,9 +363,9 @@ class Model:
         if past.word != "stored":
             same = _without_id(past.content) == _without_id(order.content)
             return Verdict(past.word if same else "id_reused")
-        same = self._meaning(order.author, past.content, past) == self._meaning(
-            order.author, order.content, past
-        )
+        same = order.content["kind"] == past.content["kind"] and self._meaning(
+            order.author, past.content, past
+        ) == self._meaning(order.author, order.content, past)
         return Verdict("repeated" if same else "id_reused")
 
     def _meaning(self, who: str, content: Mapping[str, Any], past: Past) -> Any:

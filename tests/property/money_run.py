@@ -74,16 +74,17 @@ class Run:
         while self.steps < steps:
             terms = self.towns % len(TERMS)
             kind = KINDS[(self.towns + self.towns // len(TERMS)) % 2]
+            narrow = self.towns % 3 == 1
             self.towns += 1
             self.tail.clear()
-            town = Town(kind, TERMS[terms], self.tail.append)
+            town = Town(kind, TERMS[terms], self.tail.append, narrow=narrow)
             try:
                 await town.begin()
                 await self._live(town, min(self.town_steps, steps - self.steps))
                 await town.end()
             except Exception as fault:
                 await town.drop()
-                where = f"town {self.towns}: {kind}, terms {terms}, about step {self.steps}"
+                where = f"town {self.towns}: {kind}, terms {terms}, narrow {narrow}, about step {self.steps}"
                 raise Violation("\n".join((where, *self.tail))) from fault
             self.done += town.counts
             self.refused += town.refusals

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.contract.stores import KINDS, POLICY, START_MS, Counted, command, event_id, opened, said, wire_id
 from tests.property.ledger_model import IDS, PEOPLE, STEPS, Model, Step
+from tests.property.narrow import narrowed
 
 from tuppence_protocol.errors import Refusal
 from tuppence_server.domain.office import CreateUser
@@ -148,7 +149,8 @@ async def together(store: Store, requests: Sequence[Request], sizes: Sequence[in
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_outcome_is_foretold_and_a_batch_is_one_by_one(kind: str) -> None:
+@pytest.mark.parametrize("narrow", [False, True], ids=["wide", "narrow"])
+def test_every_outcome_is_foretold_and_a_batch_is_one_by_one(kind: str, narrow: bool) -> None:
     @BOUNDED
     @given(HISTORIES, st.lists(st.integers(1, 12), max_size=6))
     def run(steps: list[Step], sizes: list[int]) -> None:
@@ -160,7 +162,8 @@ def test_every_outcome_is_foretold_and_a_batch_is_one_by_one(kind: str) -> None:
                 model, requests, outcomes = await one_by_one(store, steps)
                 accounts, head = await store.accounts(), await store.head()
             async with opened(kind, Path(second)) as store:
-                again = await together(store, requests, sizes)
+                with narrowed(really=narrow):
+                    again = await together(store, requests, sizes)
                 assert again == outcomes, "the same events, byte for byte, and the same refusals"
                 await check(store, model)
                 assert await store.accounts() == accounts

@@ -31,6 +31,7 @@ class Money(RuleBasedStateMachine):
     """A town on one store; every rule ends with the ledger checked against the model."""
 
     kind = "memory"
+    narrow = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +47,7 @@ class Money(RuleBasedStateMachine):
     @initialize(terms=st.sampled_from(TERMS))
     def begin(self, terms: Any) -> None:
         """People with some money, under one of the operator's terms."""
-        self.town = Town(self.kind, terms)
+        self.town = Town(self.kind, terms, narrow=self.narrow)
         self.runner.run(self.town.begin())
 
     @rule(step=steps(), fault=faults)
@@ -99,8 +100,9 @@ class Money(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_money_is_as_foretold_whatever_people_do(kind: str) -> None:
-    machine = type(f"{kind.title()}Money", (Money,), {"kind": kind})
+@pytest.mark.parametrize("narrow", [False, True], ids=["wide", "narrow"])
+def test_money_is_as_foretold_whatever_people_do(kind: str, narrow: bool) -> None:
+    machine = type(f"{kind.title()}Money", (Money,), {"kind": kind, "narrow": narrow})
     run_state_machine_as_test(machine, settings=BOUNDED)
 
 

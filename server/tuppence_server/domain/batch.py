@@ -62,8 +62,8 @@ class Changes:
 
     def __init__(self) -> None:
         self.touched = False
-        self.events: list[LoggedEvent] = []
-        self.receipts: list[Receipt] = []
+        self.events: dict[int, LoggedEvent] = {}
+        self.receipts: dict[str, Receipt] = {}
         self.transfers: list[Transfer] = []
         self.users: dict[str, User] = {}
         self.sessions: dict[str, Session] = {}

@@ -90,12 +90,15 @@ class Book:
         self.events.clear()
         self.no_payments.clear()
         if on_the_way is not None:
-            for receipt in on_the_way.receipts:
-                self.receipts[receipt.id] = receipt
-            for event in on_the_way.events:
-                self.events[event.pos] = event
+            self.receipts.update(on_the_way.receipts)
+            self.events.update(on_the_way.events)
         self.changes = Changes()
         self.outflow: list[outflow.Outflow] = []
+
+    def go_on(self, now: int) -> None:
+        """Take more frames into the batch, at this time; an id that was no payment's may have become one."""
+        self.now = now
+        self.no_payments.clear()
 
     def rows(self) -> int:
         """How many rows are held."""
@@ -187,8 +190,7 @@ class Book:
 
     def remember(self, receipt: Receipt) -> None:
         """Keep the one outcome of an id."""
-        self.receipts[receipt.id] = receipt
-        self.changes.receipts.append(receipt)
+        self.receipts[receipt.id] = self.changes.receipts[receipt.id] = receipt
 
     def _append(self, fact: facts.Append) -> None:
         conv, head, changes = fact.conv, self.head, self.changes
@@ -204,8 +206,8 @@ class Book:
         top = codec.encode_head(fact.kind, fact.id, conv, seq, pos, fact.author, self.now, fact.ref)
         digest = chain.link(head.hash, top, chain.commit(salt, body), transfers)
         head.pos, head.hash, head.at = pos, digest, self.now
-        self.events[pos] = event = LoggedEvent(pos, conv, seq, top, body, salt, digest)
-        changes.events.append(event)
+        event = LoggedEvent(pos, conv, seq, top, body, salt, digest)
+        self.events[pos] = changes.events[pos] = event
         self.outflow.append(outflow.Publish(event, self.people.get(conv), conversation.members))
 
     def _move(self, move: facts.Move, pos: int) -> bytes:

@@ -59,9 +59,7 @@ RULES: Final[dict[type, tuple[Needs, Rule]]] = {
 }
 _FROM_PEOPLE: Final = frozenset(kind for kind in RULES if issubclass(kind, Durable))
 _REMEMBERED_REFUSALS: Final = frozenset((*payments.PAYMENT_FRAMES, office.Deposit))
-ACTS_ON_REF: Final = frozenset(
-    {payments.PaySend, *(f for f in payments.PAYMENT_FRAMES if issubclass(f, payments.Acting))}
-)
+ACTS_ON_REF: Final = (payments.PaySend, payments.Acting)
 """Frames whose decision depends on the payment that `ref` names."""
 _TAKEN: Final = Refusal("id_taken", "This id belongs to another frame.", "$.id")
 _DISABLED: Final = Refusal("account_disabled", "This user is disabled.")
@@ -118,7 +116,7 @@ def settle(book: Book, request: Request) -> Outcome:
     if id is None or not decided:
         quote = decided[0].quote if decided and isinstance(decided[0], KeepQuote) else None
         return Done() if quote is None else Quoted(quote)
-    event = book.changes.events[-1]
+    event = book.changes.events[book.head.pos]
     book.remember(Receipt(id, request.author, event.pos, None))
     return Stored(event)
 

@@ -130,7 +130,7 @@ class MemoryStore(MemoryMoney):
         """Copy a batch out of the book."""
         tables = (changes.users, changes.sessions, changes.conversations, changes.members, changes.accounts)
         copies = [{key: replace(row) for key, row in table.items()} for table in tables]
-        lists = (list(changes.events), list(changes.transfers), list(changes.receipts))
+        lists = (list(changes.events.values()), list(changes.transfers), list(changes.receipts.values()))
         money = (changes.payments, changes.shares, changes.quotes, changes.uses, changes.currencies)
         return Packed(
             (copies, lists, dict(changes.ended_users), [dict(rows) for rows in money], replace(head))

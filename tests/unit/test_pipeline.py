@@ -1,0 +1,234 @@
+"""The road beside a save: what is decided meanwhile, in which order all is told, and what a fault leaves."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from tests.contract.stores import Counted, event_id, frame
+from tests.property.ledger_model import IDS, Model, Step
+from tests.property.test_ledger import Road, road_on, word
+
+from tuppence_server import pipeline
+from tuppence_server.domain.outflow import Outcome
+from tuppence_server.domain.request import Request
+from tuppence_server.pipeline import BATCH_BYTES_MAX, BATCH_FRAMES_MAX, OVERLAP_FRAMES_MIN, Committed
+from tuppence_server.store.base import Packed, Store, StoreFault
+from tuppence_server.store.memory import MemoryStore
+
+MANY = 3 * OVERLAP_FRAMES_MIN
+
+
+class Gate:
+    """A store whose saves wait to be let through."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.open = asyncio.Event()
+        self.open.set()
+        self.fault: StoreFault | None = None
+        self.seen: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    async def save(self, packed: Packed) -> None:
+        """Save once the gate is open, or fail then."""
+        self.seen.append("save")
+        await self.open.wait()
+        if self.fault is not None:
+            raise self.fault
+        await self.store.save(packed)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Let the loop turn until something is so."""
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110 - what is waited for has no event of its own
+            await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def gated(fresh: Counted | None = None) -> AsyncIterator[tuple[Gate, Road, Model]]:
+    """Alice with 9.00, and a road whose next save waits."""
+    gate = Gate(MemoryStore("e_first"))
+    async with road_on(gate, fresh) as road:
+        model = Model()
+        await road.ask(model.request(Step("pay.deposit", "alice", 1, amount="9")))
+        gate.seen.clear()
+        tell = road._tell
+
+        def told(commit: Committed) -> None:
+            gate.seen.append("told")
+            tell(commit)
+
+        road._tell = told
+        gate.open.clear()
+        try:
+            yield gate, road, model
+        finally:
+            gate.open.set()
+
+
+def texts(model: Model, count: int, first: int = 1_000) -> list[Request]:
+    """Lines that Carol writes to herself."""
+    return [model.request(Step("chat.text", "carol", first + number)) for number in range(count)]
+
+
+def ask_all(road: Road, requests: Sequence[Request]) -> "asyncio.Future[list[Outcome]]":
+    return asyncio.ensure_future(road.at_once(requests))
+
+
+async def beside(road: Road, requests: Sequence[Request]) -> "asyncio.Future[list[Outcome]]":
+    """Have these decided, while the save before them waits."""
+    outcomes = ask_all(road, requests)
+    await until(lambda: road.depth > 0)
+    await until(lambda: road.depth == 0)
+    return outcomes
+
+
+async def test_what_comes_beside_a_save_is_the_next_batch_and_its_save_begins_before_the_first_is_told() -> (
+    None
+):
+    async with gated() as (gate, road, model):
+        first = ask_all(road, texts(model, 1))
+        await until(lambda: gate.seen == ["save"])
+        several = [await beside(road, texts(model, OVERLAP_FRAMES_MIN, 2_000 + 100 * n)) for n in range(3)]
+        assert gate.seen == ["save"], "nothing is told before it is saved"
+        gate.open.set()
+        outcomes = await first + [each for more in several for each in await more]
+        assert {word(each) for each in outcomes} == {"stored"}
+        assert gate.seen == ["save", "save", "told", "told"]
+        assert road.told == list(range(1, 2 + len(outcomes)))
+
+
+async def test_a_frame_sent_again_beside_its_own_save_is_the_same_event() -> None:
+    async with gated() as (gate, road, model):
+        pay = model.request(Step("pay.send", "alice", 2, "bob", amount="9"))
+        first = ask_all(road, [pay])
+        await until(lambda: gate.seen == ["save"])
+        again = await beside(road, [pay, *texts(model, MANY)])
+        gate.open.set()
+        assert [word(each) for each in (await first)[:1] + (await again)[:1]] == ["stored", "repeated"]
+        assert [each.available for each in (await gate.funds(IDS["bob"]))[0]] == [900]
+
+
+async def test_few_frames_wait_for_the_save_and_a_full_batch_takes_no_more() -> None:
+    async with gated() as (gate, road, model):
+        first = ask_all(road, texts(model, 1))
+        await until(lambda: gate.seen == ["save"])
+        few = ask_all(road, texts(model, OVERLAP_FRAMES_MIN - 1, 2_000))
+        await until(lambda: road.depth > 0)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert road.depth == OVERLAP_FRAMES_MIN - 1
+        more = ask_all(road, texts(model, BATCH_FRAMES_MAX, 3_000))
+        await until(lambda: road.depth > OVERLAP_FRAMES_MIN)
+        await until(lambda: road.depth == OVERLAP_FRAMES_MIN - 1)
+        gate.open.set()
+        outcomes = await first + await few + await more
+        assert {word(each) for each in outcomes} == {"stored"}
+        assert gate.seen.count("save") == 3
+
+
+async def test_a_payment_of_the_open_batch_can_be_given_back_and_an_id_may_become_a_payment() -> None:
+    async with gated() as (gate, road, model):
+        first = ask_all(road, texts(model, 1))
+        await until(lambda: gate.seen == ["save"])
+        pay = model.request(Step("pay.send", "alice", 2, "bob", amount="2"))
+
+        def give_back(key: int) -> Request:
+            return frame(IDS["bob"], "pay.refund", "@alice", event_id(key), event_id(2))
+
+        early = await beside(road, [give_back(50), *texts(model, MANY, 2_000)])
+        paid = await beside(road, [pay, *texts(model, MANY, 3_000)])
+        back = await beside(road, [give_back(51), *texts(model, MANY, 4_000)])
+        gate.open.set()
+        await first
+        assert [word((await each)[0]) for each in (early, paid, back)] == ["not_found", "stored", "stored"]
+        assert gate.seen.count("save") == 2
+        assert [each.available for each in (await gate.funds(IDS["alice"]))[0]] == [900]
+
+
+async def test_a_save_that_fails_while_more_is_decided_voids_both_and_a_retry_is_stored_once() -> None:
+    async with gated() as (gate, road, model):
+        pay = model.request(Step("pay.send", "alice", 2, "bob", amount="9"))
+        onward = model.request(Step("pay.send", "bob", 3, "carol", amount="9"))
+        first = ask_all(road, [pay])
+        await until(lambda: gate.seen == ["save"])
+        second = await beside(road, [onward, *texts(model, MANY)])  # of which most is still to be decided
+        gate.fault = StoreFault("nothing was written", fatal=False)
+        gate.open.set()
+        assert {word(each) for each in await first + await second} == {"unavailable"}
+        gate.fault = None
+        assert word(await road.ask(onward)) == "insufficient_funds"
+        assert [word(await road.ask(pay)) for _ in range(2)] == ["stored", "repeated"]
+        assert road.writable
+
+
+async def test_after_a_fatal_fault_everything_is_answered_however_much_it_is() -> None:
+    async with gated() as (gate, road, model):
+        gate.fault = StoreFault("input/output error", fatal=True)
+        first = ask_all(road, texts(model, 1))
+        await until(lambda: gate.seen == ["save"])
+        big = "x" * 4_000
+        several = BATCH_BYTES_MAX // 4_000 + BATCH_FRAMES_MAX
+        much = ask_all(road, [_text(model, big, 10_000 + number) for number in range(several)])
+        await until(lambda: road.depth > 0)
+        gate.open.set()
+        assert {word(each) for each in await first + await much} == {"unavailable"}
+        assert road.fatals == 1
+        assert word(await road.ask(texts(model, 1, 9_000)[0])) == "unavailable"
+
+
+def _text(model: Model, text: str, key: int) -> Request:
+    return model.request(Step("chat.text", "carol", key, text=text))
+
+
+class Failing(Counted):
+    """Salts that run out once."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.left = after
+
+    def salt(self) -> bytes:
+        self.left -= 1
+        if self.left == 0:
+            raise OSError("no more randomness")
+        return super().salt()
+
+
+async def test_a_frame_that_cannot_be_applied_costs_neither_the_save_before_nor_its_neighbours() -> None:
+    fresh = Failing(after=0)
+    async with gated(fresh) as (gate, road, model):
+        pay = model.request(Step("pay.send", "alice", 2, "bob", amount="2"))
+        first = ask_all(road, [pay])
+        await until(lambda: gate.seen == ["save"])
+        good = await beside(road, texts(model, OVERLAP_FRAMES_MIN))
+        fresh.left = 10
+        bad = ask_all(road, texts(model, OVERLAP_FRAMES_MIN, 2_000))
+        await until(lambda: fresh.left <= 0)
+        gate.open.set()
+        assert [word(each) for each in await first] == ["stored"]
+        assert {word(each) for each in await good} == {"stored"}
+        assert {word(each) for each in await bad} == {"stored"}, "the fault was gone when it was tried alone"
+        assert road.told == sorted(set(road.told))
+        assert road.fatals == 0
+
+
+async def test_a_book_that_is_full_is_dropped_only_while_nothing_is_on_its_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pipeline, "BOOK_ROWS_MAX", 0)
+    async with gated() as (gate, road, model):
+        first = ask_all(road, texts(model, 1))
+        await until(lambda: gate.seen == ["save"])
+        more = ask_all(road, texts(model, MANY, 2_000))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert road.depth == MANY, "what is decided now would read rows that the store does not have yet"
+        gate.open.set()
+        assert {word(each) for each in await first + await more} == {"stored"}
+        assert (await gate.head()).pos == 2 + MANY
