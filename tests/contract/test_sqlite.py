@@ -50,6 +50,52 @@ async def test_migrations_apply_once_and_are_noted(tmp_path: Path) -> None:
     assert noted[0] == noted[1], "the second start applied nothing, so no time of application changed"
 
 
+async def test_transfers_made_before_their_entries_are_kept_and_found(tmp_path: Path) -> None:
+    """A file as the third migration left it: a payment, a hold and its end."""
+    made = [
+        (1, 1, 1, 2, 500, "pay.deposit", "single", 0),
+        (2, 2, 2, 3, 200, "pay.send", "pending", 0),
+        (3, 3, 2, 3, 200, "pay.accept", "post", 2),
+    ]
+    with database(tmp_path) as db:
+        db.execute(
+            "CREATE TABLE migration (version INTEGER PRIMARY KEY, name TEXT, checksum TEXT, applied_at INTEGER)"
+        )
+        for each in migrations()[:3]:
+            db.executescript(each.sql)
+            db.execute("INSERT INTO migration VALUES (?, ?, ?, 0)", (each.version, each.name, each.checksum))
+        db.execute("INSERT INTO head VALUES (1, ?, 3, zeroblob(32), 3, 3, 0, 'live')", (EPOCH,))
+        db.execute("INSERT INTO conversation VALUES ('c_x', 'self', '', 'x', 0, 3, 3, 1, 0)")
+        for number, (owner, code) in enumerate(
+            (("operator", "cash"), ("x", "customer"), ("y", "customer")), 1
+        ):
+            db.execute("INSERT INTO account VALUES (?, ?, 'EUR', ?, 0, 500, 0, 0, 0)", (number, owner, code))
+        for pos in (1, 2, 3):
+            db.execute("INSERT INTO event VALUES (?, 'c_x', ?, x'', x'', x'', zeroblob(32))", (pos, pos))
+        db.executemany("INSERT INTO transfer VALUES (?, ?, ?, ?, ?, ?, ?, ?)", made)
+        db.commit()
+    store = SqliteStore(tmp_path / "tuppence.db")
+    await store.open()
+    try:
+        span = await store.span("x", "EUR", None, None, 0)
+        assert [(each.transfer, each.amount) for each in (await store.movements(span, 0, 10))[0]] == [
+            (1, 500),
+            (3, -200),
+        ]
+    finally:
+        await store.close()
+    with database(tmp_path) as db:
+        assert db.execute("SELECT * FROM transfer").fetchall() == made
+        assert db.execute("SELECT count(*), (SELECT entries FROM head) FROM entry").fetchone() == (6, 3)
+        assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+        for change in ("UPDATE transfer SET amount = 1", "DELETE FROM transfer"):
+            with pytest.raises(sqlite3.IntegrityError, match="immutable"):
+                db.execute(change)
+        for phase, pending in (("void", 2), ("single", 1), ("post", 0), ("other", 0), ("post", -1)):
+            with pytest.raises(sqlite3.IntegrityError):
+                db.execute("INSERT INTO transfer VALUES (4, 3, 2, 3, 1, 'x', ?, ?)", (phase, pending))
+
+
 async def test_a_migration_that_changed_since_is_refused(tmp_path: Path) -> None:
     async with opened("sqlite", tmp_path):
         pass
@@ -141,7 +187,7 @@ async def test_a_body_can_be_erased_with_its_salt(world: World, tmp_path: Path) 
         ),
         ("INSERT INTO receipt (id, sender, pos, refusal) VALUES ('both', 's', 1, x'00')", "CHECK"),
         ("INSERT INTO receipt (id, sender) VALUES ('none', 's')", "CHECK"),
-        ("INSERT INTO head VALUES (2, 'e', 0, zeroblob(32), 0, 0, 0, 'live')", "CHECK"),
+        ("INSERT INTO head VALUES (2, 'e', 0, zeroblob(32), 0, 0, 0, 'live', 0)", "CHECK"),
         ("UPDATE head SET mode = 'toy'", "CHECK"),
         ("INSERT INTO event SELECT 99, conv, seq, head, body, salt, hash FROM event WHERE pos = 1", "UNIQUE"),
         ("UPDATE user SET skeleton = 'bob'", "UNIQUE"),

@@ -1,6 +1,7 @@
 """The road in narrow steps, so that a burst of a few frames meets all that a busy server does.
 
-Frames are then decided beside every save, loaded two at a time, and a batch is full with five.
+Frames are then decided beside every save, loaded two at a time, and a batch is full with five; and SQLite's entries
+are filled in after every third transfer.
 """
 
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from unittest.mock import patch
 
 from tuppence_server import pipeline
+from tuppence_server.store import entries
 
 SAVE_TURNS = 4
 """Turns of the loop that a save should take at least, so that something is decided meanwhile."""
@@ -19,7 +21,6 @@ def narrowed(*, really: bool = True) -> Iterator[None]:
     if not really:
         yield
         return
-    with patch.multiple(
-        pipeline, OVERLAP_FRAMES_MIN=1, LOAD_FRAMES_MAX=2, SLICE_FRAMES=1, BATCH_FRAMES_MAX=5
-    ):
+    road = {"OVERLAP_FRAMES_MIN": 1, "LOAD_FRAMES_MAX": 2, "SLICE_FRAMES": 1, "BATCH_FRAMES_MAX": 5}
+    with patch.multiple(pipeline, **road), patch.object(entries, "ENTRIES_BEHIND_MAX", 3):
         yield

@@ -37,7 +37,7 @@ from tuppence_server.domain.rows import (
     User,
 )
 
-from . import tables
+from . import entries, tables
 from .base import Packed, StoreFault
 from .batch import BATCH, BatchConnection, Statement
 from .migrate import migrate
@@ -104,6 +104,7 @@ class SqliteStore(SqliteReads):
         super().__init__(path, readers)
         self._writer: aiosqlite.Connection | None = None
         self._commits = 0
+        self._filled = 0
 
     async def open(self) -> Head:
         """Open or create the file, migrate it, and tell where the log stands.
@@ -125,6 +126,7 @@ class SqliteStore(SqliteReads):
             await writer.close()
             raise
         self._writer = writer
+        ((self._filled,),) = await writer.execute_fetchall(entries.FILLED)
         await self.open_readers()
         return await self.head()
 
@@ -232,6 +234,9 @@ class SqliteStore(SqliteReads):
         for code, exponent in changes.currencies.items():
             statements.append((_CURRENCY, (code, exponent)))
         statements.append((_HEAD, (head.pos, head.hash, head.account_id, head.transfer_id, head.at)))
+        if head.transfer_id - self._filled >= entries.ENTRIES_BEHIND_MAX:
+            statements += ((sql, ()) for sql in entries.FILL)
+            self._filled = head.transfer_id
         return Packed(statements)
 
     async def save(self, packed: Packed) -> None:
@@ -243,6 +248,7 @@ class SqliteStore(SqliteReads):
         try:
             await self._db.executemany(BATCH, cast("list[Statement]", packed))
         except Exception as fault:  # of SQLite, or of a value that cannot be bound
+            self._filled = 0  # whatever was filled in with it is not; the next batch sees to it
             raise _translated(fault) from fault
         self._commits += 1
         if self._commits % WAL_CHECK_COMMITS == 0:

@@ -11,11 +11,12 @@ from tuppence_server.domain.rows import LoggedEvent, Payment, Quote, Share
 
 from . import tables
 from .base import Item, Items, Kept, Mark, Movement, Span, Tally, Total
+from .entries import moving
 from .sqlite_sessions import SessionReads
 
 TRANSFERS_SCANNED_MAX: Final = 500
-"""Transfers of one side of one account that a page of payments looks through. More than one event ever makes, so
-that a page always gets on."""
+"""Transfers of one account that a page of payments looks through. More than one event ever makes, so that a page
+always gets on."""
 TOTALS_ROWS_PER_READ: Final = 8_000
 """So many of the largest amount still fit into a signed 64-bit sum."""
 
@@ -48,9 +49,9 @@ _BEGUN: Final = tuple(
     f"SELECT pos FROM {table} WHERE {whose} = ? AND pos < ? ORDER BY pos DESC LIMIT ?"
     for table, whose in (("payment", "payer"), ("payment", "payee"), ("split_share", "person"))
 )
-_MOVED: Final = tuple(
-    f"SELECT pos, code, phase FROM transfer WHERE {side} = ? AND id <= ? ORDER BY id DESC LIMIT ?"
-    for side in ("debit", "credit")
+_MOVED: Final = (
+    f"SELECT t.pos, t.code, t.phase FROM ({moving('DESC')}) AS m CROSS JOIN transfer AS t ON t.id = m.id "
+    "ORDER BY m.id DESC"
 )
 _LISTED: Final = frozenset({"pay.send", "exchange", "pay.claim", "pay.deposit", "pay.faucet"})
 """Codes of transfers whose event is a payment of its own."""
@@ -63,9 +64,8 @@ _SHARES: Final = (
     f"SELECT {_S} FROM json_each(?) AS k CROSS JOIN share AS s ON s.payment = k.value ORDER BY s.payment, s.n"
 )
 _MOVED_BY: Final = (
-    "SELECT (SELECT coalesce(sum(amount), 0) FROM transfer WHERE credit = :account AND id > :after "
-    "AND id <= :upto AND phase IN ('single', 'post')) - (SELECT coalesce(sum(amount), 0) FROM transfer "
-    "WHERE debit = :account AND id > :after AND id <= :upto AND phase IN ('single', 'post'))"
+    "SELECT coalesce(sum(iif(t.credit = :account, t.amount, -t.amount)), 0) "
+    f"FROM ({moving('ASC')}) AS m CROSS JOIN transfer AS t ON t.id = m.id WHERE t.phase IN ('single', 'post')"
 )
 # Money that goes through one of the operator's accounts comes from, or goes to, a person in the same event.
 _MOVEMENTS: Final = (
@@ -74,10 +74,9 @@ _MOVEMENTS: Final = (
     "JOIN account AS b ON b.id IN (n.debit, n.credit) "
     "AND b.owner <> (SELECT owner FROM account WHERE id = :account) JOIN user AS v ON v.id = b.owner "
     "WHERE n.id IN (t.id - 1, t.id + 1) AND n.pos = t.pos LIMIT 1) END), t.phase "
-    "FROM (SELECT id, pos, credit AS other, -amount AS amount, code, phase FROM transfer "
-    "WHERE debit = :account AND id > :after AND id <= :upto UNION ALL "
-    "SELECT id, pos, debit, amount, code, phase FROM transfer "
-    "WHERE credit = :account AND id > :after AND id <= :upto ORDER BY id LIMIT :limit) AS t "
+    "FROM (SELECT t.id, t.pos, iif(t.debit = :account, t.credit, t.debit) AS other, "
+    "iif(t.debit = :account, -t.amount, t.amount) AS amount, t.code, t.phase "
+    f"FROM ({moving('ASC')}) AS m CROSS JOIN transfer AS t ON t.id = m.id) AS t "
     "CROSS JOIN event AS e ON e.pos = t.pos CROSS JOIN account AS a ON a.id = t.other "
     "LEFT JOIN user AS u ON u.id = a.owner ORDER BY t.id"
 )
@@ -199,11 +198,11 @@ async def _candidates(db: aiosqlite.Connection, user: str, top: int, limit: int)
             floor = max(floor, begun[-1])
     last = (await _mark_at(db, top - 1)).transfer
     for (account,) in await db.execute_fetchall(_ACCOUNTS, (user,)):
-        for sql in _MOVED:
-            rows = list(await db.execute_fetchall(sql, (account, last, TRANSFERS_SCANNED_MAX)))
-            found.update(pos for pos, code, phase in rows if phase == "single" and code in _LISTED)
-            if len(rows) == TRANSFERS_SCANNED_MAX:
-                floor = max(floor, rows[-1][0] + 1)  # the rest of that event was not looked at
+        bounds = {"account": account, "after": 0, "upto": last, "limit": TRANSFERS_SCANNED_MAX}
+        rows = list(await db.execute_fetchall(_MOVED, bounds))
+        found.update(pos for pos, code, phase in rows if phase == "single" and code in _LISTED)
+        if len(rows) == TRANSFERS_SCANNED_MAX:
+            floor = max(floor, rows[-1][0] + 1)  # the rest of that event was not looked at
     return found, floor
 
 
@@ -234,7 +233,9 @@ async def _balance_at(db: aiosqlite.Connection, account: int, transfer: int, now
     """An account's posted balance after a transfer, from the nearer end: none at all, or `now`'s, after its last."""
     made, balance = now
     late = transfer > made // 2
-    bounds = {"account": account, "after": transfer if late else 0, "upto": made if late else transfer}
+    bounds = {
+        "account": account, "after": transfer if late else 0, "upto": made if late else transfer, "limit": -1
+    }  # fmt: skip
     if bounds["after"] == bounds["upto"]:
         return balance if late else 0
     ((moved,),) = await db.execute_fetchall(_MOVED_BY, bounds)
