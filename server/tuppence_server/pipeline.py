@@ -33,9 +33,8 @@ LOAD_FRAMES_MAX: Final = 256
 """Frames whose rows are loaded at once: while they are decided the writer may come to wait."""
 SLICE_FRAMES: Final = 64
 """Frames decided in one go before the sockets and the writer get a turn."""
-OVERLAP_FRAMES_MIN: Final = 64
-"""With fewer frames waiting beside a save, more are awaited, or the end of the save: a load costs the same for few
-as for many."""
+OVERLAP_FRAMES_MIN: Final = 24
+"""With fewer frames waiting beside a save, more are awaited, or its end: a load costs the same for few as for many."""
 BOOK_ROWS_MAX: Final = 400_000
 LOAD_WAVES_MAX: Final = 4
 BUSY: Final = Refusal("busy", "The server has too much to do; send again.", retry_ms=500)

@@ -11,6 +11,7 @@ aiosqlite runs even where the await is cancelled, and would leave a transaction 
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -51,7 +52,7 @@ WAL_CHECK_COMMITS: Final = 200
 CACHE_KIB: Final = 65_536
 _FATAL_CODES: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
-_SIZES: Final = (1, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+_SIZES: Final = (1, 4, 8, 16, 32, 64, 128, 192, 256, 384, 512, 768, 1024)
 """Rows that one statement writes. One step for many rows matters: SQLite gives up the interpreter's lock in
 each step, and where the event loop is busy it waits to get it back every time."""
 _APPENDED: Final = (tables.EVENT, tables.STORED_RECEIPT, tables.REFUSED_RECEIPT, tables.TRANSFER)
@@ -69,6 +70,7 @@ _HEAD: Final = "UPDATE head SET pos = ?, hash = ?, account_id = ?, transfer_id =
 _CURRENCY: Final = "INSERT INTO currency VALUES (?, ?) ON CONFLICT (code) DO NOTHING"
 
 
+@cache
 def _by(table: tables.Table, column: str) -> str:
     return (
         f'SELECT {table.select("t")} FROM json_each(?) AS k CROSS JOIN "{table.name}" AS t '
