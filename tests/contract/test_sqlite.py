@@ -12,6 +12,7 @@ from tests.contract.stores import EPOCH, POLICY, Counted, World, commit, event_i
 from tuppence_server.domain.batch import Changes
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.rows import Account, Head, LoggedEvent, Receipt
+from tuppence_server.store import entries
 from tuppence_server.store.base import SchemaTooNew, StoreFault
 from tuppence_server.store.migrate import migrations
 from tuppence_server.store.sqlite import SqliteStore
@@ -337,3 +338,29 @@ async def test_a_new_epoch_leaves_the_log_as_it_is(world: World) -> None:
     after = await world.store.head()
     assert after.epoch == "e_second"
     assert (after.pos, after.hash, after.transfer_id) == (before.pos, before.hash, before.transfer_id)
+
+
+async def test_entries_are_filled_in_behind_the_transfers_and_after_a_save_that_failed(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it reads would stay right, and look through every transfer there ever was."""
+    monkeypatch.setattr(entries, "ENTRIES_BEHIND_MAX", 5)
+
+    def filled() -> tuple[int, int]:
+        with database(tmp_path) as db:
+            found: tuple[int, int] = db.execute(
+                "SELECT entries, transfer_id FROM head WHERE (SELECT count(*) FROM entry) = 2 * entries"
+            ).fetchone()
+            return found
+
+    for made in range(3, 12):
+        await world.pay("alice", "@bob", "0.01")
+        assert filled() == (made - made % 5, made)
+    store, head = _store(world), await world.store.head()
+    changes = Changes()
+    changes.receipts = {event_id(1): Receipt(event_id(1), "x", 1, None)}  # an id that is taken
+    head.transfer_id += 5
+    with pytest.raises(StoreFault):
+        await commit(store, changes, head)
+    await world.pay("alice", "@bob", "0.01")
+    assert filled() == (12, 12)
