@@ -60,6 +60,19 @@ class Deposited(Open, frozen=True):
     note: str | UnsetType = UNSET
 
 
+class Withdrawn(Open, frozen=True):
+    """The operator took out `amount`; `shortfall` of it was not there and is borne by the operator."""
+
+    amount: str
+    currency: str
+    payer: str
+    state: State
+    alt: str
+    reason: str
+    note: str | UnsetType = UNSET
+    shortfall: str | UnsetType = UNSET
+
+
 class PaymentRequested(Open, frozen=True):
     amount: str
     currency: str
@@ -142,6 +155,21 @@ class PaymentRefunded(Open, frozen=True):
     alt: str
 
 
+class PaymentReversed(Open, frozen=True):
+    """The operator gave back to `payee` all that was left of a payment; `shortfall` of it the operator bears."""
+
+    amount: str
+    currency: str
+    payer: str
+    payee: str
+    state: State
+    refunded: str
+    alt: str
+    reason: str
+    note: str | UnsetType = UNSET
+    shortfall: str | UnsetType = UNSET
+
+
 class ShareWaived(Open, frozen=True):
     user: str
     state: State
@@ -156,8 +184,9 @@ class PaymentReminded(Open, frozen=True):
 
 
 PaymentBody = (
-    PaymentSent | Deposited | PaymentRequested | BillSplit | PacketMade | PacketClaimed | PaymentAccepted
-    | PaymentDeclined | PaymentCancelled | PaymentExpired | PaymentRefunded | ShareWaived | PaymentReminded
+    PaymentSent | Deposited | Withdrawn | PaymentRequested | BillSplit | PacketMade | PacketClaimed
+    | PaymentAccepted | PaymentDeclined | PaymentCancelled | PaymentExpired | PaymentRefunded
+    | PaymentReversed | ShareWaived | PaymentReminded
 )  # fmt: skip
 
 PAYMENT_BODIES: Final[dict[str, type[PaymentBody]]] = {
@@ -174,6 +203,8 @@ PAYMENT_BODIES: Final[dict[str, type[PaymentBody]]] = {
     "pay.remind": PaymentReminded,
     "pay.faucet": Deposited,
     "pay.deposit": Deposited,
+    "pay.withdraw": Withdrawn,
+    "pay.reverse": PaymentReversed,
     "pay.expire": PaymentExpired,
 }
 

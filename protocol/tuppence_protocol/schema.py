@@ -27,10 +27,16 @@ _FRAMES: Final = {cls.kind: cls for cls in CLIENT_FRAMES}
 # Kinds that no client frame describes.
 _AUTHORED: Final = {
     "pay.deposit": "Money came in over a rail; nobody's frame, so `from` is `server`.",
+    "pay.withdraw": "The operator took money out of the balance; `from` is `server`.",
+    "pay.reverse": "The operator gave back all that was left of the payment `ref`. `from` is `server`.",
     "pay.expire": "The time of the payment `ref` is over: what it held is given back. `from` is `server`.",
 }
 # Events that always name the payment that they act on.
-_ACTING: Final = {"pay.expire", *(kind for kind, cls in _FRAMES.items() if issubclass(cls, Acting))}
+_ACTING: Final = {
+    "pay.expire",
+    "pay.reverse",
+    *(kind for kind, cls in _FRAMES.items() if issubclass(cls, Acting)),
+}
 _SAME_IN_ALL_EVENTS: Final[Schema] = {
     "id": {
         "type": "string",

@@ -24,7 +24,9 @@ YEAR_MAX: Final = 9_999
 ASSETS: Final = {"cash": "cash"}
 LIABILITIES: Final = {"customer": "customers", "packets": "red packets", "suspense": "suspense"}
 POSITION: Final = {"fx": "exchange position"}
-INCOME: Final = {"fees": "fees", "margin": "exchange margin"}
+INCOME: Final = {"fees": "fees", "margin": "exchange margin", "losses": "losses borne"}
+OCCASIONAL: Final = frozenset({INCOME["losses"]})
+"""What is left out where there was none."""
 RETAINED: Final = "retained income"
 _KNOWN: Final = frozenset(ASSETS | LIABILITIES | POSITION | INCOME)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -117,6 +119,12 @@ class _Sums:
         """Credits minus debits, by name."""
         return {name: self.credits[code] - self.debits[code] for code, name in names.items()}
 
+    def income(self) -> dict[str, int]:
+        """What was earned and lost, by name."""
+        return {
+            name: amount for name, amount in self.owed(INCOME).items() if amount or name not in OCCASIONAL
+        }
+
     def text(self, minor: int) -> str:
         return format_amount(minor, self.currency)
 
@@ -159,7 +167,7 @@ def _booked(sums: _Sums, earned: _Sums) -> CurrencyBooks:
     assets = {name: -amount for name, amount in sums.owed(ASSETS).items()}
     liabilities = sums.owed(LIABILITIES | others)
     equity = sums.owed(POSITION) | {RETAINED: sum(sums.owed(INCOME).values())}
-    income = earned.owed(INCOME)
+    income = earned.income()
     owned, owed, own = (sum(side.values()) for side in (assets, liabilities, equity))
     return CurrencyBooks(
         currency=sums.currency,
@@ -207,7 +215,7 @@ async def income_by(
     even = True
     for (begin, end), (after, upto) in zip(pairwise(edges), pairwise(transfers), strict=True):
         for sums in _summed(await store.totals(after, upto), currency):
-            income = sums.owed(INCOME)
+            income = sums.income()
             net = sums.text(sum(income.values()))
             earned.append(Earned(begin, end, sums.currency, sums.entries(income), net))
             even = even and sums.even

@@ -10,6 +10,7 @@ from rich.table import Column, Table
 
 from . import __version__
 from . import settings as configuration
+from .cli_corrections import payments
 from .cli_money import books, packets, statement, wallets
 from .cli_people import users
 from .settings import Settings, shown, spread_out
@@ -45,6 +46,7 @@ schemas = typer.Typer(no_args_is_help=True, help="Write the wire's schemas.")
 for group, name in (
     (users, "user"),
     (wallets, "wallet"),
+    (payments, "payment"),
     (packets, "packet"),
     (ledgers, "ledger"),
     (configs, "config"),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from tuppence_protocol.codec import is_id
 from tuppence_protocol.errors import Refusal
@@ -20,10 +21,12 @@ from .domain.office import (
     Deposit,
     DisableUser,
     OpenSession,
+    Reverse,
     RevokeSession,
     SetFlags,
     SetPassword,
     SetTier,
+    Withdraw,
 )
 from .domain.outflow import Outcome, Stored
 from .domain.request import Request
@@ -41,6 +44,9 @@ WEAK: Final = Refusal(
 OVERLOADED: Final = Refusal("busy", "Too many logins at once; try again.", retry_ms=2_000)
 BAD_ID: Final = Refusal("bad_id", "An id is a lower-case UUID of version 4 or 7.", "$.id")
 NOBODY: Final = Refusal("not_found", "There is nobody with that handle.", "$.handle")
+
+
+Words = Annotated[str, msgspec.Meta(min_length=1, max_length=NOTE_CHARS_MAX)]
 
 
 class Arguments(msgspec.Struct, forbid_unknown_fields=True):
@@ -76,7 +82,25 @@ class Credit(Arguments):
     handle: str
     amount: str
     currency: str
-    note: Annotated[str, msgspec.Meta(min_length=1, max_length=NOTE_CHARS_MAX)] | None = None
+    note: Words | None = None
+    id: str | None = None
+
+
+class Debit(Arguments):
+    handle: str
+    amount: str
+    currency: str
+    reason: Words
+    note: Words | None = None
+    force: bool = False
+    id: str | None = None
+
+
+class Reversal(Arguments):
+    payment: str
+    reason: Words
+    note: Words | None = None
+    force: bool = False
     id: str | None = None
 
 
@@ -140,6 +164,8 @@ class Office:
             "user.disable": (Shut, self.disable_user),
             "session.open": (NewSession, self.open_session),
             "wallet.credit": (Credit, self.credit),
+            "wallet.debit": (Debit, self.debit),
+            "payment.reverse": (Reversal, self.reverse),
             "wallet.show": (Whose, self.wallet),
             "books": (Period, self.books),
             "wallet.freeze": (Freeze, self.freeze),
@@ -234,20 +260,44 @@ class Office:
         id: str | None = None,  # noqa: A002
     ) -> dict[str, Any]:
         """Credit a person with money that the operator took in; the same id again changes nothing."""
-        if id is not None and not is_id(id):
-            raise Refused(BAD_ID)
-        command = Deposit(id or ids.event_id(), handle.removeprefix("@"), amount, currency, note)
+        command = Deposit(_key(id), handle.removeprefix("@"), amount, currency, note)
+        return {"handle": command.handle, **await self._moved(command.id, command)}
+
+    async def debit(
+        self,
+        handle: str,
+        amount: str,
+        currency: str,
+        reason: str,
+        note: str | None = None,
+        force: bool = False,
+        id: str | None = None,  # noqa: A002
+    ) -> dict[str, Any]:
+        """Take money out of a balance; what is not there the operator bears, with `force`, or it is refused."""
+        name = handle.removeprefix("@")
+        command = Withdraw(_key(id), name, amount, currency, reason, note, force)
+        return {"handle": name, **await self._moved(command.id, command)}
+
+    async def reverse(
+        self,
+        payment: str,
+        reason: str,
+        note: str | None = None,
+        force: bool = False,
+        id: str | None = None,  # noqa: A002
+    ) -> dict[str, Any]:
+        """Give back all that is left of a payment; `force` as for a debit."""
+        if not is_id(payment):
+            raise Refused(replace(BAD_ID, field="$.payment"))
+        command = Reverse(_key(id), payment, reason, note, force)
+        return {"payment": payment, **await self._moved(command.id, command)}
+
+    async def _moved(self, id: str, command: Command) -> dict[str, Any]:  # noqa: A002
         stored = await self._submit(command)
-        assert isinstance(stored, Stored), "a deposit is an event"
+        assert isinstance(stored, Stored), "what the operator moves is an event"
         body = msgspec.json.decode(stored.event.body)
-        return {
-            "id": command.id,
-            "pos": stored.event.pos,
-            "handle": command.handle,
-            "amount": body["amount"],
-            "currency": currency,
-            "repeated": stored.repeated,
-        }
+        told = {name: body[name] for name in ("amount", "currency", "shortfall") if name in body}
+        return {"id": id, "pos": stored.event.pos, **told, "repeated": stored.repeated}
 
     async def wallet(self, handle: str) -> dict[str, Any]:
         """A person's balances."""
@@ -327,3 +377,10 @@ class Office:
         if isinstance(outcome, Refusal):
             raise Refused(outcome)
         return outcome
+
+
+def _key(id: str | None) -> str:  # noqa: A002
+    """The idempotency key that was given, or a new one."""
+    if id is not None and not is_id(id):
+        raise Refused(BAD_ID)
+    return id or ids.event_id()

@@ -6,7 +6,14 @@ from msgspec import UNSET, Struct
 
 from tuppence_protocol import codec
 from tuppence_protocol.money import format_amount
-from tuppence_protocol.payment_events import Deposited, Money, PacketClaimed, PaymentsResult, PaymentView
+from tuppence_protocol.payment_events import (
+    Deposited,
+    Money,
+    PacketClaimed,
+    PaymentsResult,
+    PaymentView,
+    Withdrawn,
+)
 from tuppence_protocol.payments import PaymentsBody
 
 from .domain.payments import share_view
@@ -64,17 +71,25 @@ def payment_view(item: Item) -> PaymentView:
     payment = item.payment
     head = codec.decode_head(item.event.head)
     kind = str(head["kind"])
-    if kind in {"pay.deposit", "pay.faucet", "pay.claim"}:
+    if kind in {"pay.deposit", "pay.withdraw", "pay.faucet", "pay.claim"}:
         body = codec.decode_body(kind, item.event.body)
-        assert isinstance(body, (Deposited, PacketClaimed)), "the log's own events are known"
+        assert isinstance(body, (Deposited, Withdrawn, PacketClaimed)), "the log's own events are known"
         return PaymentView(
             str(head["id"]), kind, item.event.conv, item.event.pos, int(head["at"]),
             body.amount, body.currency, "completed",
-            None if payment is None else payment.payer, body.payee,
+            *_between(body, payment),
         )  # fmt: skip
     payment = payment or payment_of(item.event)
     assert payment is not None, "what has no row is a plain payment"
     return _viewed(payment, item)
+
+
+def _between(
+    body: Deposited | Withdrawn | PacketClaimed, payment: Payment | None
+) -> tuple[str | None, str | None]:
+    if isinstance(body, Withdrawn):
+        return (body.payer, None)
+    return (None if payment is None else payment.payer, body.payee)
 
 
 def _viewed(payment: Payment, item: Item) -> PaymentView:

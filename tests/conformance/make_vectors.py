@@ -80,7 +80,7 @@ def events() -> Iterator[Row]:
         yield _event_row(f"{kind}: bare", samples.event(kind, needed), needed)
         newer = samples.event(kind, body | {"x_new": {"a": [1]}}) | {"x_new": None, "ref": samples.OTHER_ID}
         yield _event_row(f"{kind}: with members that are new", newer, body)
-    for kind in ("pay.deposit", "pay.expire"):
+    for kind in ("pay.deposit", "pay.withdraw", "pay.reverse", "pay.expire"):
         author = samples.event(kind, samples.EVENT_BODIES[kind]) | {"from": "server"}
         yield _event_row(f"{kind}: written by the server", author, author["body"])
     for what, kind, body in payment_samples.MOMENTS:

@@ -95,7 +95,11 @@ def wholes(kind: str) -> list[Frame]:
 def event(kind: str, body: Frame) -> Frame:
     """An event as a server sends it."""
     head = {"kind": kind, "id": ID, "conv": CONV, "seq": 42, "pos": 90210, "from": USER, "at": 1790000000123}
-    about = {"ref": OTHER_ID} if kind in money.ACTING or kind == "pay.expire" or "settles" in body else {}
+    about = (
+        {"ref": OTHER_ID}
+        if kind in money.ACTING or kind in {"pay.expire", "pay.reverse"} or "settles" in body
+        else {}
+    )
     return head | about | {"body": body}
 
 

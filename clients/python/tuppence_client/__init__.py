@@ -31,12 +31,14 @@ from tuppence_protocol.payment_events import (
     PaymentRefunded,
     PaymentReminded,
     PaymentRequested,
+    PaymentReversed,
     PaymentSent,
     PaymentView,
     QuoteView,
     Share,
     ShareWaived,
     StatementLine,
+    Withdrawn,
 )
 
 from .accounts import Session, login, register
@@ -97,6 +99,7 @@ __all__ = [
     "PaymentRefunded",
     "PaymentReminded",
     "PaymentRequested",
+    "PaymentReversed",
     "PaymentSent",
     "PaymentView",
     "PlaceError",
@@ -128,6 +131,7 @@ __all__ = [
     "TypingNotice",
     "UnknownBody",
     "UserView",
+    "Withdrawn",
     "check_packet",
     "connect",
     "fold",

@@ -209,6 +209,8 @@ def _begun(event: Event) -> Card | None:
             begun = {"payer": event.from_, "payee": body.payee, "settles": body.settles and event.ref}
         case pe.Deposited(amount=amount):
             begun = {"payee": body.payee}
+        case pe.Withdrawn(amount=amount):
+            begun = {"payer": body.payer}
         case pe.PaymentRequested(amount=amount):
             begun = {"payer": body.payer, "payee": event.from_}
         case pe.BillSplit(total=amount):
@@ -246,7 +248,7 @@ def _after(card: Card, event: Event) -> Card:
             card = _ended(card, body.state)
         case pe.PaymentExpired():
             card = replace(_ended(card, body.state), returned=body.returned or None, seed=body.seed or None)
-        case pe.PaymentRefunded():
+        case pe.PaymentRefunded() | pe.PaymentReversed():
             card = replace(card, refunded=body.refunded)
         case pe.ShareWaived():
             card = _with_share(card, body.share)

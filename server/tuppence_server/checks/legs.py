@@ -6,11 +6,11 @@ Written from the specification and not from the rules, so that a mistake of the 
 from collections.abc import Callable
 from typing import Final
 
-from msgspec import UNSET, DecodeError, Struct, field, json
+from msgspec import UNSET, DecodeError, Struct, UnsetType, field, json
 
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.money import format_amount, parse_amount
-from tuppence_protocol.payment_events import PAYMENT_BODIES, Deposited, PaymentBody, PaymentSent
+from tuppence_protocol.payment_events import PAYMENT_BODIES, Deposited, PaymentBody, PaymentSent, Withdrawn
 from tuppence_server.domain.rows import OPERATOR, Payment, Share
 from tuppence_server.store.base import MoveRow
 
@@ -135,6 +135,22 @@ def credited(head: Head, body: Deposited) -> list[Leg]:
     """Money from outside, or from the faucet."""
     amount = minor(body.amount, body.currency)
     return [single(operator("cash", body.currency), customer(body.payee, body.currency), amount, head.kind)]
+
+
+def withdrawn(body: Withdrawn) -> list[Leg]:
+    """Money that went out; what was not there came from the operator."""
+    target = operator("cash", body.currency)
+    return given_back(
+        customer(body.payer, body.currency), target, body.amount, body.shortfall, "pay.withdraw"
+    )
+
+
+def given_back(source: Key, target: Key, amount: str, shortfall: str | UnsetType, code: str) -> list[Leg]:
+    """An amount by the operator's word: from whoever had it, and the shortfall from the operator."""
+    currency = source[1]
+    missing = 0 if shortfall is UNSET else minor(shortfall, currency)
+    parts = ((source, minor(amount, currency) - missing), (operator("losses", currency), missing))
+    return [single(account, target, part, code) for account, part in parts if part]
 
 
 # --- what ends what was held --------------------------------------------------------------------------------

@@ -13,13 +13,13 @@ from typing import Final
 
 from msgspec import DecodeError, Struct, field, json
 
-from tuppence_protocol.payment_events import PAYMENT_BODIES, Deposited, PaymentSent
+from tuppence_protocol.payment_events import PAYMENT_BODIES, Deposited, PaymentSent, Withdrawn
 from tuppence_protocol.views import SERVER_AUTHOR
 from tuppence_server.domain.chain import CHAIN_VERSION
 from tuppence_server.store.base import MoveRow, Piece
 
 from .accounts import Accounts
-from .legs import Key, Odd, credited, head_of, legs_of, must_be, said, sent
+from .legs import Key, Leg, Odd, credited, head_of, legs_of, must_be, said, sent, withdrawn
 
 PROBLEMS_MAX: Final = 20
 MADE_OTHERS: Final = "its transfers are not those that it calls for"
@@ -309,17 +309,25 @@ class Range:
         kind = top.kind
         if kind not in PAYMENT_BODIES:
             raise Odd(f"a {kind} moves no money")
-        if kind not in {"pay.send", "pay.deposit", "pay.faucet"}:
+        if kind not in {"pay.send", "pay.deposit", "pay.withdraw", "pay.faucet"}:
             return True
         told = said(kind, body)
-        assert isinstance(told, (PaymentSent, Deposited)), "each kind has its class"
-        legs = sent(top.from_, told) if isinstance(told, PaymentSent) else credited(top, told)
+        assert isinstance(told, (PaymentSent, Deposited, Withdrawn)), "each kind has its class"
+        legs: list[Leg]
+        author = top.from_
+        match told:
+            case PaymentSent():
+                legs = sent(top.from_, told)
+            case Deposited():
+                legs, author = credited(top, told), told.payee if kind == "pay.faucet" else SERVER_AUTHOR
+            case Withdrawn():
+                legs, author = withdrawn(told), SERVER_AUTHOR
         if legs != legs_of(moves, self._owners):
             raise Odd(f"a {kind} of {told.amount} {told.currency}: {MADE_OTHERS}")
         if isinstance(told, PaymentSent):
             more = told.accept or told.quote or told.received or told.settles or top.ref
             return bool(more) or told.state != "completed"
-        must_be(top.from_, SERVER_AUTHOR if kind == "pay.deposit" else told.payee)
+        must_be(top.from_, author)
         must_be(told.state, "completed")
         return False
 

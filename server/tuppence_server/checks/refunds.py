@@ -3,10 +3,11 @@
 from msgspec.structs import replace
 
 from tuppence_protocol.money import format_amount
-from tuppence_protocol.payment_events import PaymentRefunded, PaymentSent
+from tuppence_protocol.payment_events import PaymentRefunded, PaymentReversed, PaymentSent
+from tuppence_protocol.views import SERVER_AUTHOR
 
 from .beginnings import payment_of
-from .legs import Odd, customer, head_of, minor, must_be, said, single
+from .legs import Odd, customer, given_back, head_of, minor, must_be, said, single
 from .stories import Deed, Refunds, Stories
 
 
@@ -21,12 +22,32 @@ def refunded(stories: Stories, deed: Deed) -> None:
         raise Odd("is not for its author to do there")
     debit, credit = customer(payment.payee, currency), customer(payment.payer, currency)
     stories.moves(deed, [single(debit, credit, amount, "pay.refund")])
+    must_be((body.payee, body.currency), (payment.payer, currency))
+    _told(stories, known, amount, body)
+
+
+def reversed_by_operator(stories: Stories, deed: Deed) -> None:
+    """The operator gives back all that is left."""
+    head, body = deed.head, deed.body
+    assert isinstance(body, PaymentReversed), "each kind has its class"
+    known = stories.refunds.get(head.ref or "") or _first(stories, deed)
+    payment = known.payment
+    currency, amount = payment.received_currency, minor(body.amount, body.currency)
+    must_be((head.from_, head.conv), (SERVER_AUTHOR, payment.conv))
+    must_be((body.payer, body.payee, body.currency), (payment.payee, payment.payer, currency))
+    must_be(amount, payment.received - known.told)
+    debit, credit = customer(payment.payee, currency), customer(payment.payer, currency)
+    stories.moves(deed, given_back(debit, credit, body.amount, body.shortfall, "pay.reverse"))
+    _told(stories, known, amount, body)
+
+
+def _told(stories: Stories, known: Refunds, amount: int, body: PaymentRefunded | PaymentReversed) -> None:
+    payment, currency = known.payment, known.payment.received_currency
     known.told += amount
     stories.refunded[currency] += amount
     if known.told > payment.received:
         raise Odd(f"{known.told} of {payment.received} are refunded")
     state = "refunded" if known.told == payment.received else "partly_refunded"
-    must_be((body.payee, body.currency), (payment.payer, currency))
     must_be((body.state, body.refunded), (state, format_amount(known.told, currency)))
     if known.told >= payment.refunded:
         must_be((payment.state, payment.refunded), (state, known.told))

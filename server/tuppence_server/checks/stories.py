@@ -20,6 +20,7 @@ from .legs import Head, Key, Leg, Odd, head_of, legs_of, said
 from .log import MADE_OTHERS, Act
 
 ACTS_PER_READ: Final = 500
+GIVING_BACK: Final = frozenset({"pay.refund", "pay.reverse"})
 Wrong = Callable[[str], None]
 
 
@@ -88,7 +89,7 @@ class Stories:
         """The rows that these need: as they stand now, after all acts."""
         payments = {each for deed in deeds for each in (deed.head.id, deed.head.ref) if each}
         quotes = {deed.body.quote for deed in deeds if isinstance(deed.body, PaymentSent) and deed.body.quote}
-        refunds = {str(deed.head.ref) for deed in deeds if deed.head.kind == "pay.refund"}
+        refunds = {str(deed.head.ref) for deed in deeds if deed.head.kind in GIVING_BACK}
         return await self._store.kept(sorted(payments), sorted(quotes), sorted(refunds))
 
     # For the tellers

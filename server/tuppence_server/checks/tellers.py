@@ -15,6 +15,7 @@ TELLERS: Final[Tellers] = {
     "pay.decline": acts.declined,
     "pay.cancel": acts.cancelled,
     "pay.refund": refunds.refunded,
+    "pay.reverse": refunds.reversed_by_operator,
     "pay.waive": acts.waived,
     "pay.remind": acts.reminded,
     "pay.expire": acts.expired,

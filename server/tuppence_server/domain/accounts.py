@@ -95,7 +95,7 @@ def room_for(
     return replace(FULL, field=field) if most is not None and balance > most else None
 
 
-def covered(book: Book, key: AccountKey, minor: int, field: str = "$.body.amount") -> Refusal | None:
+def covered(book: Book, key: AccountKey, minor: int, field: str | None = "$.body.amount") -> Refusal | None:
     """Whether an account holds so much that is free to be spent."""
     account = book.accounts.get(key)
     available = 0 if account is None else account.available

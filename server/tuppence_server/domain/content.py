@@ -12,7 +12,7 @@ from tuppence_protocol.limits import ACCEPT_S_DEFAULT, REQUEST_S_DEFAULT
 from tuppence_protocol.money import format_amount, in_equal_parts, parse_amount
 
 from .book import Book
-from .office import Deposit, Expire
+from .office import Deposit, Expire, Reverse, Withdraw
 from .places import find_person, find_place
 from .request import Request
 from .rows import Conversation, LoggedEvent
@@ -36,6 +36,11 @@ def difference(book: Book, event: LoggedEvent, request: Request) -> str | None:
     sent: dict[str, Any]
     if isinstance(frame, Deposit):
         sent = {"kind": "pay.deposit", "body": _deposited(book, frame)}
+    elif isinstance(frame, Withdraw):
+        sent = {"kind": "pay.withdraw", "body": _withdrawn(book, frame)}
+    elif isinstance(frame, Reverse):
+        told = {"reason": frame.reason, "note": frame.note}
+        sent = {"kind": "pay.reverse", "ref": frame.payment, "body": _without_none(told)}
     elif isinstance(frame, Expire):
         sent = {"kind": "pay.expire", "ref": frame.payment}
     else:
@@ -51,7 +56,17 @@ def difference(book: Book, event: LoggedEvent, request: Request) -> str | None:
 def _deposited(book: Book, frame: Deposit) -> dict[str, Any]:
     user = book.user_by_handle(frame.handle)
     body = {"amount": frame.amount, "currency": frame.currency, "payee": "" if user is None else user.id}
-    return body if frame.note is None else {**body, "note": frame.note}
+    return _without_none({**body, "note": frame.note})
+
+
+def _withdrawn(book: Book, frame: Withdraw) -> dict[str, Any]:
+    user = book.user_by_handle(frame.handle)
+    body = {"amount": frame.amount, "currency": frame.currency, "payer": "" if user is None else user.id}
+    return _without_none({**body, "reason": frame.reason, "note": frame.note})
+
+
+def _without_none(body: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if value is not None}
 
 
 def _body_difference(

@@ -19,6 +19,7 @@ from .office import Deposit
 from .places import find_place, need_person, need_place
 from .request import Request
 from .rows import Conversation, User
+from .wallets import NOBODY
 
 
 def needs_deposit(book: Book, keys: Keys, request: Request) -> None:
@@ -44,7 +45,7 @@ def deposit(book: Book, request: Request) -> list[Fact] | Refusal:
     user = book.user_by_handle(frame.handle)
     conversation = None if user is None else book.conversation_by_pair(user.id)
     if user is None or conversation is None:
-        return Refusal("not_found", "There is nobody with that handle.", "$.handle")
+        return NOBODY
     if barred_in(book, user, frame.currency) is not None:
         return UNAVAILABLE
     return _credit(book, conversation, user, minor, frame)

@@ -61,6 +61,31 @@ class Deposit(Command, tag="pay.deposit", frozen=True):
     note: str | None
 
 
+class Withdraw(Command, tag="pay.withdraw", frozen=True):
+    """Take money out of a person's balance; `id` is its idempotency key.
+
+    With `force` the operator bears what is not there, so that no balance falls below zero.
+    """
+
+    id: str
+    handle: str
+    amount: str
+    currency: str
+    reason: str
+    note: str | None
+    force: bool
+
+
+class Reverse(Command, tag="pay.reverse", frozen=True):
+    """Give back all that is left of a payment, whatever its payee says; `force` as for a withdrawal."""
+
+    id: str
+    payment: str
+    reason: str
+    note: str | None
+    force: bool
+
+
 class Expire(Command, tag="pay.expire", frozen=True):
     """The time of a payment is over; `id` is new, since what a client can guess a client can take."""
 

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 Role = Literal["owner", "admin", "member", "reader"]
 ConversationKind = Literal["dm", "group", "self"]
-AccountCode = Literal["customer", "cash", "fees", "fx", "margin", "packets", "suspense"]
+AccountCode = Literal["customer", "cash", "fees", "fx", "losses", "margin", "packets", "suspense"]
 Phase = Literal["single", "pending", "post", "void", "expire"]
 PaymentKind = Literal["send", "request", "split", "packet"]
 DataMode = Literal["sandbox", "live"]

@@ -10,7 +10,20 @@ from tuppence_protocol import codec, frames, payments
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.shapes import Durable
 
-from . import answers, asked, chat, deposits, exchange, office, packets, pay, people, rooms, wallets
+from . import (
+    answers,
+    asked,
+    chat,
+    corrections,
+    deposits,
+    exchange,
+    office,
+    packets,
+    pay,
+    people,
+    rooms,
+    wallets,
+)
 from .batch import Keys
 from .book import Book
 from .content import difference
@@ -45,6 +58,8 @@ RULES: Final[dict[type, tuple[Needs, Rule]]] = {
     frames.RoomLeave: (rooms.needs_group, rooms.leave),
     frames.RoomRole: (rooms.needs_group, rooms.role),
     office.Deposit: (deposits.needs_deposit, deposits.deposit),
+    office.Withdraw: (corrections.needs_withdraw, corrections.withdraw),
+    office.Reverse: (corrections.needs_reverse, corrections.reverse),
     office.Expire: (answers.needs_expire, answers.expire),
     office.OpenQuote: (exchange.needs_quote, exchange.open_quote),
     office.SetFlags: (wallets.needs_flags, wallets.set_flags),
@@ -58,7 +73,9 @@ RULES: Final[dict[type, tuple[Needs, Rule]]] = {
     office.MarkSeen: (people.needs_seen, people.seen),
 }
 _FROM_PEOPLE: Final = frozenset(kind for kind in RULES if issubclass(kind, Durable))
-_REMEMBERED_REFUSALS: Final = frozenset((*payments.PAYMENT_FRAMES, office.Deposit))
+_REMEMBERED_REFUSALS: Final = frozenset(
+    (*payments.PAYMENT_FRAMES, office.Deposit, office.Withdraw, office.Reverse)
+)
 ACTS_ON_REF: Final = (payments.PaySend, payments.Acting)
 """Frames whose decision depends on the payment that `ref` names."""
 _TAKEN: Final = Refusal("id_taken", "This id belongs to another frame.", "$.id")

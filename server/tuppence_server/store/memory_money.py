@@ -21,7 +21,16 @@ from tuppence_server.domain.rows import (
 from .base import Item, Items, Kept, LogReader, Mark, Movement, Span, Tally, Total
 
 _LISTED = frozenset(
-    {"pay.send", "pay.request", "pay.split", "pay.packet", "pay.claim", "pay.deposit", "pay.faucet"}
+    {
+        "pay.send",
+        "pay.request",
+        "pay.split",
+        "pay.packet",
+        "pay.claim",
+        "pay.deposit",
+        "pay.withdraw",
+        "pay.faucet",
+    }
 )
 _THROUGH = frozenset({"exchange", "pay.packet", "pay.claim"})
 """Codes of transfers in which money goes through an account of the operator, from or to a person."""
@@ -57,7 +66,7 @@ class MemoryMoney:
         split = payment is not None and payment.kind == "split"
         shares = tuple(s for s in self._shares.values() if split and payment and s.payment == payment.id)
         parties = {body.get("payee"), body.get("payer"), *(share.person for share in shares)}
-        if head["kind"] != "pay.deposit":
+        if head["kind"] not in {"pay.deposit", "pay.withdraw"}:
             parties.add(head["from"])
         if user in parties:
             yield Item(event, payment, shares)

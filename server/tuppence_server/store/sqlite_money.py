@@ -53,7 +53,7 @@ _MOVED: Final = (
     f"SELECT t.pos, t.code, t.phase FROM ({moving('DESC')}) AS m CROSS JOIN transfer AS t ON t.id = m.id "
     "ORDER BY m.id DESC"
 )
-_LISTED: Final = frozenset({"pay.send", "exchange", "pay.claim", "pay.deposit", "pay.faucet"})
+_LISTED: Final = frozenset({"pay.send", "exchange", "pay.claim", "pay.deposit", "pay.withdraw", "pay.faucet"})
 """Codes of transfers whose event is a payment of its own."""
 _ITEMS: Final = (
     f"SELECT {tables.EVENT.select('e')}, {_P} FROM json_each(?) AS k CROSS JOIN event AS e ON e.pos = k.value "

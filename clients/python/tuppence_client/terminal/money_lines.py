@@ -53,6 +53,10 @@ def money_line(event: Event, me: str, name: Names, card: Card | None = None) -> 
         case pe.Deposited():
             who = "you" if body.payee == me else f"@{name(body.payee)}"
             return [("class:in", f"▼ {who} received {_sum(body.amount, body.currency)}"), *_note(body)]
+        case pe.Withdrawn():
+            who = "your balance" if body.payer == me else f"the balance of @{name(body.payer)}"
+            taken = f"▲ {_sum(body.amount, body.currency)} were taken out of {who}"
+            return [("class:out", taken), *_borne(body), *_because(body)]
         case pe.PaymentRequested():
             return [*_requested(event.from_, body, me, name), *_note(body), *waits]
         case pe.BillSplit():
@@ -118,7 +122,7 @@ def _told(event: Event, me: str) -> Line:
     """What the server says of it, behind the mark of its state; green where money came in."""
     body = event.body
     state = getattr(body, "state", "")
-    moved = isinstance(body, pe.PaymentAccepted | pe.PacketClaimed | pe.PaymentRefunded)
+    moved = isinstance(body, pe.PaymentAccepted | pe.PacketClaimed | pe.PaymentRefunded | pe.PaymentReversed)
     arrived = moved and getattr(body, "payee", "") == me
     style = "class:in" if arrived else _STYLES.get(mark(state), "class:soft")
     return [(style, f"{mark(state)} {clean(getattr(body, 'alt', '') or event.kind)}")]
@@ -135,12 +139,27 @@ def _outcome(event: Event, me: str) -> Iterator[tuple[str, str]]:
             yield ("class:soft", f", fee {clean(body.fee)} taken from it")
         case pe.PaymentRefunded():
             yield ("class:soft", f", {_sum(body.refunded, body.currency)} in all")
+        case pe.PaymentReversed():
+            yield from _borne(body)
+            yield from _because(body)
         case pe.PaymentDeclined(reason=str(reason)):
             yield ("class:note", f" · {clean(reason)}")
         case pe.PaymentExpired(returned=pe.Money() as returned):
             yield ("class:soft", f", {_sum(returned.amount, returned.currency)} went back")
     if isinstance(body, (pe.PacketClaimed, pe.PaymentExpired)) and body.seed:
         yield ("class:soft", "; /check proves it")
+
+
+def _borne(body: pe.Withdrawn | pe.PaymentReversed) -> Line:
+    """What was not there."""
+    if not body.shortfall:
+        return []
+    return [("class:soft", f", {_sum(body.shortfall, body.currency)} of it borne by the operator")]
+
+
+def _because(body: pe.Withdrawn | pe.PaymentReversed) -> Line:
+    """Why the operator did it."""
+    return [("class:note", f" · {clean(body.reason)}"), *_note(body)]
 
 
 def _share(body: pe.BillSplit, me: str) -> Line:
@@ -184,6 +203,8 @@ def _what(card: Card, me: str, name: Names) -> str:
             return f"a packet of {money} by {payer}, {card.claimed} of {card.count or '?'} claimed"
         case "pay.send":
             return f"{payer} {'to' if card.state == 'pending' else 'paid'} {payee} {money}"
+        case "pay.withdraw":
+            return f"{money} were taken out of what {payer} had"
     return f"{payee} received {money}"
 
 

@@ -1,0 +1,77 @@
+"""The commands by which the operator takes money back: out of a balance, or from who was paid to who paid."""
+
+from typing import Annotated, Any
+
+import typer
+
+from .cli_money import WhoArgument, wallets
+from .shell import DataOption, JsonOption, guarded, read_settings, show
+
+payments = typer.Typer(no_args_is_help=True, help="Correct single payments.")
+
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why; the people concerned see it.")]
+NoteOption = Annotated[str | None, typer.Option(help="A line more for them to see.")]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Where the balance is too small, bear the rest as a loss of yours.")
+]
+KeyOption = Annotated[
+    str | None, typer.Option("--id", help="Idempotency key (a UUID): the same again changes nothing.")
+]
+
+
+@wallets.command("debit")
+@guarded
+def wallet_debit(
+    handle: WhoArgument,
+    amount: Annotated[str, typer.Argument(help="How much, such as 40.00.")],
+    currency: Annotated[str, typer.Argument(help="ISO 4217 code, such as EUR.")],
+    reason: ReasonOption,
+    note: NoteOption = None,
+    force: ForceOption = False,
+    id: KeyOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take money out of a person's balance: what you paid out, or a credit that was wrong.
+
+    No balance falls below zero: without --force it is refused.
+    Example:  tuppence wallet debit @alice 40.00 EUR --reason "Paid out in cash"
+    """
+    from . import desk
+
+    done = desk.do(
+        read_settings(data=data), "wallet.debit",
+        handle=handle, amount=amount, currency=currency.upper(), reason=reason, note=note, force=force, id=id,
+    )  # fmt: skip
+    said = f"{done['amount']} {done['currency']} were taken from @{done['handle']} ({done['id']})"
+    show(done, as_json, said + _told(done))
+
+
+@payments.command("reverse")
+@guarded
+def payment_reverse(
+    payment: Annotated[str, typer.Argument(help="The id of the payment's event.")],
+    reason: ReasonOption,
+    note: NoteOption = None,
+    force: ForceOption = False,
+    id: KeyOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give back all that is left of a payment, from who was paid to who paid. Both see it, with the reason.
+
+    Fees stay where they are. Example:  tuppence payment reverse 0197a1c3-… --reason "Stolen telephone"
+    """
+    from . import desk
+
+    done = desk.do(
+        read_settings(data=data), "payment.reverse",
+        payment=payment, reason=reason, note=note, force=force, id=id,
+    )  # fmt: skip
+    said = f"{done['amount']} {done['currency']} of {done['payment']} were given back ({done['id']})"
+    show(done, as_json, said + _told(done))
+
+
+def _told(done: dict[str, Any]) -> str:
+    borne = f"; {done['shortfall']} of it are your loss" if "shortfall" in done else ""
+    return borne + ("; it had been done before, nothing moved" if done["repeated"] else "")
