@@ -11,6 +11,7 @@ from rich.table import Column, Table
 from . import __version__
 from . import settings as configuration
 from .cli_corrections import payments
+from .cli_import import import_people
 from .cli_money import books, packets, statement, wallets
 from .cli_people import users
 from .settings import Settings, shown, spread_out
@@ -57,6 +58,7 @@ for group, name in (
 
 app.command()(statement)
 app.command()(books)
+app.command("import")(import_people)
 
 
 # --- running -----------------------------------------------------------------------------------------

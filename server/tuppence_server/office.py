@@ -32,6 +32,8 @@ from .domain.outflow import Outcome, Stored
 from .domain.request import Request
 from .domain.rows import CLOSED, FROZEN_IN, FROZEN_OUT, OPERATOR, User
 from .edge.passwords import Passwords, TooManyChecks
+from .importing import ROWS_PER_CALL_MAX, import_rows, told
+from .people_file import Row
 from .pipeline import Pipeline
 from .store.base import Store
 
@@ -104,6 +106,10 @@ class Reversal(Arguments):
     id: str | None = None
 
 
+class Import(Arguments):
+    rows: Annotated[list[Row], msgspec.Meta(max_length=ROWS_PER_CALL_MAX)]
+
+
 class Period(Arguments):
     since: int | None = None
     until: int | None = None
@@ -166,6 +172,7 @@ class Office:
             "wallet.credit": (Credit, self.credit),
             "wallet.debit": (Debit, self.debit),
             "payment.reverse": (Reversal, self.reverse),
+            "people.import": (Import, self.import_people),
             "wallet.show": (Whose, self.wallet),
             "books": (Period, self.books),
             "wallet.freeze": (Freeze, self.freeze),
@@ -194,6 +201,10 @@ class Office:
         command = CreateUser(ids.user_id(), ids.conversation_id(), handle, name, kept)
         await self._submit(command)
         return {"id": command.user, "handle": handle, "name": name}
+
+    async def import_people(self, rows: list[Row]) -> dict[str, Any]:
+        """Add and credit up to ROWS_PER_CALL_MAX people; what is there already stays as it is."""
+        return told(await import_rows(self._store, self._outcome, self._hash, rows))
 
     async def list_users(self) -> list[dict[str, Any]]:
         """Everybody."""
@@ -372,8 +383,11 @@ class Office:
         except TooManyChecks:
             raise Refused(OVERLOADED) from None
 
+    async def _outcome(self, command: Command) -> Outcome:
+        return await self._pipeline.ask(Request(command, OPERATOR, msgspec.json.encode(command)))
+
     async def _submit(self, command: Command) -> Outcome:
-        outcome = await self._pipeline.ask(Request(command, OPERATOR, msgspec.json.encode(command)))
+        outcome = await self._outcome(command)
         if isinstance(outcome, Refusal):
             raise Refused(outcome)
         return outcome

@@ -61,7 +61,7 @@ class Action(msgspec.Struct, forbid_unknown_fields=True):
     """POST /v1/admin."""
 
     do: str
-    arguments: dict[str, str | int | bool | None] = {}
+    arguments: dict[str, Any] = {}
 
 
 class Api:

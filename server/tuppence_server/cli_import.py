@@ -1,0 +1,91 @@
+"""The command that takes in many people and credits from a file."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+from rich.progress import Progress
+
+from .importing import ROWS_PER_CALL_MAX
+from .people_file import Mistaken, Row, read_people
+from .shell import USAGE, DataOption, JsonOption, fail, guarded, plain, read_settings, show, talk
+
+PIECE_BYTES_MAX: Final = 48 * 1024
+REFUSED_SHOWN_MAX: Final = 20
+
+
+@guarded
+def import_people(
+    file: Annotated[Path, typer.Argument(help="CSV with a header; the column handle is needed.")],
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of this round of credits; by default the file's name. The same round pays once."
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file and do nothing.")] = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add people and credit them, from a CSV file. Again with the same file it goes on where it broke off.
+
+    Columns: handle, name, password_hash (argon2id) or password, amount, currency, note, id (a UUID of your own).
+    Who has no password can log in once you give one: tuppence user passwd.
+
+    Example:  tuppence import people.csv --batch opening
+    """
+    from . import desk
+
+    named = file.name if batch is None else batch
+    try:
+        rows = read_people(file, named)
+    except Mistaken as mistaken:
+        raise fail(str(mistaken), USAGE) from None
+    if dry_run:
+        paid = sum(row.amount is not None for row in rows)
+        counted = {"rows": len(rows), "people": len({row.handle for row in rows}), "credits": paid}
+        said = f"The file is good: {counted['people']} people, {paid} credits. Nothing was done."
+        show(counted, as_json, said)
+        return
+    settings, sums, refused = read_settings(data=data), Counter[str](), list[dict[str, Any]]()
+    with Progress(console=talk, transient=True, disable=as_json or not talk.is_terminal) as progress:
+        task = progress.add_task("Importing", total=len(rows))
+        for piece in _pieces(rows):
+            done = desk.do(settings, "people.import", rows=[msgspec.to_builtins(row) for row in piece])
+            refused += done.pop("refused")
+            sums.update(done)
+            progress.advance(task, len(piece))
+    total = {name: sums[name] for name in ("added", "credited", "repeated")}
+    _tell(total | {"batch": named, "refused": refused}, as_json)
+    if refused:
+        raise typer.Exit(1)
+
+
+def _tell(done: dict[str, Any], as_json: bool) -> None:
+    said = f"{done['added']} people added, {done['credited']} credits made."
+    if done["repeated"]:
+        said += f" {done['repeated']} credits of the batch {done['batch']!r} had been made before, and were not again."
+    if not as_json:
+        for each in done["refused"][:REFUSED_SHOWN_MAX]:
+            talk.print(plain(f"line {each['line']}: {each['why']}"))
+        if len(done["refused"]) > REFUSED_SHOWN_MAX:
+            talk.print(f"… and {len(done['refused']) - REFUSED_SHOWN_MAX} more were refused")
+    show(done, as_json, said)
+
+
+def _pieces(rows: list[Row]) -> Iterator[list[Row]]:
+    """As many as go into one call."""
+    piece: list[Row] = []
+    size = 0
+    for row in rows:
+        length = len(msgspec.json.encode(row))
+        if piece and (len(piece) == ROWS_PER_CALL_MAX or size + length > PIECE_BYTES_MAX):
+            yield piece
+            piece, size = [], 0
+        piece.append(row)
+        size += length
+    if piece:
+        yield piece

@@ -1,0 +1,80 @@
+"""Taking in people and credits from a file: with and without a running server, once however often."""
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+from tests.harness import Done, Server
+
+HEADER = "handle,name,password,amount,currency,note\n"
+
+
+@pytest.fixture
+async def server(tmp_path):
+    server = Server(tmp_path / "data")
+    yield server
+    await server.close()
+
+
+async def run(server, *arguments):
+    """A command on the server's data directory, in a process of its own."""
+    line = [sys.executable, "-m", "tuppence_server", *map(str, arguments), "--data", str(server.data)]
+    done = await asyncio.to_thread(
+        subprocess.run, line, env=server.env, capture_output=True, text=True, check=False, timeout=60
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("running", [False, True])
+async def test_people_are_added_and_credited_once(server, tmp_path, running):
+    if running:
+        await server.start()
+    file = tmp_path / "people.csv"
+    rows = [f"p{number}q,Person {number},,{number + 1}.50,EUR,Opening\n" for number in range(450)]
+    file.write_text(HEADER + "".join(rows) + "ada,Ada,correct horse,,,\n")
+    first = (await run(server, "import", file, "--json")).json
+    again = (await run(server, "import", file, "--json")).json
+    assert (first["added"], first["credited"], first["repeated"], first["refused"]) == (451, 450, 0, [])
+    assert (again["added"], again["credited"], again["repeated"], again["refused"]) == (0, 0, 450, [])
+    wallet = (await run(server, "wallet", "show", "p449q", "--json")).json
+    assert wallet["balances"][0]["available"] == "450.50"
+    if not running:
+        await server.start()
+    login = {"handle": "ada", "password": "correct horse"}
+    assert (await server.http("POST", "/v1/sessions", login)).status == 201
+
+
+async def test_what_is_refused_is_told_by_line_and_the_rest_is_done(server, tmp_path):
+    file = tmp_path / "people.csv"
+    file.write_text(HEADER + "alice,,,1,EUR,\nNOT A HANDLE,,,1,EUR,\nbob,,,1,EUR,\nal1ce,,,1,EUR,\n")
+    done = await run(server, "import", file)
+    assert done.code == 1
+    assert "2 people added, 2 credits made." in done.out
+    assert "line 3: " in done.err
+    assert "line 5: handle_taken" in done.err
+    changed = file.read_text().replace("bob,,,1,", "bob,,,2,")
+    file.write_text(changed)
+    again = await run(server, "import", file, "--json")
+    assert [each["line"] for each in again.json["refused"]] == [3, 4, 5]
+    assert "id_reused" in again.json["refused"][1]["why"]
+    assert (await run(server, "wallet", "show", "bob", "--json")).json["balances"][0]["available"] == "1.00"
+
+
+async def test_a_file_with_a_mistake_does_nothing(server, tmp_path):
+    file = tmp_path / "people.csv"
+    file.write_text(HEADER + "alice,,,1,EUR,\nbob,,,1,,\n")
+    for arguments in (("import", file), ("import", file, "--dry-run"), ("import", tmp_path / "none.csv")):
+        done = await run(server, *arguments)
+        assert done.code != 0
+        assert "Traceback" not in done.err
+        assert done.out == ""
+    assert not (server.data / "tuppence.db").exists()
+
+
+async def test_a_dry_run_counts_and_does_nothing(server, tmp_path):
+    file = tmp_path / "people.csv"
+    file.write_text(HEADER + "alice,,,1,EUR,\nalice,,,2,EUR,\nbob,,,,,\n")
+    done = await run(server, "import", file, "--dry-run", "--json")
+    assert done.json == {"rows": 3, "people": 2, "credits": 2}
+    assert not (server.data / "tuppence.db").exists()
