@@ -24,8 +24,9 @@ from tuppence_protocol.errors import CLOSES
 
 from . import ids
 from .backup import DATABASE
+from .edge.addresses import Counted
 from .edge.frames import text_frame
-from .edge.http import Api
+from .edge.http import Api, crowded
 from .edge.http_protocol import http_protocol
 from .edge.passwords import Passwords
 from .edge.rates import LIMITED, UNLIMITED
@@ -220,7 +221,9 @@ async def _serve(settings: Settings, store: Store, announce: Callable[[AdminAcce
         announce(access)
 
     api = Api(services, office, access.token)
-    server = Server(_config(settings, services, api.app()), services, started)
+    server = Server(
+        _config(settings, services, Counted(api.app(), services.addresses, crowded)), services, started
+    )
     servers.append(server)
     pipeline.start(head)
     sweeping = asyncio.get_running_loop().create_task(keep_sweeping(store, pipeline), name="sweep")
@@ -247,8 +250,7 @@ def _config(settings: Settings, services: Services, app: Any) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=list(settings.trusted_proxies),
+        proxy_headers=False,
         timeout_keep_alive=10,
         timeout_graceful_shutdown=3,
         backlog=4096,

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from tuppence_protocol.currencies import EXPONENTS
 
+from . import networks
 from .money_tables import (
     Fee,
     Mistake,
@@ -91,11 +92,11 @@ MEANINGS: Final[dict[str, str]] = {
     "registration": "Whether anybody may register over HTTP, or only the operator adds users.",
     "rate_limits": "Pace limits for users and addresses; off only for benchmarks and load tests.",
     "connections_per_user": "WebSockets that one user may have open.",
-    "connections_per_address": "Connections that one network address may have open; 0 for no limit.",
+    "connections_per_address": "Connections that one network address (IPv6: one /64) may have open; 0 for no limit.",
     "session_days": "Days that a login lasts.",
     "tls_certificate": "PEM file with the certificate chain; set with tls_key to serve https and wss.",
     "tls_key": "PEM file with the certificate's key.",
-    "trusted_proxies": "Addresses of proxies whose X-Forwarded-For names the client.",
+    "trusted_proxies": "Addresses or networks of proxies whose X-Forwarded-For names the client.",
     "log_format": "How log lines look; auto is text on a terminal and JSON elsewhere.",
     "log_level": "The least level that is logged.",
     "password_workers": "Threads that check passwords; each check uses password_memory_kib.",
@@ -281,6 +282,11 @@ def _check(settings: Settings) -> None:
     for currency in settings.currencies:
         if currency not in EXPONENTS:
             raise SettingsError(f"currencies: {currency!r} is not an ISO 4217 code such as EUR.")
+    for proxy in settings.trusted_proxies:
+        try:
+            networks.network(proxy)
+        except networks.Mistake as fault:
+            raise SettingsError(f"trusted_proxies: {fault}.") from fault
     if (settings.tls_certificate is None) != (settings.tls_key is None):
         raise SettingsError("tls_certificate and tls_key go together; one of them is missing.")
     try:

@@ -1,52 +1,65 @@
-"""How many connections each network address has open. IPv6 counts by /64, which is one household."""
+"""How many connections each network address has open. IPv6 counts by /64, which is one household.
+
+A trusted proxy's own connections are not counted. What comes through one counts for the address that it names: a
+WebSocket while it is open, a request until it is answered.
+"""
 
 from collections import Counter
-from collections.abc import Iterable
-from ipaddress import IPv6Address, ip_address
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tuppence_server.networks import Networks, key
 
 
 class Addresses:
-    """Counts open connections per address; `most` of 0 sets no limit.
+    """Counts what is open per address; `most` of 0 sets no limit."""
 
-    A trusted proxy's own address is not counted: behind it are the addresses that it names.
-    """
-
-    def __init__(self, most: int, trusted: Iterable[str] = ()) -> None:
+    def __init__(self, most: int, trusted: Networks) -> None:
         self.most = most
-        self.trusted = frozenset(trusted)
+        self.trusted = trusted
         self._open: Counter[str] = Counter()
 
     def enter(self, address: str) -> None:
         """One more connection."""
         if address not in self.trusted:
-            self._open[_key(address)] += 1
+            self._open[key(address)] += 1
 
     def crowded(self, address: str) -> bool:
         """True where there are more than there may be."""
-        return bool(self.most) and self._open[_key(address)] > self.most
+        return bool(self.most) and self._open[key(address)] > self.most
 
     def leave(self, address: str) -> None:
         """One connection less."""
         if address in self.trusted:
             return
-        key = _key(address)
-        self._open[key] -= 1
-        if self._open[key] <= 0:
-            del self._open[key]
-
-    def behind(self, address: str, forwarded: str) -> str:
-        """The client's address: the last one in X-Forwarded-For that no trusted proxy has."""
-        if address not in self.trusted:
-            return address
-        named = [part.strip() for part in forwarded.split(",") if part.strip()]
-        return next((part for part in reversed(named) if part not in self.trusted), address)
+        name = key(address)
+        self._open[name] -= 1
+        if self._open[name] <= 0:
+            del self._open[name]
 
 
-def _key(address: str) -> str:
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        return str(parsed.ipv4_mapped or (int(parsed) >> 64))
-    return address
+class Counted:
+    """The routes, with `client` as the address that a trusted proxy speaks for, and its requests counted."""
+
+    def __init__(self, app: ASGIApp, addresses: Addresses, crowded: ASGIApp) -> None:
+        self._app = app
+        self._addresses = addresses
+        self._crowded = crowded
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        addresses = self._addresses
+        peer = scope["client"][0] if scope.get("client") else ""
+        client = peer
+        if peer in addresses.trusted:
+            named = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+            client = addresses.trusted.behind(peer, b",".join(named).decode("latin-1"))
+            scope["client"] = (client, 0)
+        if client == peer:  # the connection itself is counted, or nobody is named
+            await self._app(scope, receive, send)
+            return
+        addresses.enter(client)
+        try:
+            await (self._crowded if addresses.crowded(client) else self._app)(scope, receive, send)
+        finally:
+            addresses.leave(client)

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from tuppence_protocol import codec, schema
 from tuppence_protocol.errors import Refusal
@@ -23,6 +24,7 @@ from tuppence_server.domain.outflow import Done, Stored
 from tuppence_server.domain.request import Request as Submission
 from tuppence_server.domain.rows import OPERATOR
 from tuppence_server.ids import token_hash
+from tuppence_server.networks import key
 from tuppence_server.office import NOBODY, Office, Refused
 from tuppence_server.store.base import Identity
 
@@ -37,6 +39,7 @@ CLOSED: Final = Refusal("forbidden", "Registration is closed; ask the operator f
 ONLY_DURABLE_OR_ASK: Final = Refusal(
     "unknown_kind", "HTTP takes durable and ask frames; the rest needs the WebSocket.", "$.kind"
 )
+CROWDED: Final = Refusal("rate_limited", "Too many connections from this address.", retry_ms=10_000)
 JSON: Final = "application/json"
 _COMMON_HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
@@ -125,7 +128,7 @@ class Api:
         body: Register = await self._read(request, Register)
         if self._services.settings.registration == "closed":
             raise Refused(CLOSED)
-        self._pace(REGISTRATION, f"register {_address(request)}")
+        self._pace(REGISTRATION, f"register {key(_address(request))}")
         made = await self._office.add_user(body.handle, body.name, body.password)
         return _json({"user": made}, 201)
 
@@ -134,7 +137,7 @@ class Api:
         body: LogIn = await self._read(request, LogIn)
         if len(body.device) > DEVICE_CHARS_MAX:
             raise Refused(Refusal("too_big", f"At most {DEVICE_CHARS_MAX} characters.", "$.device"))
-        self._pace(LOGIN, f"login {_address(request)} {body.handle[:40]}")
+        self._pace(LOGIN, f"login {key(_address(request))} {body.handle[:40]}")
         return _json(await self._office.log_in(body.handle, body.password, body.device), 201)
 
     async def sessions(self, request: Request) -> Response:
@@ -278,6 +281,11 @@ def refusal_response(refusal: Refusal) -> Response:
     if refusal.status == 401:
         headers["www-authenticate"] = "Bearer"
     return Response(codec.encode_object(refusal.body()), refusal.status, headers, JSON)
+
+
+async def crowded(scope: Scope, receive: Receive, send: Send) -> None:
+    """Turn a request away."""
+    await refusal_response(CROWDED)(scope, receive, send)
 
 
 async def _body(request: Request) -> bytes:

@@ -8,6 +8,7 @@ from tuppence_server.exchange import Rates as ExchangeRates
 from tuppence_server.hub.broker import Broker
 from tuppence_server.hub.hub import Hub
 from tuppence_server.metrics import Metrics
+from tuppence_server.networks import Networks
 from tuppence_server.pipeline import Pipeline
 from tuppence_server.settings import Settings
 from tuppence_server.store.base import Store
@@ -53,7 +54,7 @@ class Services:
         self.wheel = Wheel(self.loop)
         self.addresses = Addresses(
             0 if settings.rate_limits == "off" else settings.connections_per_address,
-            settings.trusted_proxies,
+            Networks(settings.trusted_proxies),
         )
         self.departures = Departures(self.hub, self.loop)
         self.wheel.add(self.departures)

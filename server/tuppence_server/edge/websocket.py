@@ -158,7 +158,7 @@ class Socket(Peer, asyncio.Protocol):
     def _handshake(self, request: Handshake) -> None:
         addresses = self.services.addresses
         forwarded = ", ".join(request.headers.get_all("X-Forwarded-For"))
-        client = addresses.behind(self.address, forwarded)
+        client = addresses.trusted.behind(self.address, forwarded)
         addresses.leave(self.address)
         addresses.enter(client)
         self.address = client
