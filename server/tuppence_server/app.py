@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -39,6 +39,7 @@ from .metrics import Metrics
 from .money_settings import policy
 from .office import Office
 from .pipeline import Committed, Pipeline
+from .reloading import Reloader
 from .settings import Settings
 from .store.base import Store
 from .store.sqlite import SqliteStore
@@ -181,16 +182,23 @@ def _sockets(services: Services) -> list[Socket]:
     return [watched for watched in services.wheel.watched() if isinstance(watched, Socket)]
 
 
-async def serve(settings: Settings, announce: Callable[[AdminAccess], None]) -> int:
+async def serve(
+    settings: Settings, announce: Callable[[AdminAccess], None], reread: Callable[[], Settings]
+) -> int:
     """Run the server until it is told to stop; the exit code.
 
-    `announce` is called once it listens.
+    `announce` is called once it listens; `reread` brings the settings as they are now, at SIGHUP.
     """
     async with opened_store(settings.data, settings.mode) as store:
-        return await _serve(settings, store, announce)
+        return await _serve(settings, store, announce, reread)
 
 
-async def _serve(settings: Settings, store: Store, announce: Callable[[AdminAccess], None]) -> int:
+async def _serve(
+    settings: Settings,
+    store: Store,
+    announce: Callable[[AdminAccess], None],
+    reread: Callable[[], Settings],
+) -> int:
     metrics = Metrics()
     broker = LocalBroker()
     hub = Hub(text_frame, end, metrics)
@@ -218,23 +226,29 @@ async def _serve(settings: Settings, store: Store, announce: Callable[[AdminAcce
         access.url = services.settings.base_url
         _write_access(settings.data, access)
         gc.freeze()
+        log.info("started", pid=access.pid, url=access.url, mode=head.mode, epoch=head.epoch, pos=head.pos)
         announce(access)
 
     api = Api(services, office, access.token)
-    server = Server(
-        _config(settings, services, Counted(api.app(), services.addresses, crowded)), services, started
-    )
+    config = _config(settings, services, Counted(api.app(), services.addresses, crowded))
+    server = Server(config, services, started)
     servers.append(server)
     pipeline.start(head)
     sweeping = asyncio.get_running_loop().create_task(keep_sweeping(store, pipeline), name="sweep")
     try:
-        with _quiet_signals():
+        with (
+            _quiet_signals(),
+            _hang_up(
+                server, Reloader(services, head.mode, reread, lambda: config.ssl if config.loaded else None)
+            ),
+        ):
             await server.serve()
     finally:
         sweeping.cancel()
         await pipeline.stop()
         passwords.close()
         (settings.data / ADMIN_ACCESS).unlink(missing_ok=True)
+        log.info("stopped", pid=access.pid, failed=server.failed)
     return 1 if server.failed or not server.started else 0
 
 
@@ -291,12 +305,33 @@ def _quiet_signals() -> Any:
             signal.signal(number, handler)
 
 
-def run(settings: Settings, announce: Callable[[AdminAccess], None]) -> int:
+@contextlib.contextmanager
+def _hang_up(server: Server, reloader: Reloader) -> Iterator[None]:
+    """SIGHUP reloads a service; where a terminal went away, its server goes too, as after SIGTERM.
+
+    Whoever started it with the signal ignored (nohup) wants neither.
+    """
+    if not hasattr(signal, "SIGHUP") or signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        yield
+        return
+
+    def stop() -> None:
+        server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, stop if sys.stderr.isatty() else reloader.reload)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+
+
+def run(settings: Settings, announce: Callable[[AdminAccess], None], reread: Callable[[], Settings]) -> int:
     """Run the server in this process, on uvloop where it is installed."""
     gc.set_threshold(50_000, 50, 100)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(serve(settings, announce))
+        return runner.run(serve(settings, announce, reread))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

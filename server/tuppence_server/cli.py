@@ -87,7 +87,10 @@ def serve(
     from .app import AdminAccess, DataInUse, run
     from .logs import configure
 
-    settings = read_settings(data=data, host=host, port=port, mode=mode)
+    def reread() -> Settings:
+        return read_settings(data=data, host=host, port=port, mode=mode)
+
+    settings = reread()
     configure(settings)
 
     def announce(access: AdminAccess) -> None:
@@ -113,7 +116,7 @@ def serve(
             talk.print(f"[yellow]warning[/]: {warning}")
 
     try:
-        code = run(settings, announce)
+        code = run(settings, announce, reread)
     except SystemExit:  # uvicorn has logged why
         raise fail(
             f"Cannot listen on {settings.host}:{settings.port}; see the log above.", CANNOT_START

@@ -81,7 +81,7 @@ def _serve_and_play(settings: Settings, console: Console) -> int:
         task = asyncio.get_running_loop().create_task(_play(settings, access, console, outcome))
         keep.add(task)
 
-    code = app.run(settings, announce)
+    code = app.run(settings, announce, lambda: settings)
     if outcome:
         talk.print(f"[bold red]error[/]: the demo failed: {outcome[0]}")
         return 1

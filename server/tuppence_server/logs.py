@@ -1,4 +1,7 @@
-"""Structured logs: event names and random ids; never names, texts, amounts, tokens or whole addresses."""
+"""Structured logs: event names and random ids; never names, texts, amounts or tokens.
+
+The one address that is told is that of a failed login, unless `log_addresses` is off.
+"""
 
 import logging
 import sys

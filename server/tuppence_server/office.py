@@ -2,17 +2,35 @@
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
+import structlog
 from msgspec.structs import replace
 
 from tuppence_protocol.codec import is_id
 from tuppence_protocol.errors import Refusal
-from tuppence_protocol.limits import NOTE_CHARS_MAX, PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
+from tuppence_protocol.limits import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 from tuppence_protocol.money import format_amount
 
 from . import ids
+from .arguments import (
+    Arguments,
+    Credit,
+    Debit,
+    Freeze,
+    Import,
+    NewPassword,
+    NewSession,
+    NewTier,
+    NewUser,
+    Period,
+    Reversal,
+    Shut,
+    Shutter,
+    Where,
+    Whose,
+)
 from .backup import make_backup
 from .books import books
 from .domain.office import (
@@ -32,12 +50,15 @@ from .domain.outflow import Outcome, Stored
 from .domain.request import Request
 from .domain.rows import CLOSED, FROZEN_IN, FROZEN_OUT, OPERATOR, User
 from .edge.passwords import Passwords, TooManyChecks
-from .importing import ROWS_PER_CALL_MAX, import_rows, told
+from .importing import import_rows, told
 from .people_file import Row
 from .pipeline import Pipeline
 from .store.base import Store
 
 DAY_MS: Final = 86_400_000
+READING: Final = frozenset({"user.list", "wallet.show", "books"})
+"""Actions that change nothing."""
+log = structlog.get_logger("tuppence.operator")
 WEAK: Final = Refusal(
     "bad_frame",
     f"A password has {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters.",
@@ -46,97 +67,6 @@ WEAK: Final = Refusal(
 OVERLOADED: Final = Refusal("busy", "Too many logins at once; try again.", retry_ms=2_000)
 BAD_ID: Final = Refusal("bad_id", "An id is a lower-case UUID of version 4 or 7.", "$.id")
 NOBODY: Final = Refusal("not_found", "There is nobody with that handle.", "$.handle")
-
-
-Words = Annotated[str, msgspec.Meta(min_length=1, max_length=NOTE_CHARS_MAX)]
-
-
-class Arguments(msgspec.Struct, forbid_unknown_fields=True):
-    """What an action takes: nothing, or what its subclass says."""
-
-
-class Whose(Arguments):
-    handle: str
-
-
-class NewUser(Arguments):
-    handle: str
-    name: str = ""
-    password: str | None = None
-
-
-class NewPassword(Arguments):
-    handle: str
-    password: str
-
-
-class Shut(Arguments):
-    handle: str
-    disabled: bool = True
-
-
-class NewSession(Arguments):
-    handle: str
-    device: str = "operator"
-
-
-class Credit(Arguments):
-    handle: str
-    amount: str
-    currency: str
-    note: Words | None = None
-    id: str | None = None
-
-
-class Debit(Arguments):
-    handle: str
-    amount: str
-    currency: str
-    reason: Words
-    note: Words | None = None
-    force: bool = False
-    id: str | None = None
-
-
-class Reversal(Arguments):
-    payment: str
-    reason: Words
-    note: Words | None = None
-    force: bool = False
-    id: str | None = None
-
-
-class Import(Arguments):
-    rows: Annotated[list[Row], msgspec.Meta(max_length=ROWS_PER_CALL_MAX)]
-
-
-class Period(Arguments):
-    since: int | None = None
-    until: int | None = None
-    currency: str | None = None
-
-
-class Freeze(Arguments):
-    handle: str
-    currency: str | None = None
-    incoming: bool = False
-    outgoing: bool = False
-    thaw: bool = False
-
-
-class Shutter(Arguments):
-    handle: str
-    currency: str | None = None
-    reopen: bool = False
-
-
-class NewTier(Arguments):
-    handle: str
-    tier: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_-]{1,32}$")]
-
-
-class Where(Arguments):
-    path: str
 
 
 class Refused(Exception):
@@ -191,7 +121,22 @@ class Office:
             given = msgspec.convert(arguments, shape)
         except msgspec.ValidationError as fault:
             raise Refused(Refusal("bad_frame", f"{action}: {fault}", "$.arguments")) from None
-        return await work(**msgspec.structs.asdict(given))
+        try:
+            done = await work(**msgspec.structs.asdict(given))
+        except Refused as refused:
+            log.info("operator_refused", do=action, code=refused.refusal.code)
+            raise
+        await self._tell(action, given, done)
+        return done
+
+    async def _tell(self, action: str, given: Arguments, done: Any) -> None:
+        """What the operator did, for the log: who it was about by id, and the event; never names, notes or sums."""
+        if action in READING:
+            return
+        told = {name: done[name] for name in ("id", "pos", "repeated", "payment", "session") if name in done}
+        handle = getattr(given, "handle", None)
+        user = None if handle is None else await self._store.user(handle.removeprefix("@"))
+        log.info("operator_did", do=action, **told, **({} if user is None else {"user": user.id}))
 
     # Users
 
@@ -253,6 +198,7 @@ class Office:
             ids.session_id(), user.id, ids.token_hash(token), device, expires_at, user.password
         )
         await self._submit(command)
+        log.info("login", user=user.id, session=command.session)
         view = {"id": user.id, "handle": user.handle, "name": user.name}
         return {"token": token, "session": command.session, "user": view, "expires_at": expires_at}
 

@@ -110,6 +110,7 @@ class Pipeline:
         self._bell: asyncio.Future[None] | None = None
         self._bell_frames = 1
         self._task: asyncio.Task[None] | None = None
+        self._next_policy: Policy | None = None
         self._clock_ms = 0
         self._stopping = False
         self.writable = True
@@ -146,6 +147,10 @@ class Pipeline:
         if self._bell is not None and len(self._inbox) >= self._bell_frames:
             self._ring()
         return None
+
+    def use_policy(self, policy: Policy) -> None:
+        """Decide by this policy from the next batch on."""
+        self._next_policy = policy
 
     async def ask(self, request: Request) -> Outcome:
         """Put a request on the road and wait for its outcome (HTTP, the command line)."""
@@ -243,6 +248,9 @@ class Pipeline:
         if opened.batch:
             book.go_on(self.now_ms())
         else:
+            if self._next_policy is not None:
+                book.use_policy(self._next_policy)
+                self._next_policy = None
             if sealed is None and book.rows() > BOOK_ROWS_MAX:
                 book.forget(book.head)
             book.begin(self.now_ms(), None if sealed is None else sealed.changes)

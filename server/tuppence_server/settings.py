@@ -62,6 +62,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     tls_key: Path | None = None
     trusted_proxies: tuple[str, ...] = ()
     log_format: Literal["auto", "text", "json"] = "auto"
+    log_addresses: Literal["on", "off"] = "on"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     password_workers: int = 2
     password_memory_kib: int = 65_536
@@ -98,6 +99,7 @@ MEANINGS: Final[dict[str, str]] = {
     "tls_key": "PEM file with the certificate's key.",
     "trusted_proxies": "Addresses or networks of proxies whose X-Forwarded-For names the client.",
     "log_format": "How log lines look; auto is text on a terminal and JSON elsewhere.",
+    "log_addresses": "Whether the line about a failed login tells the network address, as fail2ban needs it.",
     "log_level": "The least level that is logged.",
     "password_workers": "Threads that check passwords; each check uses password_memory_kib.",
     "password_memory_kib": "Memory that one password hash takes (argon2id); at least 19456.",

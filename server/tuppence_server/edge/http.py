@@ -138,7 +138,17 @@ class Api:
         if len(body.device) > DEVICE_CHARS_MAX:
             raise Refused(Refusal("too_big", f"At most {DEVICE_CHARS_MAX} characters.", "$.device"))
         self._pace(LOGIN, f"login {key(_address(request))} {body.handle[:40]}")
-        return _json(await self._office.log_in(body.handle, body.password, body.device), 201)
+        try:
+            return _json(await self._office.log_in(body.handle, body.password, body.device), 201)
+        except Refused as refused:
+            self._tell_failed_login(request, refused.refusal)
+            raise
+
+    def _tell_failed_login(self, request: Request, refusal: Refusal) -> None:
+        """One line for each wrong password; what watches for break-ins goes by the address."""
+        if refusal.code == "bad_credentials":
+            shown = self._services.settings.log_addresses == "on"
+            log.warning("login_failed", **({"address": _address(request)} if shown else {}))
 
     async def sessions(self, request: Request) -> Response:
         """One's logins."""

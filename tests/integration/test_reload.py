@@ -1,0 +1,147 @@
+"""What a running server takes over at SIGHUP, and what it tells of itself in its log."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+from tests.harness import ROOT, Server
+from tests.waiting import until
+
+FILTER = re.compile(r"^failregex = (.*)$", re.MULTILINE)
+
+
+@pytest.fixture
+async def server(tmp_path):
+    server = Server(tmp_path / "data", {"TUPPENCE_LOG_FORMAT": "json"})
+    yield server
+    await server.close()
+
+
+def lines(server, *events):
+    """What the log says under these names, in order."""
+    told = [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
+    return [line for line in told if line["event"] in events]
+
+
+async def reloaded(server, text):
+    """Write settings, send SIGHUP; the line that tells what became of it."""
+    before = len(lines(server, "reloaded", "reload_refused"))
+    (server.data / "tuppence.toml").write_text(text)
+    os.kill(server.pid, signal.SIGHUP)
+
+    async def told():
+        return len(lines(server, "reloaded", "reload_refused")) > before
+
+    await until(told)
+    return lines(server, "reloaded", "reload_refused")[-1]
+
+
+async def test_fees_and_limits_are_taken_over_while_people_stay_connected(server):
+    await server.start()
+    alice, _ = await server.people("alice", "bob", credit="100")
+    client = await server.connect(alice)
+    line = await reloaded(
+        server,
+        '[[fees]]\nkind = "send"\ncurrency = "EUR"\npercent = "1"\n[limits.basic.EUR]\nper_payment = "10"\n',
+    )
+    assert (line["event"], sorted(line["changed"]), line["needs_restart"]) == (
+        "reloaded",
+        ["fees", "limits"],
+        [],
+    )
+    event = await client.submit("pay.send", "@bob", amount="10", currency="EUR")
+    assert event["body"]["fee"] == "0.10"
+    refused = await client.submit("pay.send", "@bob", amount="10.01", currency="EUR")
+    assert refused["body"]["code"] == "limit_per_payment"
+    await reloaded(server, "")
+    event = await client.submit("pay.send", "@bob", amount="10.01", currency="EUR")
+    assert "fee" not in event["body"]
+
+
+async def test_what_cannot_be_used_changes_nothing_and_is_told(server):
+    await server.start()
+    alice, _ = await server.people("alice", "bob", credit="100")
+    client = await server.connect(alice)
+    for text, word in (
+        ('fees = "much"', "fees"),
+        ("nonsense = 1", "nonsense"),
+        ("fees = [", "tuppence.toml"),
+    ):
+        line = await reloaded(server, text)
+        assert line["event"] == "reload_refused"
+        assert word in line["problem"]
+    event = await client.submit("pay.send", "@bob", amount="10", currency="EUR")
+    assert event["kind"] == "pay.send"
+    server.log.write_text("")  # what was refused is told as a fault, as it should be
+
+
+async def test_what_only_a_start_takes_over_is_named(server):
+    await server.start()
+    line = await reloaded(server, "session_days = 7\nregistration = 'closed'\n")
+    assert sorted(line["needs_restart"]) == ["registration", "session_days"]
+    assert (
+        await server.http("POST", "/v1/users", {"handle": "eve", "password": "correct horse"})
+    ).status == 201
+
+
+async def test_a_server_whose_terminal_goes_away_ends_like_after_sigterm(tmp_path):
+    data = tmp_path / "data"
+    line = [sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])"]
+    serve = [sys.executable, "-m", "tuppence_server", "serve", "--port", "0", "--data", str(data)]
+    terminal = await asyncio.create_subprocess_exec(
+        *line, *serve, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=Server(data).env
+    )
+    access = data / "admin.json"
+    await until(lambda: exists(access))
+    terminal.kill()
+    await terminal.wait()
+    await until(lambda: exists(access, there=False))
+
+
+async def exists(path, *, there=True):
+    """Whether a file is there, or is not."""
+    return path.exists() == there
+
+
+async def test_the_log_tells_who_did_what_by_ids_alone(server):
+    await server.start()
+    await server.admin("user.add", handle="alice", name="Ada Lovelace", password="correct horse")
+    credit = await server.admin("wallet.credit", handle="alice", amount="77.31", currency="EUR", note="Shh")
+    await server.admin("wallet.freeze", handle="alice", outgoing=True)
+    await server.admin("user.disable", handle="alice", disabled=True)
+    await server.admin("user.disable", handle="alice", disabled=False)
+    good = await server.http("POST", "/v1/sessions", {"handle": "alice", "password": "correct horse"})
+    await server.http("POST", "/v1/sessions", {"handle": "alice", "password": "wrong horse"})
+    await server.stop()
+    told = lines(server, "started", "operator_did", "login", "login_failed", "stopped")
+    acts = ["user.add", "wallet.credit", "wallet.freeze", "user.disable", "user.disable"]
+    assert [line.get("do", line["event"]) for line in told] == [
+        "started", *acts, "login", "login_failed", "stopped",
+    ]  # fmt: skip
+    user = good.json["user"]["id"]
+    assert {line["user"] for line in told if "user" in line} == {user}
+    assert told[2]["id"] == credit["id"]
+    text = server.log.read_text()
+    for secret in ("alice", "Ada", "horse", "77.31", "Shh", good.json["token"], server.admin_token):
+        assert secret not in text, secret
+
+
+@pytest.mark.parametrize("shown", ["on", "off"])
+async def test_a_failed_login_tells_the_address_as_the_documented_filter_reads_it(tmp_path, shown):
+    server = Server(tmp_path / "data", {"TUPPENCE_LOG_FORMAT": "json", "TUPPENCE_LOG_ADDRESSES": shown})
+    try:
+        await server.start()
+        await server.http("POST", "/v1/sessions", {"handle": "nobody", "password": "wrong horse"})
+        (line,) = [each for each in server.log.read_text().splitlines() if "login_failed" in each]
+    finally:
+        await server.close()
+    found = FILTER.search((ROOT / "docs" / "operating.md").read_text("utf-8"))
+    assert found is not None
+    match = re.search(found[1].replace("<ADDR>", r"(?P<address>[0-9a-f.:]+)"), line)
+    assert (match is not None) == (shown == "on")
+    assert match is None or match["address"] == "127.0.0.1"
