@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from . import limits as bounds
-from .errors import CLOSES, CODES, RFC6455_CLOSES
+from .errors import CLOSES, CODES, RFC6455_CLOSES, reconnects
 
 # The first word found in a limit's name tells its unit.
 _UNITS: Final = {
@@ -57,7 +57,7 @@ def errors() -> str:
 def closes() -> str:
     """The close codes, those of RFC 6455 first."""
     own = [(c.number, f"`{c.name}`", "yes" if c.reconnect else "no", c.meaning) for c in CLOSES.values()]
-    standard = [(n, "RFC 6455", "yes" if n < 1002 else "no", m) for n, m in RFC6455_CLOSES.items()]
+    standard = [(n, "RFC 6455", "yes" if reconnects(n) else "no", m) for n, m in RFC6455_CLOSES.items()]
     return _table("code | name | reconnect | meaning", standard + own)
 
 

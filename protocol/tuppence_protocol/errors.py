@@ -167,7 +167,12 @@ class CloseCode(msgspec.Struct, frozen=True):
     @property
     def reconnect(self) -> bool:
         """True where the client should come back and resume."""
-        return self.number < 4500
+        return reconnects(self.number)
+
+
+def reconnects(number: int) -> bool:
+    """True where a client comes back after this close code, also one that it does not know."""
+    return number < 4500 and number not in _STOPS
 
 
 CLOSES: Final = {
@@ -197,4 +202,11 @@ RFC6455_CLOSES: Final = {
     1007: "A text message was not UTF-8.",
     1008: "The control frame or fragment budget was spent.",
     1009: "A message was longer than FRAME_BYTES_MAX.",
+    1010: "An extension was asked for; none is spoken here.",
+    1011: "The server, or a proxy before it, failed.",
+    1012: "The service restarts.",
+    1013: "The service is overloaded; come back later.",
+    1014: "A proxy got no good answer from the server.",
 }
+_STOPS: Final = frozenset({1002, 1003, 1007, 1008, 1009, 1010})
+"""Of RFC 6455: the client did what is wrong, and would do it again."""

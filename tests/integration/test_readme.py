@@ -60,6 +60,15 @@ async def test_the_python_client_sees_its_text_and_its_payment(tmp_path: Path) -
         assert [balance["available"] for balance in wallet["balances"]] == ["5.50"]
 
 
+async def test_the_javascript_client_leaves_also_when_its_payment_is_refused(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        for handle in ("dora", "emil"):
+            await server.admin("user.add", handle=handle, password="correct horse")
+        said = await play(server, tmp_path, NODE, block("javascript"))
+        assert said.startswith("1 chat.text { text: 'And coffee?' }\nundefined error {")
+        assert "insufficient_funds" in said
+
+
 async def test_the_javascript_client_does_the_same(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
         for handle in ("dora", "emil"):

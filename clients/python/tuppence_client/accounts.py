@@ -11,6 +11,7 @@ from tuppence_protocol.events import ErrorBody, UserView
 from tuppence_protocol.views import Open
 
 from .errors import ConnectionEnded, error_of
+from .loops import need_asyncio
 from .urls import http_url
 
 ANSWER_BYTES_MAX: Final = 65_536
@@ -34,6 +35,7 @@ class _Registered(Open, frozen=True):
 
 async def register(url: str, handle: str, password: str, name: str = "") -> UserView:
     """Make a user and return it; `IdError` (handle_taken), `ShapeError`, `ConnectionEnded` (unreachable)."""
+    need_asyncio("register")
     body = {"handle": handle, "password": password} | ({"name": name} if name else {})
     registered: _Registered = await asyncio.to_thread(_post, url, "/v1/users", body, _Registered)
     return registered.user
@@ -41,6 +43,7 @@ async def register(url: str, handle: str, password: str, name: str = "") -> User
 
 async def login(url: str, handle: str, password: str, device: str | None = None) -> Session:
     """Log in and return the session; `SessionError` (bad_credentials), `ConnectionEnded` (unreachable)."""
+    need_asyncio("login")
     body = {"handle": handle, "password": password} | ({"device": device} if device else {})
     session: Session = await asyncio.to_thread(_post, url, "/v1/sessions", body, Session)
     return session

@@ -19,11 +19,13 @@ from tuppence_protocol.session import ClientSession
 
 from .core import Core
 from .errors import ConnectionEnded
+from .loops import need_asyncio
 from .notices import Notice, State
 from .pace import Pace
 from .payments import Payments
 from .rooms import Rooms
 from .streams import Stream
+from .tokens import Token, Tokens
 from .urls import socket_url
 
 CLIENT_NAME = "tuppence-py/0.1"
@@ -212,7 +214,7 @@ class Client(Rooms, Payments):
 async def connect(
     url: str,
     *,
-    token: str,
+    token: Token,
     device: str | None = None,
     patience_s: float = 0.0,
     queue_max: int = EVENTS_MAX,
@@ -220,12 +222,18 @@ async def connect(
 ) -> AsyncIterator[Client]:
     """Connect to the server at `url` (http(s) or ws(s)) and stay connected until the block ends.
 
+    `token` is that of a login, or a function that makes one (`async def` or ordinary): it is called at first and
+    whenever the token has run out. Without a function an expired login (4007) ends the client.
+
     `device` names this installation: the same one connecting again replaces the former connection. The first
     connection is tried for `patience_s`, later ones for ever. Raises `ConnectionEnded` where it cannot be made
     or the server says to stop; ValueError for what is not a URL.
     """
-    session = ClientSession(token, device or f"py-{uuid.uuid4().hex[:12]}", CLIENT_NAME)
-    core = Core(socket_url(url), session, pace or Pace(), queue_max)
+    need_asyncio("connect")
+    pace = pace or Pace()
+    tokens = Tokens(token, pace)
+    session = ClientSession(tokens.current, device or f"py-{uuid.uuid4().hex[:12]}", CLIENT_NAME)
+    core = Core(socket_url(url), session, pace, queue_max, tokens)
     client = Client(core)
     running = asyncio.create_task(_run(core))
     try:

@@ -24,6 +24,7 @@ from .mirror import Mirror
 from .notices import Notice, Reset, Resumed, State, StateChanged
 from .pace import Pace
 from .streams import Fanout
+from .tokens import Tokens
 
 T = TypeVar("T")
 NOTICES_MAX: Final = 1_000
@@ -40,11 +41,13 @@ class _Question:
 class Core:
     """What one client knows and waits for; the `Sink` of its link."""
 
-    def __init__(self, url: str, session: ss.ClientSession, pace: Pace, queue_max: int) -> None:
+    def __init__(
+        self, url: str, session: ss.ClientSession, pace: Pace, queue_max: int, tokens: Tokens
+    ) -> None:
         self.session = session
         self.pace = pace
         self.mirror = Mirror()
-        self.link = Link(url, session, self, pace)
+        self.link = Link(url, session, self, pace, tokens)
         self.new_id = Ids()
         self.events: Fanout[ev.Event] = Fanout(queue_max, lossy=False)
         self.notices: Fanout[Notice] = Fanout(NOTICES_MAX, lossy=True)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tuppence_protocol.errors import CLOSE_NAMES, CLOSES, CODES, Family, Refusal
+from tuppence_protocol.errors import CLOSE_NAMES, CLOSES, CODES, Family, Refusal, reconnects
 from tuppence_protocol.events import ErrorBody
 
 
@@ -68,15 +68,22 @@ class ServerError(TuppenceError):
     """The server could not; the outcome is unknown until the same id is sent again."""
 
 
+TOKEN_EXPIRED: Final = CLOSES["token_expired"].number
+
+
 class ConnectionEnded(TuppenceError):
-    """There is no connection, and none is coming: `close_code` and `reason` tell why."""
+    """There is no connection: `close_code` and `reason` tell why; `final` says that the same login gets none again."""
 
     def __init__(self, close_code: int, reason: str) -> None:
         self.close_code = close_code
         self.reason = reason
         code = CLOSE_NAMES.get(close_code, "connection_ended")
         said = CLOSES[code].meaning if reason == code and code in CLOSES else reason
-        super().__init__(code, f"{said} (close code {close_code})", final=close_code >= 4500)
+        super().__init__(code, f"{said} (close code {close_code})", final=_stops(close_code))
+
+
+def _stops(close_code: int) -> bool:
+    return close_code == TOKEN_EXPIRED or not reconnects(close_code)
 
 
 class StreamOverflow(TuppenceError):

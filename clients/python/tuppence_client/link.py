@@ -17,9 +17,10 @@ from tuppence_protocol.events import ByeBody, Error
 from tuppence_protocol.limits import SUBPROTOCOL
 from tuppence_protocol.session import ClientSession, Effect, Ended, Noticed, Opened
 
-from .errors import ConnectionEnded
+from .errors import TOKEN_EXPIRED, ConnectionEnded
 from .notices import State
 from .pace import Pace
+from .tokens import Tokens
 
 log: Final = logging.getLogger("tuppence_client")
 _socket_log: Final = logging.getLogger("tuppence_client.socket")
@@ -27,6 +28,8 @@ _socket_log.setLevel(logging.INFO)  # at DEBUG websockets would write the token 
 MESSAGE_BYTES_MAX: Final = 32 * 2**20
 """The longest answer is a page of history: PAGE_EVENTS_MAX events of up to FRAME_BYTES_MAX, escaped."""
 _FATAL_ERRORS: Final = {"bad_token": 4500, "account_disabled": 4504}
+_TOKEN_ENDS: Final = frozenset({TOKEN_EXPIRED, 4500})
+"""A server that has forgotten an expired login calls it unknown, so another token is worth a try after both."""
 
 
 class Sink(Protocol):
@@ -42,8 +45,9 @@ class Sink(Protocol):
 class Link:
     """The connection to the server, over many sockets; `run` until it ends for good."""
 
-    def __init__(self, url: str, session: ClientSession, sink: Sink, pace: Pace) -> None:
+    def __init__(self, url: str, session: ClientSession, sink: Sink, pace: Pace, tokens: Tokens) -> None:
         self._url = url
+        self._tokens = tokens
         self._session = session
         self._sink = sink
         self._pace = pace
@@ -52,6 +56,7 @@ class Link:
         self._bye: ByeBody | None = None
         self._fatal: ConnectionEnded | None = None
         self._opened = False
+        self._fresh = False
         self._heartbeat_s = 0.0
         self._since_s = self._heard_s = 0.0
         self._ready = asyncio.Event()
@@ -87,18 +92,36 @@ class Link:
     async def run(self) -> ConnectionEnded:
         """Keep connecting until the server says to stop; returns why."""
         attempt = -1
+        wanted = self._tokens.renewable
         while True:
             await self._may_connect.wait()
             self._sink.state(State.CONNECTING, None, None)
-            ended = await self._one_socket()
-            retry_ms = self._bye.retry_ms if self._bye else None
+            ended = await self._renewed() if wanted else None
+            if ended is None:
+                ended = await self._one_socket()
+                wanted = self._renewable(ended)
+                if wanted:
+                    continue
             if ended.final:
                 return ended
+            retry_ms = self._bye.retry_ms if self._bye else None
             attempt = 0 if self._lasted() else attempt + 1
             pause_s = self._pace.backoff(attempt, retry_ms)
             log.info("disconnected: %s; next attempt in %.1f s", ended.message, pause_s)
             self._sink.state(State.WAITING, pause_s, ended)
             await asyncio.sleep(pause_s)
+
+    def _renewable(self, ended: ConnectionEnded) -> bool:
+        """Whether another token may help; one that was just made and is refused is the end of it."""
+        fresh, self._fresh = self._fresh and not self._opened, False
+        return self._tokens.renewable and ended.close_code in _TOKEN_ENDS and not fresh
+
+    async def _renewed(self) -> ConnectionEnded | None:
+        self._bye, self._opened = None, False
+        failed = await self._tokens.renew()
+        self._session.token = self._tokens.current
+        self._fresh = failed is None
+        return failed
 
     def _lasted(self) -> bool:
         """A connection that opens and falls again at once is no reason to start over with short pauses."""
@@ -151,7 +174,7 @@ class Link:
             pass
         except ValueError as fault:
             log.warning("a message was not understood: %s", fault)
-            return ConnectionEnded(1007, f"a message was not understood: {fault}")
+            return ConnectionEnded(1006, f"a message was not understood: {fault}")
         finally:
             for helper in helpers:
                 helper.cancel()
@@ -161,8 +184,9 @@ class Link:
     def _ended(self, socket: ClientConnection) -> ConnectionEnded:
         if self._bye is not None:
             return ConnectionEnded(self._bye.code, self._bye.reason)
-        code = socket.close_code or 1006
-        return ConnectionEnded(code, socket.close_reason or "the connection was lost")
+        if socket.protocol.close_rcvd_then_sent is False:
+            return ConnectionEnded(1006, "the connection was given up: what came was not WebSocket")
+        return ConnectionEnded(socket.close_code or 1006, socket.close_reason or "the connection was lost")
 
     def _take(self, effect: Effect) -> None:
         match effect:

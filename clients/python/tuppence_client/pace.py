@@ -14,6 +14,7 @@ class Pace:
     `retry_s`: how long a refusal that is not final is retried before it is raised. `backoff_s` and
     `backoff_max_s`: a reconnect waits up to `backoff_s * 2**n`, full jitter. `silence_s`: how much longer than
     1.5 heartbeats nothing may be heard before the connection is given up. `open_s`: from the socket to `ready`.
+    `token_s`: how long a function that makes tokens may take.
     """
 
     retry_s: float = 30.0
@@ -21,6 +22,7 @@ class Pace:
     backoff_max_s: float = 30.0
     silence_s: float = 10.0
     open_s: float = 10.0
+    token_s: float = 30.0
     gap_s: float = GAP_WAIT_MS / 1000
     jitter: Callable[[], float] = random.random
 

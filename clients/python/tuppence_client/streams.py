@@ -61,12 +61,17 @@ class Stream(Generic[T]):
         return self
 
     async def __anext__(self) -> T:
+        """The next item; it leaves the queue when it is given, so whoever is cancelled in waiting loses nothing."""
         while True:
-            item = await self._next()
-            if self._checked is None or await self._checked(item):
-                return item
+            await self._waited()
+            item = self._items[0]
+            given = self._checked is None or await self._checked(item)
+            if self._items and self._items[0] is item:
+                self._items.popleft()
+                if given:
+                    return item
 
-    async def _next(self) -> T:
+    async def _waited(self) -> None:
         while not self._items:
             if self._missed:
                 missed, self._missed = self._missed, 0
@@ -75,7 +80,6 @@ class Stream(Generic[T]):
                 raise _fresh(self._end)
             self._wake.clear()
             await self._wake.wait()
-        return self._items.popleft()
 
     async def __aenter__(self) -> Self:
         return self

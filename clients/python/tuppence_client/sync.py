@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol, Self, TypeVar
 
@@ -16,6 +17,7 @@ from .money import Amount
 from .notices import State
 from .pace import Pace
 from .payments import Moment, Preview, Statement
+from .tokens import Token
 from .verbs import Previewable, Verbs
 
 T = TypeVar("T")
@@ -24,7 +26,8 @@ T = TypeVar("T")
 class SyncClient(Verbs[Event]):
     """`Client` for ordinary code and threads; use it in a `with` block. It raises what `Client` raises.
 
-    May be called from several threads at once. Ctrl-C in a call cancels that call. `preview.pay(…)` and the like
+    May be called from several threads at once, and where a loop runs already (a notebook), which then waits.
+    Ctrl-C in a call cancels that call. `preview.pay(…)` and the like
     tell what would come of a call.
     """
 
@@ -32,7 +35,7 @@ class SyncClient(Verbs[Event]):
         self,
         url: str,
         *,
-        token: str,
+        token: Token,
         device: str | None = None,
         patience_s: float = 0.0,
         queue_max: int = EVENTS_MAX,
@@ -65,16 +68,28 @@ class SyncClient(Verbs[Event]):
             self._stop()
 
     def _stop(self) -> None:
+        self._call(self._settle())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
-        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 
-    def _call(self, work: Awaitable[T]) -> T:
+    async def _settle(self) -> None:
+        """In the loop's own thread, since the caller's may have a loop that runs: a notebook's, say."""
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._loop.shutdown_asyncgens()
+        await self._loop.shutdown_default_executor()
+
+    def _begin(self, work: Awaitable[T]) -> Future[T]:
         async def run() -> T:
             return await work
 
-        future = asyncio.run_coroutine_threadsafe(run(), self._loop)
+        return asyncio.run_coroutine_threadsafe(run(), self._loop)
+
+    def _call(self, work: Awaitable[T]) -> T:
+        future = self._begin(work)
         try:
             return future.result()
         except BaseException:
@@ -215,7 +230,7 @@ class SyncClient(Verbs[Event]):
     ) -> Iterator[PaymentView]:
         """One's payments as they stand, latest first."""
         found = self._me.payments(state=state, with_=with_, currency=currency, page=page)
-        return _Waiting(self._call, found)
+        return _Waiting(self._begin, found)
 
     def statement(
         self,
@@ -227,31 +242,46 @@ class SyncClient(Verbs[Event]):
     ) -> "SyncStatement":
         """What moved one's balance in a currency between two moments, oldest first."""
         asked = self._me.statement(currency, from_=from_, to=to, page=page)
-        return SyncStatement(self._call, self._call(asked))
+        return SyncStatement(self._begin, self._call(asked))
 
     def events(self, conv: str | None = None, *, timeout: float | None = None) -> Iterator[Event]:
         """Events as they come, from the call on; stops after `timeout` seconds without one (None: never)."""
         stream = self._do(lambda: self._me.events(conv))
-        return _Waiting(self._call, stream, timeout)
+        return _Waiting(self._begin, stream, timeout)
 
 
-class _Call(Protocol):
-    def __call__(self, work: Awaitable[T]) -> T: ...
+class _Begin(Protocol):
+    def __call__(self, work: Awaitable[T]) -> Future[T]: ...
 
 
 class _Waiting(Iterator[T]):
     """Pulls what the loop's thread iterates over."""
 
-    def __init__(self, call: _Call, items: AsyncIterator[T], timeout_s: float | None = None) -> None:
-        self._call = call
+    def __init__(self, begin: _Begin, items: AsyncIterator[T], timeout_s: float | None = None) -> None:
+        self._begin = begin
         self._items = items
         self._timeout_s = timeout_s
+        self._one_at_a_time = threading.Lock()
+        self._pulling: Future[tuple[T, ...]] | None = None
 
     def __next__(self) -> T:
-        found = self._call(self._pull())
+        with self._one_at_a_time:
+            found = self._pulled()
         if not found:
             raise StopIteration
         return found[0]
+
+    def _pulled(self) -> tuple[T, ...]:
+        """What comes; where an interrupt ends the wait, the next call gets it, so that nothing is lost."""
+        pulling = self._pulling = self._pulling or self._begin(self._pull())
+        try:
+            found = pulling.result()
+        except BaseException as fault:
+            if pulling.done() and (pulling.cancelled() or pulling.exception() is fault):
+                self._pulling = None
+            raise
+        self._pulling = None
+        return found
 
     async def _pull(self) -> tuple[T, ...]:
         try:
@@ -264,8 +294,8 @@ class _Waiting(Iterator[T]):
 class SyncStatement(_Waiting[StatementLine]):
     """An iterator of lines; `opening` and `closing` as those of `Statement`."""
 
-    def __init__(self, call: _Call, statement: Statement) -> None:
-        super().__init__(call, statement)
+    def __init__(self, begin: _Begin, statement: Statement) -> None:
+        super().__init__(begin, statement)
         self._statement = statement
         self.currency = statement.currency
         self.opening = statement.opening

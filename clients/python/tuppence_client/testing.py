@@ -45,6 +45,7 @@ class FakeServer:
         self.heartbeat_ms = heartbeat_ms
         self.received: list[shapes.Frame] = []
         self.hellos: list[fr.HelloBody] = []
+        self.expired: set[str] = set()
         self.can_resume = True
         self.muted = False
         self._heard = asyncio.Condition()
@@ -60,10 +61,10 @@ class FakeServer:
         host, port = next(iter(self._server.sockets)).getsockname()[:2]
         return f"ws://{host}:{port}"
 
-    def token(self, handle: str) -> str:
-        """The token of a user, who is made if need be."""
+    def token(self, handle: str, login: str = "") -> str:
+        """The token of a user, who is made if need be; another one for each `login`. Put it into `expired` to end it."""
         self.book.user(handle)
-        return f"token-{handle}"
+        return f"token-{handle}/{login}" if login else f"token-{handle}"
 
     def next(self, kind: str, *acts: Act | Refusal) -> None:
         """What to do with the next frames of that kind, one each."""
@@ -81,10 +82,18 @@ class FakeServer:
 
     async def bye(self, handle: str, close: CloseCode, retry_ms: int | None = None) -> None:
         """Say goodbye to a user and close."""
-        body = {"code": close.number, "reason": close.name, "retry_ms": retry_ms}
         for socket in self._sockets(handle):
-            await socket.send(codec.encode_object({"kind": "bye", "body": body}), text=True)
-            await socket.close(close.number, close.name)
+            await self._say_bye(socket, close, retry_ms)
+
+    async def close(self, handle: str, number: int) -> None:
+        """Close without a goodbye, by any code that RFC 6455 lets a server send."""
+        for socket in self._sockets(handle):
+            await socket.close(number)
+
+    async def _say_bye(self, socket: ServerConnection, close: CloseCode, retry_ms: int | None = None) -> None:
+        body = {"code": close.number, "reason": close.name, "retry_ms": retry_ms}
+        await socket.send(codec.encode_object({"kind": "bye", "body": body}), text=True)
+        await socket.close(close.number, close.name)
 
     def withhold(self, handle: str) -> None:
         """Do not tell a user the next event, as if it were lost on the way: a gap."""
@@ -159,7 +168,10 @@ class FakeServer:
 
     async def _hello(self, socket: ServerConnection, session: ServerSession, hello: fr.HelloBody) -> None:
         self.hellos.append(hello)
-        handle = hello.token.removeprefix("token-")
+        if hello.token in self.expired:
+            await self._say_bye(socket, CLOSES["token_expired"])
+            return
+        handle = hello.token.removeprefix("token-").partition("/")[0]
         if handle not in self.book.users:
             refusal = Refusal("bad_token", "The token is unknown, expired or revoked.")
             await socket.send(codec.encode_error(refusal), text=True)

@@ -1,0 +1,52 @@
+"""Where a login's token comes from: given once, or made anew by the program's own function when one has run out."""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+
+from .errors import TOKEN_EXPIRED, ConnectionEnded, TuppenceError
+from .pace import Pace
+
+Renew = Callable[[], str | Awaitable[str]]
+"""Gives a token whenever one is needed. An ordinary function is called in a thread, so it may wait."""
+Token = str | Renew
+
+
+class Tokens:
+    """The token of one client. What the function raises ends the connection, but for refusals that may pass."""
+
+    def __init__(self, token: Token, pace: Pace) -> None:
+        self._renew = None if isinstance(token, str) else token
+        self._pace = pace
+        self.current = token if isinstance(token, str) else ""
+
+    @property
+    def renewable(self) -> bool:
+        """True where another token can be had."""
+        return self._renew is not None
+
+    async def renew(self) -> ConnectionEnded | None:
+        """Get another token; None where that went well, else why not, final or not."""
+        assert self._renew is not None
+        try:
+            async with asyncio.timeout(self._pace.token_s):
+                found = await asyncio.to_thread(self._renew)
+                token = await found if inspect.isawaitable(found) else found
+        except TuppenceError as error:
+            return _ended(f"no new token: {error.message}", error, final=error.final)
+        except TimeoutError as error:
+            return _ended(f"no new token within {self._pace.token_s:g} s", error, final=False)
+        except Exception as error:  # noqa: BLE001 - the program's own function may raise anything
+            return _ended(f"no new token: {type(error).__name__}", error, final=True)
+        if not isinstance(token, str) or token in {"", self.current}:
+            return _ended(
+                "no new token: the function gave none, or the one that has run out", None, final=True
+            )
+        self.current = token
+        return None
+
+
+def _ended(reason: str, cause: Exception | None, *, final: bool) -> ConnectionEnded:
+    ended = ConnectionEnded(TOKEN_EXPIRED if final else 1006, reason)
+    ended.__cause__ = cause
+    return ended

@@ -1,0 +1,293 @@
+"""How a connection of the SDK ends, and what must not be lost when a reader is interrupted."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+from tests.harness import ROOT
+
+from tuppence_client import (
+    ConnectionEnded,
+    Pace,
+    SessionError,
+    State,
+    Stream,
+    SyncClient,
+    TextPosted,
+    connect,
+    login,
+)
+from tuppence_client.sync import _Waiting
+from tuppence_client.testing import FakeServer
+from tuppence_protocol.errors import CloseCode
+
+FAST = Pace(retry_s=5, backoff_s=0.004, backoff_max_s=0.02, silence_s=0.05, gap_s=0.01, jitter=lambda: 0.5)
+SPEC = (ROOT / "protocol" / "README.md").read_text("utf-8")
+TABLE = {
+    int(code): again == "yes"
+    for code, again in re.findall(r"^\| (\d{4}) \| [^|]+ \| (yes|no) \|", SPEC, re.MULTILINE)
+}
+EXPIRED = 4007
+"""Reconnects with another token only."""
+COMES_BACK = {code: again for code, again in TABLE.items() if code != EXPIRED} | {
+    3000: True, 3999: True, 4004: True, 4008: True, 4099: True, 4499: True,
+    4506: False, 4600: False, 4999: False,
+}  # fmt: skip
+ONLY_SAID = {1004: True, 1005: True, 1006: True, 1015: True}
+"""No server can send these in a close frame; a goodbye can name them."""
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeServer]:
+    async with FakeServer() as fake:
+        fake.token("bob")
+        yield fake
+
+
+def test_the_table_of_the_spec_was_read() -> None:
+    assert {1000, 1002, 1007, 1009, 1011, 4000, 4007, 4500, 4505} <= TABLE.keys()
+    assert [code for code, again in TABLE.items() if not again and code < 4500] == [
+        1002, 1003, 1007, 1008, 1009, 1010,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("said", [True, False], ids=["bye", "close frame"])
+async def test_every_close_code_does_what_the_spec_says(server: FakeServer, said: bool) -> None:
+    wrong = []
+    for code, again in (COMES_BACK | ONLY_SAID if said else COMES_BACK).items():
+        hellos = len(server.hellos)
+        async with connect(server.url, token=server.token("alice"), pace=FAST) as alice:
+            if code in ONLY_SAID:
+                await server.tell("alice", kind="bye", body={"code": code, "reason": "", "retry_ms": None})
+                await server.close("alice", 1000)
+            elif said:
+                await server.bye("alice", CloseCode("some_reason", code, ""))
+            else:
+                await server.close("alice", code)
+            await alice.wait_state(State.WAITING, State.ENDED)
+            if again:
+                await alice.wait_state(State.ONLINE)
+                assert (await alice.send("@bob", "here")).seq
+            else:
+                with pytest.raises(ConnectionEnded) as caught:
+                    await alice.send("@bob", "here")
+                assert caught.value.close_code == code
+                assert caught.value.final
+            if len(server.hellos) != hellos + 1 + again:
+                wrong.append(code)
+    assert not wrong
+
+
+async def test_a_broken_connection_comes_back(server: FakeServer) -> None:
+    async with connect(server.url, token=server.token("alice"), pace=FAST) as alice:
+        server.cut("alice")
+        await alice.wait_state(State.WAITING)
+        await alice.wait_state(State.ONLINE)
+
+
+# --- a login runs out ---------------------------------------------------------------------------------------
+
+
+async def test_a_token_that_has_run_out_is_the_end_where_there_is_no_other(server: FakeServer) -> None:
+    token = server.token("alice")
+    async with connect(server.url, token=token, pace=FAST) as alice:
+        waiting = asyncio.create_task(anext(alice.events()))
+        server.expired.add(token)
+        server.cut("alice")
+        with pytest.raises(ConnectionEnded) as caught:
+            await waiting
+        assert (caught.value.close_code, caught.value.final) == (EXPIRED, True)
+        with pytest.raises(ConnectionEnded):
+            await alice.wallet()
+    assert len(server.hellos) == 2
+    with pytest.raises(ConnectionEnded) as caught:
+        async with connect(server.url, token=token, pace=FAST, patience_s=5):
+            pass
+    assert caught.value.close_code == EXPIRED
+
+
+class Logins:
+    """Makes tokens; `faults` are raised first."""
+
+    def __init__(self, server: FakeServer, *faults: Exception) -> None:
+        self.server = server
+        self.faults = list(faults)
+        self.made: list[str] = []
+        self.calls = 0
+
+    def __call__(self) -> str:
+        self.calls += 1
+        if self.faults:
+            raise self.faults.pop(0)
+        self.made.append(self.server.token("alice", f"{self.calls}"))
+        return self.made[-1]
+
+    async def later(self) -> str:
+        await asyncio.sleep(0)
+        return self()
+
+    def expire(self) -> None:
+        self.server.expired.add(self.made[-1])
+
+
+@pytest.mark.parametrize("form", ["ordinary", "async"])
+async def test_a_function_makes_another_token_and_nothing_is_lost(server: FakeServer, form: str) -> None:
+    logins = Logins(server)
+    make: Callable[[], str | Awaitable[str]] = logins if form == "ordinary" else logins.later
+    async with (
+        connect(server.url, token=make, pace=FAST) as alice,
+        connect(server.url, token=server.token("bob"), pace=FAST) as bob,
+    ):
+        events = alice.events()
+        logins.expire()
+        async with alice.offline():
+            said = await bob.send("@alice", "while the login ran out")
+            waiting = asyncio.create_task(alice.send("@bob", "and this goes out"))
+        assert (await waiting).seq == 2
+        assert [(await anext(events)).id for _ in range(2)] == [said.id, waiting.result().id]
+    assert logins.calls == 2
+    assert [hello.token for hello in server.hellos if "alice" in hello.token][-1] == logins.made[1]
+
+
+async def test_a_login_server_that_is_away_is_asked_again(server: FakeServer) -> None:
+    away = ConnectionEnded(1006, "could not reach it")
+    logins = Logins(server, away, SessionError("busy", "Later.", final=False))
+    async with connect(server.url, token=logins, pace=FAST, patience_s=5) as alice:
+        assert alice.state is State.ONLINE
+    assert logins.calls == 3
+
+
+@pytest.mark.parametrize(
+    "fault", [SessionError("bad_credentials", "No match."), KeyError("s3cret"), ValueError("s3cret")]
+)
+async def test_a_login_that_is_refused_is_the_end(server: FakeServer, fault: Exception) -> None:
+    logins = Logins(server, fault)
+    with pytest.raises(ConnectionEnded) as caught:
+        async with connect(server.url, token=logins, pace=FAST, patience_s=5):
+            pass
+    assert (caught.value.final, caught.value.__cause__, logins.calls) == (True, fault, 1)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("given", ["", None, 5])
+async def test_what_is_no_token_is_the_end(server: FakeServer, given: Any) -> None:
+    with pytest.raises(ConnectionEnded, match="no new token"):
+        async with connect(server.url, token=lambda: given, pace=FAST, patience_s=5):
+            pass
+
+
+async def test_a_new_token_that_is_refused_is_the_end(server: FakeServer) -> None:
+    for make in (lambda: "unknown", iter(["one", "two", "three"]).__next__):
+        with pytest.raises(ConnectionEnded) as caught:
+            async with connect(server.url, token=make, pace=FAST, patience_s=5):
+                pass
+        assert caught.value.close_code == 4500
+
+
+# --- whoever stops waiting loses nothing ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps", range(8))
+async def test_a_reader_that_times_out_anywhere_loses_no_event(server: FakeServer, steps: int) -> None:
+    """The reader is cancelled after each number of turns of the loop, also while a conversation is looked up."""
+    stream: Stream[int] = Stream(100, lossy=False, wanted=lambda _: True)
+
+    async def looked_up(item: int) -> bool:
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return item % 3 != 0
+
+    stream.narrow(lambda _: True, looked_up)
+    given = []
+    for n in range(20):
+        stream.push(n)
+        reading = asyncio.ensure_future(anext(stream))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        reading.cancel()
+        given += [
+            one for one in await asyncio.gather(reading, return_exceptions=True) if isinstance(one, int)
+        ]
+    stream.end(StopAsyncIteration())
+    given += [item async for item in stream]
+    assert given == [n for n in range(20) if n % 3]
+
+
+async def test_two_readers_of_one_stream_share_it_without_loss(server: FakeServer) -> None:
+    stream: Stream[int] = Stream(100, lossy=False, wanted=lambda _: True)
+
+    async def looked_up(_: int) -> bool:
+        await asyncio.sleep(0)
+        return True
+
+    stream.narrow(lambda _: True, looked_up)
+    for n in range(20):
+        stream.push(n)
+    stream.end(StopAsyncIteration())
+
+    async def read() -> list[int]:
+        return [item async for item in stream]
+
+    one, two = await asyncio.gather(read(), read())
+    assert sorted(one + two) == list(range(20))
+
+
+class Interrupted(Future[tuple[str, ...]]):
+    """Ctrl-C comes at the moment at which the result is there."""
+
+    interrupts = 1
+
+    def result(self, timeout: float | None = None) -> tuple[str, ...]:
+        if self.interrupts:
+            self.interrupts -= 1
+            raise KeyboardInterrupt
+        return super().result(timeout)
+
+
+def test_ctrl_c_in_a_loop_over_events_loses_none() -> None:
+    def begin(work: Any) -> Any:
+        work.close()
+        future = Interrupted()
+        future.set_result(("the event",))
+        return future
+
+    async def nothing() -> AsyncIterator[str]:
+        yield ""
+
+    events: _Waiting[str] = _Waiting(begin, nothing())
+    with pytest.raises(KeyboardInterrupt):
+        next(events)
+    assert next(events) == "the event"
+
+
+async def test_the_sync_client_works_where_a_loop_runs() -> None:
+    """A notebook, or an `async def` handler: the caller's loop stands still meanwhile, so the server has its own."""
+    started, stop = Future[str](), Future[None]()
+
+    async def serve() -> None:
+        async with FakeServer() as fake:
+            fake.token("bob")
+            fake.token("alice")
+            started.set_result(fake.url)
+            await asyncio.wrap_future(stop)
+
+    serving = asyncio.create_task(asyncio.to_thread(asyncio.run, serve()))
+    url = await asyncio.wrap_future(started)
+    with SyncClient(url, token="token-alice", pace=FAST) as alice:
+        said = alice.send("@bob", "from a notebook")
+        assert isinstance(said.body, TextPosted)
+        assert alice.history("@bob") == [said]
+    stop.set_result(None)
+    await serving
+
+
+@pytest.mark.parametrize(
+    "call", [connect("http://h", token="t").__aenter__, lambda: login("http://h", "a", "b")]
+)
+def test_without_asyncio_it_says_what_to_do(call: Callable[[], Any]) -> None:
+    """As trio would run it."""
+    with pytest.raises(RuntimeError, match=r"asyncio\.run.*trio.*SyncClient"):
+        call().send(None)
