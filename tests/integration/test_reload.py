@@ -5,11 +5,13 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 
 import pytest
 from tests.harness import ROOT, Server
+from tests.tls import make_pair
 from tests.waiting import until
 
 FILTER = re.compile(r"^failregex = (.*)$", re.MULTILINE)
@@ -87,6 +89,41 @@ async def test_what_only_a_start_takes_over_is_named(server):
     assert (
         await server.http("POST", "/v1/users", {"handle": "eve", "password": "correct horse"})
     ).status == 201
+
+
+async def test_a_renewed_certificate_is_shown_to_new_connections_and_a_wrong_one_to_none(tmp_path):
+    old, new = make_pair(tmp_path / "old"), make_pair(tmp_path / "new")
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    settings = f'tls_certificate = "{tmp_path}/live.pem"\ntls_key = "{tmp_path}/live.key"\n'
+    install(old, tmp_path)
+    (data / "tuppence.toml").write_text(settings)
+    server = Server(data, {"TUPPENCE_LOG_FORMAT": "json"})
+    try:
+        await server.start()
+        await handshake(server, old)
+        (tmp_path / "live.pem").write_bytes(new.certificate.read_bytes())  # the key does not fit yet
+        assert (await reloaded(server, settings))["event"] == "reload_refused"
+        await handshake(server, old)
+        install(new, tmp_path)
+        assert (await reloaded(server, settings))["event"] == "reloaded"
+        await handshake(server, new)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await handshake(server, old)
+    finally:
+        await server.close()
+
+
+def install(pair, folder):
+    """Put a certificate where the settings name one."""
+    (folder / "live.pem").write_bytes(pair.certificate.read_bytes())
+    (folder / "live.key").write_bytes(pair.key.read_bytes())
+
+
+async def handshake(server, pair):
+    """Connect as somebody who trusts this authority alone."""
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=pair.client())
+    writer.close()
 
 
 async def test_a_server_whose_terminal_goes_away_ends_like_after_sigterm(tmp_path):
