@@ -2,14 +2,17 @@
 
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from rich.table import Column, Table
+from rich.text import Text
 
 from . import __version__
 from . import settings as configuration
+from .cli_chat import chat
 from .cli_corrections import payments
 from .cli_import import import_people
 from .cli_money import books, packets, statement, wallets
@@ -21,11 +24,13 @@ from .shell import (
     DataOption,
     JsonOption,
     fail,
+    forgiving_streams,
     guarded,
     out,
     plain,
     read_settings,
     show,
+    system_error,
     talk,
 )
 
@@ -56,6 +61,7 @@ for group, name in (
     app.add_typer(group, name=name)
 
 
+app.command()(chat)
 app.command()(statement)
 app.command()(books)
 app.command("import")(import_people)
@@ -84,7 +90,7 @@ def serve(
 
     Example:  tuppence serve --data ./data --port 8802
     """
-    from .app import AdminAccess, DataInUse, run
+    from .app import AdminAccess, run
     from .logs import configure
 
     def reread() -> Settings:
@@ -95,25 +101,10 @@ def serve(
 
     def announce(access: AdminAccess) -> None:
         if as_json:
-            show(
-                {"url": access.url, "data": str(settings.data), "pid": os.getpid(), "mode": access.mode},
-                True,
-                "",
-            )
-            out.file.flush()
+            told = {"url": access.url, "data": str(settings.data), "pid": os.getpid(), "mode": access.mode}
+            show(told, True, "")
             return
-        talk.print(
-            f"[bold]Tuppence {__version__}[/] at [cyan]{access.url}[/]   data: {settings.data.resolve()}"
-        )
-        play = access.mode == "sandbox"
-        talk.print(
-            f"Mode:          {'sandbox: play money, with a faucet' if play else 'live: the money is real'}"
-        )
-        talk.print("Add people:    tuppence user add alice      (a password is asked for)")
-        talk.print("Give money:    tuppence wallet credit @alice 100.00 EUR")
-        talk.print("Talk and pay:  tuppence chat --as alice     Stop: Ctrl-C")
-        for warning in insecure(settings):
-            talk.print(f"[yellow]warning[/]: {warning}")
+        _greet(settings, access)
 
     try:
         code = run(settings, announce, reread)
@@ -121,10 +112,25 @@ def serve(
         raise fail(
             f"Cannot listen on {settings.host}:{settings.port}; see the log above.", CANNOT_START
         ) from None
-    except (OSError, DataInUse) as fault:
-        raise fail(str(fault), CANNOT_START) from None
+    except OSError as fault:
+        raise fail(system_error(fault), CANNOT_START) from None
     if code:
         raise fail("The server could not go on; see the log above.", CANNOT_START if code == 3 else code)
+
+
+def _greet(settings: Settings, access: Any) -> None:
+    data = settings.data.resolve()
+    there = "" if data == Path("data").resolve() else f" --data {shlex.quote(str(settings.data))}"
+    play = "sandbox: play money, with a faucet" if access.mode == "sandbox" else "live: the money is real"
+    talk.print(Text(f"Tuppence {__version__}", "bold"), f"at {access.url}   data: {data}")
+    if settings.everywhere:
+        talk.print("Listens on:    every address of this machine")
+    talk.print(f"Mode:          {play}")
+    talk.print(f"Add people:    tuppence user add alice{there}      (a password is asked for)")
+    talk.print(f"Give money:    tuppence wallet credit @alice 100.00 EUR{there}")
+    talk.print(f"Talk and pay:  tuppence chat --as alice{there}     Stop: Ctrl-C")
+    for warning in insecure(settings):
+        talk.print(Text("warning:", "yellow"), warning)
 
 
 def insecure(settings: Settings) -> list[str]:
@@ -154,58 +160,6 @@ def demo(
     from .demo import run_demo
 
     raise typer.Exit(run_demo(data, port))
-
-
-@app.command()
-@guarded
-def chat(
-    as_handle: Annotated[str, typer.Option("--as", help="Whose account: a handle such as alice.")],
-    data: DataOption = None,
-    url: Annotated[
-        str | None, typer.Option(help="Server to talk to; without it, the one of the data directory.")
-    ] = None,
-) -> None:
-    """Talk and pay in the terminal.
-
-    With the data directory at hand the operator's access logs you in; elsewhere the password is asked for
-    (or taken from TUPPENCE_PASSWORD), or TUPPENCE_TOKEN is used.
-    """
-    import asyncio
-
-    from . import desk
-
-    handle = as_handle.removeprefix("@")
-    if url is None:
-        settings = read_settings(data=data)
-        access = desk.running(settings.data)
-        if access is None:
-            raise fail(
-                f"No server runs on {settings.data}; start one with: tuppence serve --data {settings.data}"
-            )
-        session = desk.do(settings, "session.open", handle=handle, device="terminal")
-        address, token = access.url, session["token"]
-    else:
-        address, token = url, _token_for(url, handle)
-    asyncio.run(_chat(address, token))
-
-
-async def _chat(url: str, token: str) -> None:
-    from tuppence_client import connect
-    from tuppence_client.terminal import run_terminal
-
-    async with connect(url, token=token, device="terminal") as me:
-        await run_terminal(me)
-
-
-def _token_for(url: str, handle: str) -> str:
-    import asyncio
-
-    from tuppence_client import login
-
-    if token := os.environ.get("TUPPENCE_TOKEN"):
-        return token
-    password = os.environ.get("TUPPENCE_PASSWORD") or typer.prompt("Password", hide_input=True, err=True)
-    return asyncio.run(login(url, handle, password, device="terminal")).token
 
 
 # --- keeping --------------------------------------------------------------------------------------
@@ -292,7 +246,7 @@ def doctor(data: DataOption = None, as_json: JsonOption = False) -> None:
     table = Table("check", "state", "what it means", box=None)
     for finding in found:
         colour = {"ok": "green", "warning": "yellow", "problem": "red"}[finding["state"]]
-        table.add_row(finding["check"], f"[{colour}]{finding['state']}[/]", plain(finding["detail"]))
+        table.add_row(finding["check"], Text(finding["state"], colour), plain(finding["detail"]))
     show(found, as_json, table)
     if any(finding["state"] == "problem" for finding in found):
         raise typer.Exit(PROBLEMS)
@@ -310,7 +264,7 @@ def config_show(data: DataOption = None, as_json: JsonOption = False) -> None:
     rows = configuration.describe(values, origins)
     table = Table("setting", Column("value", overflow="fold"), "from", box=None)
     for row in rows:
-        table.add_row(row.name, plain(spread_out(row.value)), row.origin)
+        table.add_row(row.name, spread_out(row.value), row.origin)
     show([{"name": r.name, "value": shown(r.value), "from": r.origin} for r in rows], as_json, table)
 
 
@@ -349,6 +303,7 @@ def schema_export(
 
 
 @app.command()
+@guarded
 def version(as_json: JsonOption = False) -> None:
     """Show the version."""
     show({"version": __version__}, as_json, __version__)
@@ -356,4 +311,5 @@ def version(as_json: JsonOption = False) -> None:
 
 def main() -> None:
     """Run the command line."""
+    forgiving_streams()
     app()

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from .cli_money import WhoArgument, wallets
+from .inputs import currency_of, handle_of
 from .shell import DataOption, JsonOption, guarded, read_settings, show
 
 payments = typer.Typer(no_args_is_help=True, help="Correct single payments.")
@@ -41,7 +42,7 @@ def wallet_debit(
 
     done = desk.do(
         read_settings(data=data), "wallet.debit",
-        handle=handle, amount=amount, currency=currency.upper(), reason=reason, note=note, force=force, id=id,
+        handle=handle_of(handle), amount=amount, currency=currency_of(currency), reason=reason, note=note, force=force, id=id,
     )  # fmt: skip
     said = f"{done['amount']} {done['currency']} were taken from @{done['handle']} ({done['id']})"
     show(done, as_json, said + _told(done))

@@ -1,19 +1,22 @@
 """The commands about money: wallets, statements, the books, and the check of a red packet."""
 
 import json
-import sys
 import tempfile
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from tuppence_protocol.errors import Refusal
+from tuppence_protocol.limits import PACKET_SHARES_MAX
 from tuppence_protocol.money import format_amount, parse_amount
 from tuppence_protocol.packets import SEED_BYTES, draw, is_fair
 
+from .inputs import currency_of, handle_of, period_ms
+from .paper import json_file, text_file
 from .shell import PROBLEMS, USAGE, DataOption, JsonOption, fail, guarded, out, plain, read_settings, show
 
 wallets = typer.Typer(no_args_is_help=True, help="Credit people, show balances, freeze and close accounts.")
@@ -44,12 +47,13 @@ def wallet_credit(
     """
     from . import desk
 
-    minor = parse_amount(amount, currency.upper(), "amount")
+    code = currency_of(currency)
+    minor = parse_amount(amount, code, "amount")
     if isinstance(minor, Refusal):
         raise fail(f"{minor.code}: {minor.message}")
     done = desk.do(
         read_settings(data=data), "wallet.credit",
-        handle=handle, amount=amount, currency=currency.upper(), note=note, id=id,
+        handle=handle_of(handle), amount=amount, currency=code, note=note, id=id,
     )  # fmt: skip
     show(done, as_json, f"@{done['handle']} received {done['amount']} {done['currency']} ({done['id']})")
 
@@ -60,7 +64,7 @@ def wallet_show(handle: str, data: DataOption = None, as_json: JsonOption = Fals
     """Show a person's balances."""
     from . import desk
 
-    found = desk.do(read_settings(data=data), "wallet.show", handle=handle)
+    found = desk.do(read_settings(data=data), "wallet.show", handle=handle_of(handle))
     table = Table("currency", "available", "held", box=None)
     for balance in found["balances"]:
         table.add_row(balance["currency"], balance["available"], balance["held"])
@@ -112,7 +116,7 @@ def _freeze(
 
     done = desk.do(
         read_settings(data=data), "wallet.freeze",
-        handle=handle, currency=_upper(currency), incoming=incoming, outgoing=outgoing, thaw=thaw,
+        handle=handle_of(handle), currency=_code(currency), incoming=incoming, outgoing=outgoing, thaw=thaw,
     )  # fmt: skip
     ways = " and ".join(way for way, named in (("in", incoming), ("out", outgoing)) if named)
     what = f"{done['currency'] or 'all accounts'} of @{done['handle']}"
@@ -135,14 +139,18 @@ def wallet_close(
     from . import desk
 
     done = desk.do(
-        read_settings(data=data), "wallet.close", handle=handle, currency=_upper(currency), reopen=reopen
+        read_settings(data=data),
+        "wallet.close",
+        handle=handle_of(handle),
+        currency=_code(currency),
+        reopen=reopen,
     )
     what = f"{done['currency'] or 'all accounts'} of @{done['handle']}"
     show(done, as_json, f"{'Reopened' if reopen else 'Closed'} {what}.")
 
 
-def _upper(currency: str | None) -> str | None:
-    return None if currency is None else currency.upper()
+def _code(currency: str | None) -> str | None:
+    return None if currency is None else currency_of(currency)
 
 
 # --- looking back ----------------------------------------------------------------------------------
@@ -171,17 +179,17 @@ def statement(
     """
     from . import desk
 
-    since, until = moment_ms(first, "--from"), moment_ms(last, "--to", end=True)
-    settings, name = read_settings(data=data), handle.removeprefix("@")
+    since, until = period_ms(first, last)
+    settings, name, code = read_settings(data=data), handle_of(handle), currency_of(currency)
     if as_csv or as_json:
         form = "csv" if as_csv else "json"
-        desk.statement(settings, name, currency.upper(), since, until, form, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+        file = text_file(out) if as_csv else json_file(out)
+        desk.statement(settings, name, code, since, until, form, file)
         return
-    with tempfile.TemporaryFile() as file:
-        desk.statement(settings, name, currency.upper(), since, until, "json", file)
-        file.seek(0)
-        _print_statement(name, currency.upper(), file)
+    with tempfile.TemporaryFile() as kept:
+        desk.statement(settings, name, code, since, until, "json", kept)
+        kept.seek(0)
+        _print_statement(name, code, kept)
 
 
 def _print_statement(name: str, currency: str, lines: Iterable[bytes]) -> None:
@@ -191,7 +199,7 @@ def _print_statement(name: str, currency: str, lines: Iterable[bytes]) -> None:
         line = json.loads(raw)
         if not head:
             head = line
-            out.print(f"[bold]@{plain(name)}[/], {currency}: opening {head['opening']}")
+            out.print(Text.assemble((f"@{plain(name)}", "bold"), f", {currency}: opening {head['opening']}"))
         elif "closing" in line:
             out.print(f"closing {line['closing']}, {line['lines']} lines, ledger at pos {head['pos']}")
             return
@@ -216,10 +224,8 @@ def books(
     """
     from . import desk
 
-    found = desk.do(
-        read_settings(data=data), "books",
-        since=moment_ms(first, "--from"), until=moment_ms(last, "--to", end=True), currency=_upper(currency),
-    )  # fmt: skip
+    since, until = period_ms(first, last)
+    found = desk.do(read_settings(data=data), "books", since=since, until=until, currency=_code(currency))
     show(found, as_json, books_table(found))
     if not found["balanced"]:
         raise typer.Exit(PROBLEMS)
@@ -235,7 +241,7 @@ def books_table(found: dict[str, Any]) -> Table:
         table.add_row("No money has moved yet.")
 
     def section(title: str, part: str, total: str | None = None) -> None:
-        table.add_row(f"[bold]{title}[/]")
+        table.add_row(Text(title, "bold"))
         names = list(dict.fromkeys(line["name"] for each in currencies for line in each[part]))
         for name in names:
             amounts = [
@@ -245,7 +251,7 @@ def books_table(found: dict[str, Any]) -> Table:
         if total is not None:
             table.add_row("  Together", *[each[total] for each in currencies])
 
-    table.add_row("[bold]Trial balance[/] (debits, credits)")
+    table.add_row(Text("Trial balance (debits, credits)", "bold"))
     for code in sorted({line["code"] for each in currencies for line in each["trial"]}):
         lines = [{line["code"]: line for line in each["trial"]}.get(code) for each in currencies]
         table.add_row(
@@ -256,24 +262,10 @@ def books_table(found: dict[str, Any]) -> Table:
     section("Assets", "assets")
     section("Liabilities", "liabilities")
     section("Equity", "equity")
-    table.add_row("[bold]Balanced[/]", *["yes" if each["balanced"] else "[red]NO[/]" for each in currencies])
+    table.add_row(
+        Text("Balanced", "bold"), *["yes" if each["balanced"] else Text("NO", "red") for each in currencies]
+    )
     return table
-
-
-def moment_ms(text: str | None, option: str, *, end: bool = False) -> int | None:
-    """A day or moment in UTC as ms since the epoch; as an end, a day is meant whole."""
-    if text is None:
-        return None
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        raise fail(
-            f"{option} is {text!r}; expected a day such as 2026-11-01, or 2026-11-01T08:30.", USAGE
-        ) from None
-    when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    if end and len(text) == len("2026-11-01"):
-        when += timedelta(days=1)
-    return int(when.timestamp() * 1000)
 
 
 # --- red packets -----------------------------------------------------------------------------------
@@ -287,7 +279,7 @@ def packet_check(
     seed: Annotated[str, typer.Argument(help="`seed` of the event that ended the packet.")],
     total: Annotated[str, typer.Option(help="`total` of the packet.")],
     currency: Annotated[str, typer.Option(help="`currency` of the packet.")],
-    count: Annotated[int, typer.Option(help="`count` of the packet.", min=1)],
+    count: Annotated[int, typer.Option(help="`count` of the packet.", min=1, max=PACKET_SHARES_MAX)],
     mode: Annotated[Literal["equal", "lucky"], typer.Option(help="`mode` of the packet.")] = "lucky",
     as_json: JsonOption = False,
 ) -> None:
@@ -295,9 +287,12 @@ def packet_check(
 
     Exit code 4 where the seed does not make the shares that were promised.
     """
-    minor = parse_amount(total, currency.upper(), "total")
+    code = currency_of(currency)
+    minor = parse_amount(total, code, "total")
     if isinstance(minor, Refusal):
         raise fail(f"{minor.code}: {minor.message}", USAGE)
+    if minor < count:
+        raise fail(f"{total} {code} cannot be {count} shares; each has at least the smallest unit.", USAGE)
     try:
         secret = bytes.fromhex(seed)
     except ValueError:
@@ -305,9 +300,7 @@ def packet_check(
     if len(secret) != SEED_BYTES:
         raise fail(f"A seed has {SEED_BYTES} bytes, {2 * SEED_BYTES} hexadecimal digits.", USAGE)
     fair = is_fair(id, minor, count, mode, proof, secret)
-    shares = (
-        [format_amount(share, currency.upper()) for share in draw(secret, minor, count, mode)] if fair else []
-    )
+    shares = [format_amount(share, code) for share in draw(secret, minor, count, mode)] if fair else []
     verdict = (
         f"Fair: the shares were {', '.join(shares)}." if fair else "Not fair: this is not what was promised."
     )

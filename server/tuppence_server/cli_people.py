@@ -1,26 +1,17 @@
 """The commands about people."""
 
-import os
-import sys
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from .inputs import handle_of, new_password
 from .shell import DataOption, JsonOption, guarded, plain, read_settings, show
 
 users = typer.Typer(no_args_is_help=True, help="Add, list and shut out people.")
 
 
 # --- people ----------------------------------------------------------------------------------------
-
-
-def _new_password(from_stdin: bool) -> str:
-    if from_stdin:
-        return sys.stdin.readline().rstrip("\n")
-    if given := os.environ.get("TUPPENCE_PASSWORD"):
-        return given
-    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
 
 
 StdinOption = Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")]
@@ -44,9 +35,9 @@ def user_add(
     """
     from . import desk
 
-    password = None if no_password else _new_password(password_stdin)
+    password = None if no_password else new_password(from_stdin=password_stdin)
     made = desk.do(
-        read_settings(data=data), "user.add", handle=handle.removeprefix("@"), name=name, password=password
+        read_settings(data=data), "user.add", handle=handle_of(handle), name=name, password=password
     )
     show(made, as_json, f"@{made['handle']} is {made['id']}")
 
@@ -74,8 +65,8 @@ def user_passwd(
     """Give a person another password; all their logins end."""
     from . import desk
 
-    password = _new_password(password_stdin)
-    handle = handle.removeprefix("@")
+    password = new_password(from_stdin=password_stdin)
+    handle = handle_of(handle)
     done = desk.do(read_settings(data=data), "user.passwd", handle=handle, password=password)
     show(done, as_json, f"@{handle} has a new password; all logins ended.")
 
@@ -91,7 +82,7 @@ def user_disable(
     """Shut a person out; all their logins end. --enable lets them in again."""
     from . import desk
 
-    handle = handle.removeprefix("@")
+    handle = handle_of(handle)
     done = desk.do(read_settings(data=data), "user.disable", handle=handle, disabled=not enable)
     show(done, as_json, f"@{handle} is {'enabled' if enable else 'disabled'}.")
 
@@ -110,5 +101,5 @@ def user_tier(
     """
     from . import desk
 
-    done = desk.do(read_settings(data=data), "user.tier", handle=handle, tier=tier)
+    done = desk.do(read_settings(data=data), "user.tier", handle=handle_of(handle), tier=tier)
     show(done, as_json, f"@{done['handle']} is {done['tier']} now.")

@@ -8,8 +8,6 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
-
 from tuppence_client.script import run_script
 from tuppence_client.script_money import run_money_script
 
@@ -19,7 +17,9 @@ from .app import AdminAccess
 from .cli_money import books_table
 from .desk import do
 from .logs import configure
+from .paper import Paper
 from .settings import Settings
+from .shell import FAILED, fail, out, talk
 
 PEOPLE: Final = (("alice", "Alice"), ("bob", "Bob"), ("carol", "Carol"), ("dave", "Dave"))
 CREDITS: Final = (
@@ -34,7 +34,6 @@ MONEY: Final = {
     "exchange_rates": {"EUR/JPY": "163.52", "EUR/USD": "1.0842"},
 }
 """What an operator might set: the demo shows it."""
-talk: Final = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def run_demo(data: Path | None, port: int | None) -> int:
@@ -51,7 +50,7 @@ def run_demo(data: Path | None, port: int | None) -> int:
         )
         configure(settings)
         seed(settings)
-        return _serve_and_play(settings, Console(soft_wrap=True, highlight=False))
+        return _serve_and_play(settings, out)
 
 
 def seed(settings: Settings) -> None:
@@ -73,7 +72,7 @@ def seed(settings: Settings) -> None:
             )
 
 
-def _serve_and_play(settings: Settings, console: Console) -> int:
+def _serve_and_play(settings: Settings, console: Paper) -> int:
     outcome: list[BaseException] = []
     keep: set[asyncio.Task[None]] = set()
 
@@ -83,13 +82,13 @@ def _serve_and_play(settings: Settings, console: Console) -> int:
 
     code = app.run(settings, announce, lambda: settings)
     if outcome:
-        talk.print(f"[bold red]error[/]: the demo failed: {outcome[0]}")
-        return 1
+        fail(f"The demo failed: {outcome[0]}")
+        return FAILED
     return code
 
 
 async def _play(
-    settings: Settings, access: AdminAccess, console: Console, outcome: list[BaseException]
+    settings: Settings, access: AdminAccess, console: Paper, outcome: list[BaseException]
 ) -> None:
     """Play the script, then serve on for a person at a terminal or stop the server."""
     try:
@@ -104,9 +103,7 @@ async def _play(
     except Exception as fault:  # noqa: BLE001 - whatever it is, the demo says so and fails
         outcome.append(fault)
     if sys.stdin.isatty() and not outcome:
-        talk.print(
-            f"\nThe server goes on at [cyan]{access.url}[/] until Ctrl-C. Join in from another terminal:"
-        )
+        talk.print(f"\nThe server goes on at {access.url} until Ctrl-C. Join in from another terminal:")
         talk.print(f"  tuppence chat --as carol --data {settings.data}")
         return
     os.kill(os.getpid(), signal.SIGTERM)

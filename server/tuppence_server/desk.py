@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -25,6 +25,12 @@ from .settings import Settings
 from .statements import RENDERERS, open_statement
 
 PIECE_BYTES: Final = 65_536
+
+
+class Writes(Protocol):
+    """Where a file goes, piece by piece."""
+
+    def write(self, piece: bytes, /) -> object: ...
 
 
 class Unreachable(Exception):
@@ -67,7 +73,7 @@ def statement(
     since: int | None,
     until: int | None,
     form: str,
-    out: BinaryIO,
+    out: Writes,
 ) -> None:
     """Write a person's statement to `out` as it comes, as "csv" or "json" lines; moments in ms since the epoch.
 
@@ -94,7 +100,7 @@ async def _write_statement(
     since: int | None,
     until: int | None,
     form: str,
-    out: BinaryIO,
+    out: Writes,
 ) -> None:
     async with opened_office(settings) as (_, store):
         user = await store.user(handle)

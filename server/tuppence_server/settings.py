@@ -5,12 +5,10 @@ import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
-
-from tuppence_protocol.currencies import EXPONENTS
 
 from . import networks
 from .money_tables import (
@@ -25,6 +23,7 @@ from .money_tables import (
     read_percent,
     read_rates,
 )
+from .setting_values import EVERYWHERE, read_currency, read_host, read_origin, read_path
 
 ENV_PREFIX: Final = "TUPPENCE_"
 FILE_NAME: Final = "tuppence.toml"
@@ -68,10 +67,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     password_memory_kib: int = 65_536
 
     @property
+    def everywhere(self) -> bool:
+        """Whether to listen on every address of this machine."""
+        return self.host in EVERYWHERE
+
+    @property
     def base_url(self) -> str:
-        """The address to show a person."""
+        """The address to show a person, one that can be opened on this machine."""
         scheme = "https" if self.tls_certificate else "http"
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        reached = EVERYWHERE.get(self.host, self.host)
+        host = f"[{reached}]" if ":" in reached else reached
         return f"{scheme}://{host}:{self.port}"
 
 
@@ -104,15 +109,15 @@ MEANINGS: Final[dict[str, str]] = {
     "password_workers": "Threads that check passwords; each check uses password_memory_kib.",
     "password_memory_kib": "Memory that one password hash takes (argon2id); at least 19456.",
 }
-_RANGES: Final[dict[str, tuple[int, int | None]]] = {
+_RANGES: Final[dict[str, tuple[int, int]]] = {
     "port": (0, 65_535),
     "exchange_stale_hours": (1, 8_760),
     "exchange_quote_s": (1, 3_600),
-    "connections_per_user": (1, None),
-    "connections_per_address": (0, None),
-    "session_days": (1, None),
-    "password_workers": (1, None),
-    "password_memory_kib": (8, None),
+    "connections_per_user": (1, 1_000_000),
+    "connections_per_address": (0, 1_000_000),
+    "session_days": (1, 36_500),
+    "password_workers": (1, 256),
+    "password_memory_kib": (8, 1 << 24),
 }
 _TABLES: Final[dict[str, tuple[Callable[[Any], Any], str]]] = {
     "fees": (read_fees, 'a list of tables such as [{"kind": "send", "currency": "EUR", "percent": "1.5"}]'),
@@ -120,6 +125,15 @@ _TABLES: Final[dict[str, tuple[Callable[[Any], Any], str]]] = {
     "exchange_rates": (read_rates, 'a table such as {"EUR/USD": "1.0842"}'),
 }
 """How the nested settings are read; a text, as the environment holds, is JSON."""
+_SINGLE: Final[dict[str, Callable[[str], str]]] = {
+    "host": read_host,
+    "origins": read_origin,
+    "currencies": read_currency,
+}
+"""How a text, or each of a list, is brought into the form that is meant."""
+_PATHS: Final = frozenset({"data", "exchange_rates_file", "tls_certificate", "tls_key"})
+_EMPTY_IS_UNSET: Final = frozenset({"origins", "trusted_proxies", *_TABLES})
+"""Variables that compose files and units often leave empty, and whose default is nothing."""
 
 
 class Setting(Struct, frozen=True):
@@ -196,32 +210,56 @@ def load(
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     given = {name: value for name, value in flags.items() if value is not None}
-    data = given.get("data") or env.get(ENV_PREFIX + "DATA") or names["data"].default
-    sources: list[tuple[str, Mapping[str, Any]]] = [
-        *_file(Path(data)),
-        ("environment", _environment(env, names)),
-        ("flag", given),
-    ]
-    for source, mapping in sources:
+
+    def take(source: str, mapping: Mapping[str, Any]) -> None:
         for name, value in mapping.items():
             if name not in names:
                 raise SettingsError(f"{source}: there is no setting {name!r}{nearest(name, names)}.")
             values[name] = _convert(name, value, names[name].type, source)
             origins[name] = source
+
+    above = (("environment", _environment(env, names)), ("flag", given))
+    here = Path(FILE_NAME)
+    take(str(here), _file(here))
+    for source, mapping in above:
+        take(source, {name: value for name, value in mapping.items() if name == "data"})
+    data = values.get("data", names["data"].default)
+    there = data / FILE_NAME
+    if not _same(here, there):
+        found = _file(there)
+        take(str(there), found)
+        if "data" in found and not _same(values["data"], data):
+            raise SettingsError(
+                f"{there}: data is {str(values['data'])!r}, another directory than the one that this file is in; "
+                f"take it out, or name the directory in ./{FILE_NAME}, {ENV_PREFIX}DATA or --data."
+            )
+    for source, mapping in above:
+        take(source, mapping)
     settings = Settings(**values)
     _check(settings)
     return settings, origins
 
 
-def _file(data: Path) -> list[tuple[str, dict[str, Any]]]:
-    found = []
-    for path in (Path(FILE_NAME), data / FILE_NAME):
-        if path.is_file():
-            try:
-                found.append((str(path), tomllib.loads(path.read_text("utf-8"))))
-            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-                raise SettingsError(f"{path}: not TOML: {fault}.") from fault
-    return found
+def _file(path: Path) -> dict[str, Any]:
+    """What a file says; nothing where there is none, or where nobody lets us look for one."""
+    try:
+        raw = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as fault:
+        if not os.access(path.parent, os.X_OK):
+            return {}  # the data directory itself is closed to this user, which whoever opens it will say
+        raise SettingsError(f"{path}: cannot be read: {fault.strerror}.") from fault
+    try:
+        return tomllib.loads(raw.decode("utf-8-sig").replace("\r\n", "\n"))
+    except UnicodeDecodeError as fault:
+        raise SettingsError(f"{path}: not TOML: {fault}; save it as UTF-8.") from fault
+    except (tomllib.TOMLDecodeError, RecursionError) as fault:
+        raise SettingsError(f"{path}: not TOML: {fault}.") from fault
+
+
+def _same(one: Path, other: Path) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def _environment(env: Mapping[str, str], names: Mapping[str, Any]) -> dict[str, str]:
@@ -231,7 +269,13 @@ def _environment(env: Mapping[str, str], names: Mapping[str, Any]) -> dict[str, 
         if key.startswith(ENV_PREFIX) and name not in CLIENT_NAMES:
             if name not in names:
                 raise SettingsError(f"environment: {key} sets nothing{nearest(name, names)}.")
-            found[name] = value
+            if value.strip():
+                found[name] = value
+            elif name not in _EMPTY_IS_UNSET:
+                expected = _expected(name, names[name].type)
+                raise SettingsError(
+                    f"environment: {name} is {value!r}; expected {expected}, or {key} not set."
+                )
     return found
 
 
@@ -245,16 +289,42 @@ def _convert(name: str, value: Any, kind: Any, source: str) -> Any:
             return read_percent(value, name)
     except Mistake as fault:
         raise SettingsError(f"{source}: {fault}") from fault
-    if kind == tuple[str, ...] and isinstance(value, str):
+    if isinstance(value, str) and kind == tuple[str, ...]:
         value = [part.strip() for part in value.split(",") if part.strip()]
-    if isinstance(value, Path):
-        value = str(value)
-    if kind in (Path, Path | None) and isinstance(value, str):
-        return Path(value)
+    elif isinstance(value, str) and _choices(kind):
+        value = value.strip().lower()
+    return _meant(
+        name, _converted(name, str(value) if isinstance(value, Path) else value, kind, source), source
+    )
+
+
+def _converted(name: str, value: Any, kind: Any, source: str) -> Any:
+    mistaken = SettingsError(f"{source}: {name} is {value!r}; expected {_expected(name, kind)}.")
+    if isinstance(value, (bool, float)) or (isinstance(value, str) and not value.strip()):
+        raise mistaken
+    if isinstance(value, str) and kind is int:
+        value = value.strip()
+    is_path = kind in (Path, Path | None)
     try:
-        return msgspec.convert(value, kind, strict=False)
+        return msgspec.convert(value, str if is_path else kind, strict=is_path or kind is str)
     except msgspec.ValidationError as fault:
-        raise SettingsError(f"{source}: {name} is {value!r}; expected {_expected(name, kind)}.") from fault
+        raise mistaken from fault
+
+
+def _meant(name: str, value: Any, source: str) -> Any:
+    read = _SINGLE.get(name)
+    try:
+        if name in _PATHS:
+            return read_path(name, value)
+        if read is None:
+            return value
+        return read(value) if isinstance(value, str) else tuple(dict.fromkeys(map(read, value)))
+    except Mistake as fault:
+        raise SettingsError(f"{source}: {fault}") from fault
+
+
+def _choices(kind: Any) -> bool:
+    return get_origin(kind) is Literal
 
 
 def _json(name: str, text: str) -> Any:
@@ -279,11 +349,10 @@ def _check(settings: Settings) -> None:
         value = getattr(settings, name)
         if value < least:
             raise SettingsError(f"{name} is {value}; it is at least {least}.")
-        if most is not None and value > most:
+        if value > most:
             raise SettingsError(f"{name} is {value}; it is at most {most}.")
-    for currency in settings.currencies:
-        if currency not in EXPONENTS:
-            raise SettingsError(f"currencies: {currency!r} is not an ISO 4217 code such as EUR.")
+    if not settings.currencies:
+        raise SettingsError("currencies is empty; expected ISO 4217 codes such as EUR.")
     for proxy in settings.trusted_proxies:
         try:
             networks.network(proxy)
@@ -307,7 +376,6 @@ def _expected(name: str, kind: Any) -> str:
         return "a whole number" if kind is int else "text"
     if kind == tuple[str, ...]:
         return "a list"
-    choices = get_args(kind)
-    if choices and all(isinstance(choice, str) for choice in choices):
-        return "one of " + ", ".join(choices)
+    if _choices(kind):
+        return "one of " + ", ".join(get_args(kind))
     return "a path"

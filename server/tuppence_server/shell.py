@@ -5,68 +5,127 @@ refused, 2 wrong usage, 3 cannot start, 4 a check found problems, 5 the server d
 """
 
 import functools
-import json
+import sqlite3
+import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from . import settings as configuration
+from .paper import Paper, one_line, unplug
 from .settings import Settings, SettingsError
 
-FAILED, USAGE, CANNOT_START, PROBLEMS, UNREACHABLE = 1, 2, 3, 4, 5
-out: Final = Console(soft_wrap=True, highlight=False)
-talk: Final = Console(stderr=True, soft_wrap=True, highlight=False)
+FAILED, USAGE, CANNOT_START, PROBLEMS, UNREACHABLE, INTERRUPTED = 1, 2, 3, 4, 5, 130
+out: Final = Paper()
+talk: Final = Paper(stderr=True)
+
+
+def _directory(text: str) -> Path:
+    if not text.strip():
+        raise typer.BadParameter("it is empty; expected a directory such as ./data.")
+    return Path(text)
+
 
 DataOption = Annotated[
-    Path | None, typer.Option("--data", help="Data directory (default: ./data).", show_default=False)
+    Path | None,
+    typer.Option(
+        "--data",
+        help="Data directory (default: ./data).",
+        show_default=False,
+        parser=_directory,
+        metavar="DIRECTORY",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def fail(message: str, code: int = FAILED) -> typer.Exit:
-    """Say what went wrong on stderr and end with this code."""
-    talk.print(f"[bold red]error[/]: {plain(message)}")
+    """Say what went wrong in one line on stderr and end with this code."""
+    talk.print(Text("error:", style="bold red"), one_line(message.rstrip("\n")))
     return typer.Exit(code)
 
 
 def plain(text: str) -> str:
-    """Text that the console prints as it is."""
-    return text.replace("[", "\\[")
+    """What people wrote, for a place in a line or a table."""
+    return one_line(text)
 
 
 def guarded(work: Callable[..., None]) -> Callable[..., None]:
-    """Turn every expected failure into one clear line and an exit code."""
+    """Turn every failure into one clear line and an exit code."""
 
     @functools.wraps(work)
     def run(*args: Any, **kwargs: Any) -> None:
-        from .app import DataInUse, WrongData
-        from .backup import BackupError
-        from .desk import Unreachable
-        from .office import Refused
-        from .store.base import SchemaTooNew, StoreFault
-
         try:
+            _readable(kwargs)
             work(*args, **kwargs)
-        except SettingsError as fault:
-            raise fail(str(fault), USAGE) from None
-        except Refused as refused:
-            raise fail(f"{refused.refusal.code}: {refused.refusal.message}") from None
-        except Unreachable as fault:
-            raise fail(str(fault), UNREACHABLE) from None
-        except DataInUse as fault:
-            raise fail(f"{fault} Stop the server first.") from None
-        except (SchemaTooNew, StoreFault, WrongData) as fault:
-            raise fail(str(fault), CANNOT_START) from None
-        except (BackupError, OSError) as fault:
-            raise fail(str(fault)) from None
-        except KeyboardInterrupt:
-            raise typer.Exit(130) from None
+            out.flush()
+        except (typer.Exit, typer.TyperException):
+            out.flush()
+            raise
+        except BrokenPipeError:
+            unplug(out)
+        except (KeyboardInterrupt, typer.Abort):
+            raise typer.Exit(INTERRUPTED) from None
+        except Exception as fault:  # noqa: BLE001 - told in one line, whatever it is
+            raise fail(*_told(fault)) from None
 
     return run
+
+
+def _readable(given: dict[str, Any]) -> None:
+    for name, value in given.items():
+        if isinstance(value, str) and not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise fail(f"{name} is not UTF-8: {value!r}.", USAGE) from None
+
+
+def _told(fault: Exception) -> tuple[str, int]:
+    """What to say of a failure, and the exit code."""
+    from .app import DataInUse, WrongData
+    from .backup import BackupError
+    from .desk import Unreachable
+    from .office import Refused
+    from .store.base import SchemaTooNew, StoreFault
+
+    match fault:
+        case SettingsError():
+            return str(fault), USAGE
+        case Refused():
+            return f"{fault.refusal.code}: {fault.refusal.message}", FAILED
+        case Unreachable():
+            return str(fault), UNREACHABLE
+        case DataInUse():
+            return f"{fault} Stop that one first.", UNREACHABLE
+        case SchemaTooNew() | StoreFault() | WrongData():
+            return str(fault), CANNOT_START
+        case sqlite3.Error():
+            return f"The database cannot be used: {fault}; see: tuppence doctor", CANNOT_START
+        case BackupError():
+            return str(fault), FAILED
+        case OSError():
+            return system_error(fault), FAILED
+    return _bug(fault), FAILED
+
+
+def system_error(fault: OSError) -> str:
+    """What the system would not do, and with which file."""
+    why = fault.strerror or str(fault) or type(fault).__name__
+    named = [str(name) for name in (fault.filename, fault.filename2) if name is not None]
+    return f"{' and '.join(named)}: {why}." if named else f"{why}."
+
+
+def _bug(fault: Exception) -> str:
+    """Where it happened; never the values, which may be somebody's."""
+    frames = traceback.extract_tb(fault.__traceback__)
+    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"
+    return f"This is a fault of Tuppence: {type(fault).__name__} in {place}. Please report it."
 
 
 def read_settings(**flags: Any) -> Settings:
@@ -77,6 +136,13 @@ def read_settings(**flags: Any) -> Settings:
 def show(value: Any, as_json: bool, text: str | Table) -> None:
     """Print a result for a person or a program."""
     if as_json:
-        out.file.write(json.dumps(value, ensure_ascii=False) + "\n")
+        out.json(value)
     else:
-        out.print(plain(text) if isinstance(text, str) else text)
+        out.print(text)
+
+
+def forgiving_streams() -> None:
+    """A terminal that lacks a character gets its escape instead of an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")

@@ -82,8 +82,8 @@ async def test_the_same_commands_with_and_without_a_running_server(stopped):
     assert shapes[0] == shapes[1]
     assert stat.S_IMODE((server.data / "admin.json").stat().st_mode) == 0o600
     assert stat.S_IMODE(server.data.stat().st_mode) == 0o700
-    await refused("ledger", "verify", "--data", str(server.data), code=FAILED, text="in use")
-    is_refused(await server.cli("serve", "--port", "0", "--data", str(server.data)), CANNOT_START, "in use")
+    await refused("ledger", "verify", "--data", str(server.data), code=UNREACHABLE, text="in use")
+    is_refused(await server.cli("serve", "--port", "0", "--data", str(server.data)), UNREACHABLE, "in use")
     port, free = str(server.port), str(server.data.with_name("free"))
     done = await server.cli("serve", "--port", port, "--data", free)
     assert (done.code, done.out, "address already in use" in done.err) == (CANNOT_START, "", True), done

@@ -65,7 +65,6 @@ def test_the_data_directory_of_the_environment_is_where_its_file_is_looked_for(t
     [
         ("port", "0", 0),
         ("origins", "https://a.example, https://b.example ,", ("https://a.example", "https://b.example")),
-        ("origins", "", ()),
         ("currencies", "EUR,JPY", ("EUR", "JPY")),
         ("registration", "closed", "closed"),
         ("log_format", "json", "json"),
@@ -75,9 +74,7 @@ def test_the_data_directory_of_the_environment_is_where_its_file_is_looked_for(t
         ("exchange_rates_file", "/srv/ecb.xml", Path("/srv/ecb.xml")),
         ("exchange_spread_percent", "0", "0"),
         ("exchange_quote_s", "3600", 3600),
-        ("fees", "", ()),
         ("fees", '[{"kind": "send", "percent": 1}]', (Fee(kind="send", percent="1"),)),
-        ("limits", " ", {}),
         (
             "limits",
             '{"basic": {"EUR": {"daily": "1000.5"}}}',

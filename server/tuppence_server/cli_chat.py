@@ -1,0 +1,74 @@
+"""The way into the terminal client: whose account, which server, and one line where either does not work."""
+
+import asyncio
+import os
+from typing import Annotated
+
+import typer
+
+from .inputs import ask_password, handle_of
+from .shell import FAILED, UNREACHABLE, USAGE, DataOption, fail, guarded, read_settings
+
+
+@guarded
+def chat(
+    as_handle: Annotated[str, typer.Option("--as", help="Whose account: a handle such as alice.")],
+    data: DataOption = None,
+    url: Annotated[
+        str | None, typer.Option(help="Server to talk to; without it, the one of the data directory.")
+    ] = None,
+) -> None:
+    """Talk and pay in the terminal.
+
+    With the data directory at hand the operator's access logs you in; elsewhere the password is asked for
+    (or taken from TUPPENCE_PASSWORD), or TUPPENCE_TOKEN is used.
+    """
+    from tuppence_client.errors import ConnectionEnded, TuppenceError
+
+    handle = handle_of(as_handle)
+    address, token = _of_this_machine(data, handle) if url is None else (url, "")
+    try:
+        asyncio.run(_chat(address, token or _token_for(address, handle)))
+    except ConnectionEnded as ended:
+        raise fail(f"{address}: {ended.reason}.", FAILED if ended.final else UNREACHABLE) from None
+    except TuppenceError as refused:
+        raise fail(f"{refused.code}: {refused.message}") from None
+
+
+def _of_this_machine(data: DataOption, handle: str) -> tuple[str, str]:
+    """Address and token where the data directory is at hand; no proxy stands between a machine and itself."""
+    from . import desk
+
+    settings = read_settings(data=data)
+    access = desk.running(settings.data)
+    if access is None:
+        raise fail(
+            f"No server runs on {settings.data}; start one with: tuppence serve --data {settings.data}",
+            UNREACHABLE,
+        )
+    session = desk.do(settings, "session.open", handle=handle, device="terminal")
+    os.environ["no_proxy"] = "*"
+    return access.url, str(session["token"])
+
+
+def _token_for(url: str, handle: str) -> str:
+    from tuppence_client import login
+    from tuppence_client.urls import http_url
+
+    try:
+        http_url(url, "/")
+    except ValueError:
+        raise fail(
+            f"--url is {url!r}; expected the address of a server such as https://pay.example.org.", USAGE
+        ) from None
+    if token := os.environ.get("TUPPENCE_TOKEN", "").strip():
+        return token
+    return asyncio.run(login(url, handle, ask_password(), device="terminal")).token
+
+
+async def _chat(url: str, token: str) -> None:
+    from tuppence_client import connect
+    from tuppence_client.terminal import run_terminal
+
+    async with connect(url, token=token, device="terminal") as me:
+        await run_terminal(me)
