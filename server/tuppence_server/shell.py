@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from . import settings as configuration
+from .logs import silence
 from .paper import Paper, one_line, unplug
 from .settings import Settings, SettingsError
 
@@ -60,6 +61,7 @@ def guarded(work: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(work)
     def run(*args: Any, **kwargs: Any) -> None:
+        silence()
         try:
             _readable(kwargs)
             work(*args, **kwargs)
