@@ -5,7 +5,7 @@ can be done; the others are late, a stranger's, somewhere else, or wrong.
 """
 
 import random
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
@@ -39,13 +39,24 @@ VERBS: Final = {
     "deposit": 7, "faucet": 5, "pay": 12, "offer": 8, "exchange": 8, "answer": 9, "request": 9, "split": 6,
     "packet": 6, "claim": 11, "accept": 7, "decline": 5, "cancel": 4, "refund": 7, "waive": 3, "remind": 4,
     "chat": 3, "flags": 4, "tier": 4, "disable": 1, "room": 2, "expire": 3, "retry": 4, "respell": 4,
-    "reuse": 4, "steal": 2,
+    "reuse": 4, "steal": 2, "recycle": 9, "misname": 3,
 }  # fmt: skip
 """What can be done, and how often it is."""
 ON_ITS_OWN: Final = frozenset({"exchange"})
-"""Verbs that take two orders, so that they are in no burst."""
+"""Verbs that take two orders, so that they are not previewed."""
 NO_IDS: Final = frozenset({"flags", "tier", "disable"})
 """Verbs without an id."""
+OLD_IDS: Final = frozenset({"retry", "respell", "reuse", "steal", "recycle"})
+"""Verbs that use an id once more."""
+ACTING: Final = ("refund", "refund", "accept", "claim", "decline", "cancel", "waive", "remind", "answer")
+ACTS: Final[Mapping[str, Sequence[str]]] = {
+    "send": ("refund", "refund", "refund", "accept", "decline", "cancel"),
+    "request": ("answer", "decline", "cancel", "remind"),
+    "split": ("answer", "decline", "cancel", "remind", "waive"),
+    "packet": ("claim",),
+}  # fmt: skip
+"""What is tried with a payment whose id was just used for something else."""
+NEAR_IDS: Final = 12
 PREVIEWED: Final = frozenset(
     {"pay.send", "pay.request", "pay.split", "pay.packet", "pay.accept", "pay.refund"}
 )
@@ -77,7 +88,7 @@ CHOICES: Final[Mapping[str, Sequence[Any]]] = {
     "other": range(4),
     "place": range(12),
     "pick": range(8),
-    "aim": ("apt", "apt", "apt", "apt", "over", "any"),
+    "aim": ("apt", "apt", "apt", "near", "over", "any"),
     "amount": range(len(MINORS)),
     "currency": ("EUR", "EUR", "EUR", "JPY", "KWD"),
     "twist": TWISTS,
@@ -97,13 +108,19 @@ def random_step(chance: random.Random, without: Iterable[str] = ()) -> Step:
 
 
 class Composer:
-    """Makes orders of steps. `planned` are payments of the same burst, which can be acted on already."""
+    """Makes orders of steps. `planned` are payments of the same burst, which can be acted on already.
+
+    `near` are the ids that the latest orders carried or named; a step that aims "near" acts on what they are.
+    """
 
     def __init__(self, model: Model) -> None:
         self.model = model
         self.keys = 0
         self.orders: list[Order] = []
         self.planned: list[Payment] = []
+        self.near: deque[str] = deque(maxlen=NEAR_IDS)
+        self._recycled: Payment | None = None
+        self._aim: Payment | None = None
 
     def key(self) -> str:
         """An id that was not used yet."""
@@ -116,11 +133,16 @@ class Composer:
         if step.twist == "barred" and barred:
             who, currency = barred[step.pick % len(barred)]
             step = replace(step, who=PEOPLE.index(who), currency=currency)
+        self._aim, self._recycled = self._recycled if step.place % 4 else None, None
+        if self._aim is not None:
+            acts = ACTS[self._aim.kind]
+            step = replace(step, verb=acts[step.pick % len(acts)], aim="near")
         order = _COMPOSE[step.verb](self, step)
         if step.twist == "stranger" and order.author in PEOPLE:
             order = replace(order, author=self._other(step))
-        if order.verb not in {*NO_IDS, "retry", "respell", "reuse", "steal"}:
+        if order.verb not in NO_IDS | OLD_IDS:
             self.orders.append(order)
+        self.near.extend(filter(None, (order.content.get("id"), order.content.get("ref"))))
         return order
 
     def quote(self, step: Step) -> Order:
@@ -384,11 +406,25 @@ class Composer:
         payments = [*list(self.model.payments.values())[-150:], *self.planned]
         if step.aim == "any":
             return (payments[-1 - step.pick % len(payments)] if payments else None), self._who(step)
+        if step.aim == "near":
+            every = self.model.payments
+            payments = [*(every[key] for key in self.near if key in every), *self.planned]
+            payments = payments if self._aim is None else [self._aim]
         now = self.model.now if step.aim == "apt" else None
         found = [(payment, who) for payment in payments for who in actors(verb, payment, now)]
         if not found:
             return None, self._who(step)
         return found[-1 - (step.pick * 5 + step.who) % len(found)]
+
+    def misname(self, step: Step) -> Order:
+        """Act on an id that is something else: a text, a refund, a deposit, a refusal, a quote."""
+        used = [key for key in (*self.model.past, *self.model.quotes) if key not in self.model.payments]
+        verb = ACTING[step.place % len(ACTING)]
+        order = _COMPOSE[verb](self, replace(step, verb=verb, aim="any"))
+        if not used or order.verb != verb or "ref" not in order.content:
+            return order
+        back = step.pick * 23 + step.other if step.amount % 2 else step.pick
+        return replace(order, content={**order.content, "ref": used[-1 - back % len(used)]}, verb="misname")
 
     def answer(self, step: Step) -> Order:
         payment, who = self._target(step, "answer")
@@ -588,6 +624,29 @@ class Composer:
                     "body": {"text": "I am not what I was"},
                 }  # fmt: skip
         return replace(order, content=content, verb="reuse")
+
+    def recycle(self, step: Step) -> Order:
+        """Anything under an id that was anything, of anybody: lately, long ago, or of a payment that may be over."""
+        verb = CHOICES["verb"][(step.amount * 8 + step.pick) * 5 % len(CHOICES["verb"])]
+        if verb in NO_IDS | OLD_IDS | ON_ITS_OWN or step.place < 4:
+            verb = "chat"
+        order = _COMPOSE[verb](self, replace(step, verb=verb))
+        ids = self._old_ids(step)
+        if not ids or "id" not in order.content:
+            return order
+        back = step.pick * 31 + step.other if step.aim == "any" else step.pick
+        content = {**order.content, "id": ids[-1 - back % len(ids)]}
+        self._recycled = self.model.payments.get(content["id"])
+        return replace(order, content=content, verb="recycle")
+
+    def _old_ids(self, step: Step) -> list[str]:
+        model = self.model
+        if step.aim == "near" and self.near:
+            return list(self.near)
+        if step.aim == "any":
+            return [*model.quotes, *model.past]
+        over = [p.id for p in model.payments.values() if p.refunded or p.state not in {*WAITING, "completed"}]
+        return over or list(model.past)
 
     def steal(self, step: Step) -> Order:
         """Somebody else's id."""

@@ -67,6 +67,9 @@ ASKED_FIRST: Final = 7
 READ_EVERY: Final = 5
 """Events after which a statement and a list of payments are read."""
 ENDLESS: Final = 10**12
+FRAMES_NEVER: Final = 10**9
+SAVE_TURNS_MAX: Final = 4_000
+"""Turns of the loop that a save lasts at most; otherwise until the road waits for it."""
 
 
 def _fee(
@@ -122,11 +125,16 @@ def policy_of(terms: Terms) -> Policy:
 
 
 class Shaky:
-    """A store whose next save may fail."""
+    """A store whose next save may fail, and whose saves take as long as the road has something to do beside them.
 
-    def __init__(self, store: Store) -> None:
+    One in three takes no time, one a few turns of the loop, so that it ends while more is being decided.
+    """
+
+    def __init__(self, store: Store, *, slow: bool) -> None:
         self.store = store
-        self.turns = 0
+        self.slow = slow
+        self.saves = 0
+        self.idle: Callable[[], bool] = bool
         self.fault = ""
         self.failed = ""
 
@@ -137,13 +145,19 @@ class Shaky:
         """Save, or not; perhaps without telling."""
         fault, self.fault = self.fault, ""
         self.failed = self.failed or fault
-        for _ in range(self.turns):
-            await asyncio.sleep(0)
+        await self._linger()
         if fault.endswith("before"):
             raise StoreFault("nothing was written", fatal=fault.startswith("kill"))
         await self.store.save(packed)
         if fault:
             raise StoreFault("it was written, but nobody knows", fatal=fault.startswith("kill"))
+
+    async def _linger(self) -> None:
+        self.saves += self.slow
+        turns = (0, SAVE_TURNS, SAVE_TURNS_MAX)[self.saves % 3]
+        while turns and not (turns > SAVE_TURNS and self.idle()):
+            turns -= 1
+            await asyncio.sleep(0)
 
 
 class MoneyRoad(Pipeline):
@@ -152,11 +166,30 @@ class MoneyRoad(Pipeline):
     def __init__(self, store: Store, policy: Policy, fresh: Counted, town: "Town") -> None:
         self.town = town
         self.fatals = 0
+        self.forget_after = FRAMES_NEVER
         super().__init__(store, policy, fresh, self._pass_on, Metrics(), self._note_fatal)
 
     def now_ms(self) -> int:
         self._clock_ms = max(self._clock_ms, self.town.clock_ms)
         return self._clock_ms
+
+    def is_idle(self) -> bool:
+        """True while it waits for frames, or for the save that is going on."""
+        return self._bell is not None
+
+    async def _settle_all(self, opened: Any, taken: list[Any]) -> None:
+        """Drop the book where that is asked for, as the road may while nothing is on its way."""
+        counts = self.town.counts
+        if opened.batch:
+            counts["taken into an open batch"] += 1
+        elif self._sealed is not None:
+            counts["decided beside a save"] += 1
+        elif self.forget_after <= 0:
+            self._book.forget(self._book.head)
+            self.forget_after = FRAMES_NEVER
+            counts["forgot"] += 1
+        self.forget_after -= len(taken)
+        await super()._settle_all(opened, taken)
 
     def _seal(self) -> None:
         """Note what becomes of a batch that is going to be written and nobody told of."""
@@ -396,9 +429,9 @@ class Town:
         store = kept
         if store is None:
             store = await self.stack.enter_async_context(opened(self.kind, Path(self.folder.name)))
-        self.store, self._reads = Shaky(store), store
-        self.store.turns = SAVE_TURNS if self.narrow else 0
+        self.store, self._reads = Shaky(store, slow=self.narrow), store
         self.road = MoneyRoad(self.store, self.policy, self.fresh, self)
+        self.store.idle = self.road.is_idle
         self.road.start(await self.store.head())
 
     async def restart(self, *, kill: bool) -> None:
@@ -446,6 +479,11 @@ class Town:
         if moments:
             self.tick(moments[pick % len(moments)] - early - self.clock_ms)
 
+    def forget(self, after: int) -> None:
+        """Let the road drop its book as soon as it may after so many more frames."""
+        self.road.forget_after = after
+        self.note(f"forget after {after}")
+
     def tell_time(self) -> None:
         """What time it is on the road."""
         self.model.now = self.road.now_ms()
@@ -462,9 +500,12 @@ class Town:
     async def burst(self, steps: Sequence[Step], fault: str = "") -> None:
         """Several steps on the road before any of them is settled; each may act on what those before it made."""
         self.tell_time()
+        exchange = next((step for step in steps if step.verb in ON_ITS_OWN), None)
+        if exchange is not None:
+            await self.batch([self.composer.quote(exchange)])
         orders = []
         for step in steps:
-            if step.verb in ON_ITS_OWN:
+            if step.verb in ON_ITS_OWN and not self.model.quotes:
                 continue
             order = self.composer.order(step)
             told = order.content.get("ref") not in {payment.id for payment in self.composer.planned}

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from tests.contract.stores import KINDS
-from tests.property.money_run import MOMENTS, TICKS_MS, Run
+from tests.property.money_run import FORGET_AFTER, MOMENTS, TICKS_MS, Run
 from tests.property.money_steps import ON_ITS_OWN, Step, steps
 from tests.property.money_town import FAULTS, TERMS, Town
 
@@ -56,10 +56,14 @@ class Money(RuleBasedStateMachine):
         assert self.town is not None
         self.run(self.town.act(step, fault))
 
-    @rule(several=st.lists(steps(without=ON_ITS_OWN), min_size=2, max_size=12), fault=faults)
-    def burst(self, several: list[Step], fault: str) -> None:
-        """Several at once."""
+    @rule(
+        several=st.lists(steps(), min_size=2, max_size=12), fault=faults, after=st.sampled_from(FORGET_AFTER)
+    )
+    def burst(self, several: list[Step], fault: str, after: int) -> None:
+        """Several at once, by a road that may have to drop its book."""
         assert self.town is not None
+        if after:
+            self.town.forget(after - 1)
         self.run(self.town.burst(several, fault))
 
     @rule(step=steps(without=ON_ITS_OWN), send=st.booleans())

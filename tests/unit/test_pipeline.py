@@ -6,11 +6,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from tests.contract.stores import Counted, event_id, frame
+from tests.contract.stores import START_MS, Counted, command, event_id, frame, wire_id
 from tests.property.ledger_model import IDS, Model, Step
 from tests.property.test_ledger import Road, road_on, word
 
 from tuppence_server import pipeline
+from tuppence_server.domain.office import OpenSession, Preview, RevokeSession, SetPassword
 from tuppence_server.domain.outflow import Outcome
 from tuppence_server.domain.request import Request
 from tuppence_server.pipeline import BATCH_BYTES_MAX, BATCH_FRAMES_MAX, OVERLAP_FRAMES_MIN, Committed
@@ -149,6 +150,61 @@ async def test_a_payment_of_the_open_batch_can_be_given_back_and_an_id_may_becom
         assert [word((await each)[0]) for each in (early, paid, back)] == ["not_found", "stored", "stored"]
         assert gate.seen.count("save") == 2
         assert [each.available for each in (await gate.funds(IDS["alice"]))[0]] == [900]
+
+
+@pytest.mark.parametrize("given_back", ["1", "2"], ids=["in part", "whole"])
+async def test_what_an_old_id_names_is_as_its_row_says_in_every_take_of_a_batch(given_back: str) -> None:
+    async with gated() as (gate, road, model):
+        gate.open.set()
+        pay = model.request(Step("pay.send", "alice", 2, "bob", amount="2"))
+        back = frame(IDS["bob"], "pay.refund", "@alice", event_id(50), event_id(2), amount=given_back)
+        more = model.request(Step("pay.deposit", "bob", 3, amount="9"))
+        assert [word(await road.ask(each)) for each in (pay, back, more)] == ["stored"] * 3
+        road._book.forget(road._book.head)
+        gate.open.clear()
+        gate.seen.clear()
+        first = ask_all(road, texts(model, 1))
+        await until(lambda: gate.seen == ["save"])
+        text = frame(IDS["bob"], "chat.text", "self", event_id(2), None, text="an old id")
+        once, twice, look = (
+            frame(IDS["bob"], "pay.refund", "@alice", event_id(51 + n), event_id(2), amount="2")
+            for n in range(3)
+        )
+        takes = [[text], [Request(Preview(look.frame), IDS["bob"])], [once, text], [twice]]  # type: ignore[arg-type]
+        found = []
+        for n, take in enumerate(takes):
+            found.append(await beside(road, [*take, *texts(model, MANY, 2_000 + 1_000 * n)]))
+        gate.open.set()
+        await first
+        words = [word((await each)[0]) for each in found]
+        refused = "already_refunded" if given_back == "2" else "exceeds_refundable"
+        assert words == ["id_taken", refused, refused, refused]
+        assert gate.seen.count("save") == 2, "all takes were of one batch"
+        assert [each.available for each in (await gate.funds(IDS["alice"]))[0]] == [
+            700 + 100 * int(given_back)
+        ]
+
+
+async def test_a_login_that_ends_with_a_batch_on_its_way_is_ended_wherever_it_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with gated() as (gate, road, model):
+        gate.open.set()
+        session = wire_id("s_", 1)
+        opened = OpenSession(session, IDS["alice"], "token", "phone", START_MS + 10**6, None)
+        assert word(await road.ask(command(opened))) == "done"
+        road._book.forget(road._book.head)
+        gate.open.clear()
+        gate.seen.clear()
+        first = ask_all(road, [command(SetPassword("alice", "new"))])
+        await until(lambda: gate.seen == ["save"])
+        monkeypatch.setattr(road, "now_ms", lambda: START_MS + 60_000)
+        second = await beside(road, [command(RevokeSession(session, IDS["alice"])), *texts(model, MANY)])
+        gate.open.set()
+        assert [word(each) for each in (await first)[:1] + (await second)[:1]] == ["done", "done"]
+        login = await gate.identify("token")
+        assert login is not None
+        assert login.session.revoked_at == START_MS, "and not once more, later"
 
 
 async def test_a_save_that_fails_while_more_is_decided_voids_both_and_a_retry_is_stored_once() -> None:

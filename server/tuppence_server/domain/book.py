@@ -1,11 +1,12 @@
 """The book: the rows that a batch needs, and `apply`, the only thing that changes them.
 
 Rules read the book and return facts. Rows stay in the book between batches, since one road alone writes them;
-`forget` drops them when a commit failed. A key that was asked for and is absent is held as None.
+`forget` drops them when a commit failed. A key that was asked for and is absent is held as None. What neither this
+batch nor the one on its way made or changed is as its row says, and nothing older ever stands for it.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import Final, Protocol
 
 from tuppence_protocol import codec
 from tuppence_protocol.currencies import exponent
@@ -34,8 +35,11 @@ from .rows import (
     User,
 )
 
-Key = TypeVar("Key")
-Row = TypeVar("Row")
+_ABSENT_HELD: Final = (
+    "receipts", "users", "handles", "skeletons", "sessions", "conversations", "pairs", "members", "accounts",
+    "quotes",
+)  # fmt: skip
+"""Tables in which a key that is absent is held as None; in both `Keys` and `Book`."""
 
 
 class Fresh(Protocol):
@@ -89,13 +93,16 @@ class Book:
         Receipts and events are looked up anew in each batch, but for those that the store does not have yet; and
         so are ids that were no payment's, since they may become one.
         """
-        self.now = now
+        self.go_on(now)
+        self.stored_pos = self.head.pos
         self.receipts.clear()
         self.events.clear()
-        self.no_payments.clear()
+        self._ended_users: dict[str, int] = {}
         if on_the_way is not None:
             self.receipts.update(on_the_way.receipts)
             self.events.update(on_the_way.events)
+            self.stored_pos -= len(on_the_way.events)
+            self._ended_users |= on_the_way.ended_users
         self.changes = Changes()
         self.outflow: list[outflow.Outflow] = []
 
@@ -140,24 +147,24 @@ class Book:
             self.pairs[conversation.pair] = conversation.id
             self.people[conversation.id] = tuple(conversation.pair.split("|"))
 
+    def hold_session(self, session: Session) -> None:
+        """Take in a loaded login; where its person's logins have ended since, as ended."""
+        if session.revoked_at is None:
+            session.revoked_at = self._ended_users.get(session.user)
+        self.sessions[session.id] = session
+
     def settle_absent(self, keys: Keys) -> None:
         """Note that keys which the store did not have are absent."""
-        _absent(self.receipts, keys.receipts)
-        _absent(self.users, keys.users)
-        _absent(self.handles, keys.handles)
-        _absent(self.skeletons, keys.skeletons)
-        _absent(self.sessions, keys.sessions)
-        _absent(self.conversations, keys.conversations)
-        _absent(self.pairs, keys.pairs)
-        _absent(self.members, keys.members)
-        _absent(self.accounts, keys.accounts)
-        _absent(self.quotes, keys.quotes)
+        for table in _ABSENT_HELD:
+            held = getattr(self, table)
+            for key in getattr(keys, table):
+                held.setdefault(key, None)
         for use in keys.uses:
             self.uses.setdefault(use, {})
         for pair in keys.asked:
             self.asked.setdefault(pair, set())
         for id in keys.payments - self.payments.keys():
-            if not self.hold_plain_payment(id):
+            if not self._hold_plain_payment(id, after=0):
                 self.no_payments.add(id)
 
     def hold_payment(self, payment: Payment, shares: Sequence[Share] = ()) -> None:
@@ -167,14 +174,23 @@ class Book:
             self.shares[payment.id] = sorted(shares, key=lambda share: share.n)
         self._index_asked(payment)
 
-    def hold_plain_payment(self, id: str) -> bool:
-        """Take in a send that has no row, from its event; False where the id is none's."""
+    def hold_new_payment(self, id: str) -> bool:
+        """Take in a plain send that this batch made, or the one on its way; False where it is none.
+
+        An older one may have been refunded since, which its event does not tell: only its row, or that it has none.
+        """
+        return self._hold_plain_payment(id, after=self.stored_pos)
+
+    def _hold_plain_payment(self, id: str, after: int) -> bool:
+        """Take in a send that has no row, from its event behind `after`; False where there is none."""
         receipt = self.receipts.get(id)
-        event = None if receipt is None else self.events.get(receipt.pos or 0)
+        pos = 0 if receipt is None or receipt.pos is None else receipt.pos
+        event = self.events.get(pos) if pos > after else None
         payment = None if event is None else payment_of(event)
-        if payment is not None:
-            self.payments[id] = payment
-        return payment is not None
+        if payment is None:
+            return False
+        self.payments[id] = payment
+        return True
 
     def hold_asked(self, pair: PairKey, payments: Sequence[Payment]) -> None:
         """Take in all open requests between two people."""
@@ -307,7 +323,7 @@ class Book:
         self.outflow.append(outflow.SessionEnded(session.user, session.id))
 
     def _end_sessions(self, fact: facts.EndSessions) -> None:
-        self.changes.ended_users[fact.user] = fact.at
+        self.changes.ended_users[fact.user] = self._ended_users[fact.user] = fact.at
         for session in self.sessions.values():  # the store ends those that are not held here
             if session is not None and session.user == fact.user and session.revoked_at is None:
                 session.revoked_at = fact.at
@@ -361,11 +377,6 @@ class Book:
         assert member is not None, "a rule changes members that it found"
         self.changes.members[conv, user] = member
         return member
-
-
-def _absent(table: dict[Key, Row | None], keys: set[Key]) -> None:
-    for key in keys:
-        table.setdefault(key, None)
 
 
 _APPLY: dict[type, Callable[[Book, facts.Fact], None]] = {

@@ -27,10 +27,10 @@ _ENDS: Final = {
 
 
 def need_payment(book: Book, keys: Keys, id: str) -> Payment | None:
-    """Ask for a payment; one of the batch that is being saved is found in the book."""
+    """Ask for a payment. A plain send that the store does not have yet is found by its event; any other has its row read."""
     payment = book.payments.get(id)
     if payment is None and id not in book.no_payments:
-        if book.hold_plain_payment(id):
+        if book.hold_new_payment(id):
             return book.payments[id]
         keys.payments.add(id)
     return payment

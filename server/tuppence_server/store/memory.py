@@ -102,7 +102,8 @@ class MemoryStore(MemoryMoney):
         for conversation in self._conversations.values():
             if conversation.id in keys.conversations or conversation.pair in keys.pairs:
                 book.hold_conversation(replace(conversation))
-        _copy(self._sessions, keys.sessions, book.sessions.__setitem__)
+        for id in keys.sessions & self._sessions.keys():
+            book.hold_session(replace(self._sessions[id]))
         _copy(self._members, keys.members, book.members.__setitem__)
         _copy(self._accounts, keys.accounts, book.accounts.__setitem__)
         self._load_money(keys, book)

@@ -166,7 +166,7 @@ class SqliteStore(SqliteReads):
             for row in await self._select(_by(tables.USER, column), names):
                 book.hold_user(User(*row))
         for row in await self._select(_by(tables.SESSION, "id"), keys.sessions):
-            book.sessions[row[0]] = Session(*row)
+            book.hold_session(Session(*row))
         for row in await self._select(_MEMBERS, keys.members):
             book.members[row[0], row[1]] = Member(*row)
         for row in await self._select(_ACCOUNTS, keys.accounts):
