@@ -12,7 +12,8 @@ _UNITS: Final = {
     "REQUESTS": "requests", "SHARES": "shares", "BYTES": "bytes", "CHARS": "characters", "MS": "ms",
     "FRAGMENTS": "fragments", "DEPTH": "levels", "CONTROL": "control frames", "MENTIONS": "people",
     "INVITES": "people", "MEMBERS": "people", "USERS": "people", "EVENTS": "events", "ROWS": "rows",
-    "CONVERSATIONS": "conversations", "EXPONENT": "decimals", "MINOR": "minor units", "MAJOR": "major units",
+    "GROUPS": "groups", "CONVERSATIONS": "conversations", "EXPONENT": "decimals", "MINOR": "minor units",
+    "MAJOR": "major units",
 }  # fmt: skip
 
 

@@ -108,6 +108,9 @@ def _entries() -> tuple[Code, ...]:
         Code("velocity", 706, limits, 403, True, "That would be too many payments in an hour."),
         Code("too_many_requests", 707, limits, 409, True, "Too many requests to this person are still open."),
         Code("too_soon", 708, limits, 409, True, "A reminder was sent a short while ago."),
+        Code(
+            "too_many_groups", 709, limits, 409, True, "That person is in as many groups as anybody may be."
+        ),
         Code("insufficient_funds", 801, funds, 402, True, "The available balance does not cover this."),
         Code(
             "balance_limit", 802, funds, 409, True, "The payee's balance would pass what an account may hold."

@@ -33,6 +33,7 @@ AMOUNT_CHARS_MAX: Final = 24
 MENTIONS_MAX: Final = 50
 
 ROOM_MEMBERS_MAX: Final = 5_000
+GROUPS_PER_PERSON_MAX: Final = 1_000
 ROOM_INVITES_PER_FRAME_MAX: Final = 200
 WATCHED_USERS_MAX: Final = 200
 RECEIPT_MEMBERS_MAX: Final = 100
@@ -55,6 +56,8 @@ PAGE_EVENTS_MAX: Final = 200
 PAGE_EVENTS_DEFAULT: Final = 50
 PAGE_ROWS_MAX: Final = 200
 RESUME_EVENTS_MAX: Final = 2_000
+RESUME_BYTES_MAX: Final = 4 * 1024 * 1024
+"""What missed events may come to, as they are stored; beyond it nothing of them is read."""
 READY_CONVERSATIONS_MAX: Final = 200
 
 INTEGER_MAX: Final = 2**53 - 1

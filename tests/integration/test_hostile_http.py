@@ -262,6 +262,25 @@ async def test_sockets_per_user_and_per_address(tmp_path):
         await until(open_again)
 
 
+async def test_hellos_have_a_pace(tmp_path):
+    async with serving(tmp_path, RATE_LIMITS="on") as server:
+        alice, bob = await server.people("alice", "bob")
+        cursor = {"token": alice.token, "epoch": "e_none", "pos": 0}
+        endings = []
+        while not endings and len(server._opened) < 40:
+            client = await server.dial()
+            await client.send({"kind": "hello", "body": cursor})
+            first = await client.read()
+            if first["kind"] == "bye":
+                endings.append((len(server._opened), (await client.closed())[0], first["body"]))
+            else:
+                await client.close()
+        ((count, code, bye),) = endings
+        assert count > 20, "as many as a person may say at once"
+        assert (code, bye["reason"], bye["retry_ms"] > 0) == (4005, "rate_limited", True)
+        await server.connect(bob)
+
+
 async def test_a_flood_of_logins_does_not_stall_the_conversation(tmp_path):
     """Bound: each of 30 texts is acknowledged within 2 s while 240 wrong passwords are checked or refused."""
     async with serving(tmp_path, PASSWORD_MEMORY_KIB="19456", PASSWORD_WORKERS="1") as server:

@@ -1,12 +1,13 @@
 """Groups: who may do what to whom, and what each person then sees."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.contract.stores import World, body_of, head_of, said, wire_id
+from tests.contract.stores import KINDS, World, body_of, head_of, opened, said, wire_id
 
 from tuppence_protocol.errors import Refusal
-from tuppence_protocol.limits import ROOM_MEMBERS_MAX
+from tuppence_protocol.limits import GROUPS_PER_PERSON_MAX, ROOM_MEMBERS_MAX
 from tuppence_server.domain import rooms
 from tuppence_server.domain.office import DisableUser, MarkSeen
 from tuppence_server.domain.outflow import Outcome
@@ -190,6 +191,42 @@ async def test_a_full_group_takes_nobody_more(world: World, monkeypatch: pytest.
     assert said(await world.do("root", "room.invite", group, users=["@carol"])) == "stored"
     everybody = ["@alice", "@bob", "@carol"]
     assert refusal(await world.do("root", "room.create", title="x", members=everybody))[0] == "room_full"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_person_is_in_so_many_groups_at_most(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever brings them in, over batches and within one, and those that were left count no longer."""
+    assert GROUPS_PER_PERSON_MAX == 1_000
+    monkeypatch.setattr(rooms, "GROUPS_PER_PERSON_MAX", 3)
+    async with opened(kind, tmp_path) as store:
+        world = World(store)
+        await world.register("root", "alice", "bob", "carol")
+        for who in ("root", "bob", "carol"):
+            group = await world.group(who, "alice")
+        full = ("too_many_groups", "$.body.members[1]")
+        refused = await world.do("root", "room.create", title="x", members=["@bob", "@alice"])
+        assert refusal(refused) == full
+        own = await world.do("alice", "room.create", title="x", members=[])
+        assert refusal(own) == ("too_many_groups", "$.body")
+        quiet = await world.group("bob")
+        invited = await world.do("bob", "room.invite", quiet, users=["@carol", "@alice"])
+        assert refusal(invited) == ("too_many_groups", "$.body.users[1]")
+        assert said(await world.say("bob", "@alice")) == "stored", "a conversation of two is no group"
+        left = world.frame("alice", "room.leave", group)
+        create = [world.frame("alice", "room.create", title=f"{n}", members=[]) for n in range(2)]
+        outcomes = await world.settle(left, *create)
+        assert [said(each) for each in outcomes] == ["stored", "stored", "too_many_groups"]
+        removed = await world.do(
+            "root", "room.remove", (await world.store.groups(world.users["root"]))[0], user="@alice"
+        )
+        assert said(removed) == "stored"
+        assert said(await world.do("bob", "room.invite", quiet, users=["@carol", "@alice"])) == "stored"
+        for who in world.users:
+            found = await world.store.user(who)
+            assert found is not None
+            assert found.groups == len(await world.store.groups(found.id)), who
 
 
 async def test_a_group_keeps_an_owner(world: World) -> None:

@@ -277,13 +277,15 @@ class Book:
         self.members[member.conv, member.user] = member
         self.changes.members[member.conv, member.user] = member
         if conversation.pair is None:
+            self._user(member.user).groups += 1
             self.outflow.append(outflow.Joined(member.conv, member.user, self.head.pos))
 
     def _leave(self, fact: facts.Leave) -> None:
         conversation, member = self._conversation(fact.conv), self._member(fact.conv, fact.user)
         conversation.members -= 1
         conversation.owners -= member.role == "owner"
-        member.until = conversation.seq
+        member.until, member.gone = conversation.seq, conversation.pos
+        self._user(fact.user).groups -= 1
         self.outflow.append(outflow.Left(fact.conv, fact.user, self.head.pos))
 
     def _give_role(self, fact: facts.GiveRole) -> None:
@@ -371,6 +373,12 @@ class Book:
         assert conversation is not None, "a rule changes conversations that it found"
         self.changes.conversations[conv] = conversation
         return conversation
+
+    def _user(self, user: str) -> User:
+        found = self.users[user]
+        assert found is not None, "a rule changes people that it found"
+        self.changes.users[user] = found
+        return found
 
     def _member(self, conv: str, user: str) -> Member:
         member = self.members[conv, user]

@@ -13,7 +13,7 @@ from tuppence_protocol.frames import (
     RoomRole,
     RoomUpdate,
 )
-from tuppence_protocol.limits import ROOM_MEMBERS_MAX
+from tuppence_protocol.limits import GROUPS_PER_PERSON_MAX, ROOM_MEMBERS_MAX
 
 from .batch import Keys
 from .book import Book
@@ -52,6 +52,10 @@ def create(book: Book, request: Request) -> list[Fact] | Refusal:
     members += [Member(conv, user.id, "member", 1) for user in others]
     if len(members) > ROOM_MEMBERS_MAX:
         return ROOM_FULL
+    author = book.users[request.author]
+    assert author is not None, "the author was found before the rule ran"
+    if full := _busy(author, "$.body") or _busiest(book, frame.body.members, "$.body.members"):
+        return full
     body = {
         "kind": "group",
         "title": frame.body.title,
@@ -108,6 +112,8 @@ def invite(book: Book, request: Request) -> list[Fact] | Refusal:
             return Refusal("already_member", f"@{user.handle} is here already.", f"$.body.users[{index}]")
     if group.members + len(people) > ROOM_MEMBERS_MAX:
         return ROOM_FULL
+    if full := _busiest(book, frame.body.users, "$.body.users"):
+        return full
     names = ", ".join(f"@{user.handle}" for user in people)
     body = {
         "users": [user.id for user in people],
@@ -119,8 +125,8 @@ def invite(book: Book, request: Request) -> list[Fact] | Refusal:
 
 def _newcomer(book: Book, group: Conversation, user: User) -> Member:
     before = book.members.get((group.id, user.id))
-    read, left = (0, None) if before is None else (before.read, before.until)
-    return Member(group.id, user.id, "member", group.seq + 1, None, read, read, left)
+    read, gone = (0, 0) if before is None else (before.read, before.gone)
+    return Member(group.id, user.id, "member", group.seq + 1, None, read, read, gone)
 
 
 def remove(book: Book, request: Request) -> list[Fact] | Refusal:
@@ -200,6 +206,22 @@ def _people(book: Book, named: list[str], field: str) -> list[User] | Refusal:
             return Refusal("not_found", f"There is nobody called {person}.", f"{field}[{index}]")
         people[user.id] = user
     return list(people.values())
+
+
+def _busy(user: User, field: str) -> Refusal | None:
+    """What every group costs its members at each hello is bounded by how many each may be in."""
+    if user.groups < GROUPS_PER_PERSON_MAX:
+        return None
+    return Refusal("too_many_groups", f"@{user.handle} is in {user.groups} groups; leave one first.", field)
+
+
+def _busiest(book: Book, named: list[str], field: str) -> Refusal | None:
+    found = (
+        _busy(user, f"{field}[{index}]")
+        for index, person in enumerate(named)
+        if (user := find_person(book, person)) is not None
+    )
+    return next((refusal for refusal in found if refusal is not None), None)
 
 
 def _named(book: Book, group: Conversation, person: str) -> tuple[User, Member] | Refusal:

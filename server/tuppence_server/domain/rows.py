@@ -34,7 +34,8 @@ GENESIS_HASH: Final = bytes(32)
 class User(Struct, gc=False):
     """A person. `skeleton` is what the handle looks like; `password` an argon2id hash or None.
 
-    `flags` hold for all of the person's accounts; limits and fees go by `tier`.
+    `flags` hold for all of the person's accounts; limits and fees go by `tier`. `groups` is how many groups the
+    person is in.
     """
 
     id: str
@@ -46,6 +47,7 @@ class User(Struct, gc=False):
     created_at: int
     tier: str = "basic"
     flags: int = 0
+    groups: int = 0
 
 
 class Session(Struct, gc=False):
@@ -77,7 +79,7 @@ class Conversation(Struct, gc=False):
 class Member(Struct, gc=False):
     """A person in a conversation: sees the seqs from `since` to `until` (None: still in).
 
-    `left` is where an earlier stay ended, if this is not the first.
+    `gone` is the `pos` of the event that ended the latest stay that is over; 0 where none is.
     """
 
     conv: str
@@ -87,7 +89,7 @@ class Member(Struct, gc=False):
     until: int | None = None
     read: int = 0
     delivered: int = 0
-    left: int | None = None
+    gone: int = 0
 
 
 class Account(Struct, gc=False):

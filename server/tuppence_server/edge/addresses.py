@@ -28,6 +28,10 @@ class Addresses:
         """True where there are more than there may be."""
         return bool(self.most) and self._open[key(address)] > self.most
 
+    def counts(self, address: str) -> bool:
+        """True where an address stands for somebody, and is bounded."""
+        return bool(self.most) and address not in self.trusted
+
     def leave(self, address: str) -> None:
         """One connection less."""
         if address in self.trusted:

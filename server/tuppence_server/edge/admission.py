@@ -1,7 +1,5 @@
 """From hello to ready: who is it, join the hub first, read the log second, drain third; nothing lost or doubled."""
 
-from typing import Final
-
 import structlog
 from msgspec import UNSET
 
@@ -11,6 +9,7 @@ from tuppence_protocol.events import LimitsView, RateView, Ready, ReadyBody, Syn
 from tuppence_protocol.frames import Hello
 from tuppence_server.domain.views import balance_view, user_view
 from tuppence_server.ids import token_hash
+from tuppence_server.networks import key
 from tuppence_server.store.base import Cursor, Identity, Snapshot
 
 from .frames import text_frame
@@ -18,23 +17,44 @@ from .peer import Peer
 from .rates import Rate, Rates
 from .services import Services
 
-RESUME_BYTES_MAX: Final = 4 * 1024 * 1024
 log = structlog.get_logger("tuppence.edge")
 
 
 async def admit(services: Services, socket: Peer, hello: Hello) -> None:
     """Let a connection in, or close it with the reason."""
+    if _too_soon(socket, _address_wait_ms(services, socket.address)):
+        return
     try:
         identity = await services.store.identify(token_hash(hello.body.token))
         refused = _judge(services, identity)
         if refused is not None or identity is None:
             socket.close(refused or CLOSES["bad_token"])
             return
+        if _too_soon(socket, _person_wait_ms(services, identity.user.id)):
+            return
         if socket.transport is not None:
             await _join(services, socket, identity, hello)
     except Exception:
         log.exception("admission_fault")
         socket.close(CLOSES["server_error"], retry_ms=1_000)
+
+
+def _address_wait_ms(services: Services, address: str) -> int:
+    arrivals = services.arrivals
+    if arrivals is None or not services.addresses.counts(address):
+        return 0
+    return arrivals.of_address(key(address), services.loop.time())
+
+
+def _person_wait_ms(services: Services, user: str) -> int:
+    arrivals = services.arrivals
+    return 0 if arrivals is None else arrivals.of_person(user, services.loop.time())
+
+
+def _too_soon(socket: Peer, wait_ms: int) -> bool:
+    if wait_ms:
+        socket.close(CLOSES["rate_limited"], retry_ms=wait_ms)
+    return bool(wait_ms)
 
 
 def _judge(services: Services, identity: Identity | None) -> CloseCode | None:
@@ -49,6 +69,9 @@ def _judge(services: Services, identity: Identity | None) -> CloseCode | None:
 
 async def _join(services: Services, socket: Peer, identity: Identity, hello: Hello) -> None:
     user, hub = identity.user, services.hub
+    groups = await services.store.groups(user.id)
+    if socket.transport is None:
+        return
     device = hello.body.device or None
     _make_room(services, user.id, device)
     person = hub.people.get(user.id)
@@ -59,7 +82,7 @@ async def _join(services: Services, socket: Peer, identity: Identity, hello: Hel
             return
     socket.session_id, socket.device = identity.session.id, device
     socket.expires_at = identity.session.expires_at
-    hub.attach(socket, user.id, user.handle, identity.groups)
+    hub.attach(socket, user.id, user.handle, groups)
     body = hello.body
     cursor = Cursor(body.epoch, body.pos) if body.epoch and isinstance(body.pos, int) else None
     snapshot = await services.store.snapshot(user.id, identity.session.id, cursor)
@@ -86,8 +109,6 @@ def _make_room(services: Services, user: str, device: str | None) -> None:
 
 def _greeting(services: Services, identity: Identity, snapshot: Snapshot) -> list[bytes]:
     missed, why = snapshot.missed, snapshot.why
-    if missed is not None and sum(len(event.wire) for event in missed) > RESUME_BYTES_MAX:
-        missed, why = None, "too_far"
     body = ReadyBody(
         user=user_view(identity.user),
         session=identity.session.id,

@@ -10,11 +10,12 @@ from tuppence_server.hub.outbox import Outbox
 class Peer(Outbox):
     """A connection as the lanes see it."""
 
-    __slots__ = ("asks", "closing_at", "device", "expires_at", "session", "transport")
+    __slots__ = ("address", "asks", "closing_at", "device", "expires_at", "session", "transport")
 
     def __init__(self, touched: list[Outbox]) -> None:
         super().__init__(touched)
         self.session = ServerSession()
+        self.address = ""
         self.transport: asyncio.Transport | None = None
         self.closing_at: float | None = None
         self.device: str | None = None

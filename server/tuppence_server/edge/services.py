@@ -14,6 +14,7 @@ from tuppence_server.settings import Settings
 from tuppence_server.store.base import Store
 
 from .addresses import Addresses
+from .arrivals import Arrivals
 from .departures import Departures
 from .rates import Rates
 from .wheel import Wheel
@@ -23,7 +24,7 @@ class Services:
     """The parts of one running server that the edge calls."""
 
     __slots__ = (
-        "addresses", "broker", "clock_ms", "departures", "draining", "exchange_rates", "hub", "loop", "metrics", "mode", "pipeline",
+        "addresses", "arrivals", "broker", "clock_ms", "departures", "draining", "exchange_rates", "hub", "loop", "metrics", "mode", "pipeline",
         "rates", "settings", "store", "tasks", "wheel",
     )  # fmt: skip
 
@@ -56,6 +57,7 @@ class Services:
             0 if settings.rate_limits == "off" else settings.connections_per_address,
             Networks(settings.trusted_proxies),
         )
+        self.arrivals = None if settings.rate_limits == "off" else Arrivals()
         self.departures = Departures(self.hub, self.loop)
         self.wheel.add(self.departures)
         self.tasks: set[asyncio.Task[Any]] = set()

@@ -52,7 +52,7 @@ class Socket(Peer, asyncio.Protocol):
     """The server's end of one WebSocket. The outbox comes first: its `pause_writing` is the one that counts."""
 
     __slots__ = (
-        "address", "control_at", "engine", "fragments", "heard",
+        "control_at", "engine", "fragments", "heard",
         "needed", "opened_at", "parts", "penalties", "penalty_at", "rest", "services", "slot", "started_at",
     )  # fmt: skip
 
@@ -60,7 +60,6 @@ class Socket(Peer, asyncio.Protocol):
         super().__init__(services.hub.touched)
         self.services = services
         self.engine: ServerProtocol = make_engine(services.settings)
-        self.address = ""
         self.slot = 0
         self.heard = self.opened_at = self.started_at = services.loop.time()
         self.control_at = 0.0

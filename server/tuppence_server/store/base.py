@@ -42,11 +42,10 @@ class SchemaTooNew(Exception):
 
 
 class Identity(Struct, frozen=True):
-    """Who a token belongs to, and the groups that person is in."""
+    """Who a token belongs to."""
 
     user: User
     session: Session
-    groups: list[str]
 
 
 class Funds(Struct, frozen=True):
@@ -225,6 +224,7 @@ class Store(Protocol):
     async def head(self) -> Head: ...
 
     async def identify(self, token_hash: str) -> Identity | None: ...
+    async def groups(self, user: str) -> list[str]: ...
     async def snapshot(self, user: str, session: str, cursor: Cursor | None) -> Snapshot: ...
     async def place(self, user: str, place: str) -> Place | None: ...
     async def acquainted(self, user: str, people: Sequence[str]) -> list[str]: ...

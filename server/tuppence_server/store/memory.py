@@ -5,14 +5,14 @@ Rows are copied in and out, so nobody holds what is stored; `save` swaps nothing
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from tuppence_protocol.codec import splice
 from tuppence_protocol.events import ConversationView, MemberView, UserView
-from tuppence_protocol.limits import READY_CONVERSATIONS_MAX, RESUME_EVENTS_MAX
+from tuppence_protocol.limits import READY_CONVERSATIONS_MAX, RESUME_BYTES_MAX, RESUME_EVENTS_MAX
 from tuppence_server.domain.batch import Changes, Keys
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.limits import oldest_slot
@@ -177,10 +177,11 @@ class MemoryStore(MemoryMoney):
         for session in self._sessions.values():
             if session.token_hash == token_hash:
                 user = self._users[session.user]
-                return Identity(replace(user), replace(session), self._groups(user.id))
+                return Identity(replace(user), replace(session))
         return None
 
-    def _groups(self, user: str) -> list[str]:
+    async def groups(self, user: str) -> list[str]:
+        """The groups that a person is in."""
         return [
             member.conv
             for member in self._members.values()
@@ -195,23 +196,25 @@ class MemoryStore(MemoryMoney):
         alive = alive and person is not None and not person.disabled
         views, _ = await self.conversations(user, None, READY_CONVERSATIONS_MAX)
         funds, _ = await self.funds(user)
-        groups = self._groups(user)
+        groups = await self.groups(user)
         if cursor is None:
             return Snapshot(head.epoch, head.pos, views, funds, groups, None, "first", alive)
         if cursor.epoch != head.epoch or cursor.pos > head.pos:
             return Snapshot(head.epoch, head.pos, views, funds, groups, None, "epoch", alive)
-        for event in self._events[cursor.pos :]:
-            member = self._members.get((event.conv, user))
-            if member is not None and member.left == event.seq:
-                return Snapshot(head.epoch, head.pos, views, funds, groups, None, "too_far", alive)
-        missed = [
-            Missed(event.pos, splice(event.head, event.body))
-            for event in self._events[cursor.pos :]
-            if self._saw(event, user)
-        ]
-        if len(missed) > RESUME_EVENTS_MAX:
-            return Snapshot(head.epoch, head.pos, views, funds, groups, None, "too_far", alive)
-        return Snapshot(head.epoch, head.pos, views, funds, groups, missed, None, alive)
+        missed = self._missed(user, cursor.pos)
+        why: Literal["too_far"] | None = "too_far" if missed is None else None
+        return Snapshot(head.epoch, head.pos, views, funds, groups, missed, why, alive)
+
+    def _missed(self, user: str, pos: int) -> list[Missed] | None:
+        own = [member for member in self._members.values() if member.user == user]
+        if any(member.gone > pos and member.until is None for member in own):
+            return None
+        seen = [event for event in self._events[pos:] if self._saw(event, user)]
+        if len(seen) > RESUME_EVENTS_MAX:
+            return None
+        if sum(len(event.head) + len(event.body) for event in seen) > RESUME_BYTES_MAX:
+            return None
+        return [Missed(event.pos, splice(event.head, event.body)) for event in seen]
 
     def _saw(self, event: LoggedEvent, user: str) -> bool:
         member = self._members.get((event.conv, user))

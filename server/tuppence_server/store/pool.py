@@ -1,34 +1,82 @@
-"""A small pool of query-only connections. Each read is short and sees one state of the file."""
+"""Query-only connections in lanes: what one kind of read waits for is never another kind. Each read is short.
+
+A lane lends its readers in the order of asking. Hellos that bring a long absence and questions about a long history
+have readers of their own, and so has the look at a token, on which every door waits.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import aiosqlite
 
+HELLO_READERS: Final = 2
+IDENTIFY_READERS: Final = 1
+
+
+class Lane:
+    """Readers that are lent to one kind of work."""
+
+    def __init__(self, readers: int) -> None:
+        self.readers = readers
+        self._idle: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
+
+    def fill(self, readers: list[aiosqlite.Connection]) -> None:
+        """Begin to lend these."""
+        self._idle = asyncio.Queue()
+        for reader in readers:
+            self._idle.put_nowait(reader)
+
+    @asynccontextmanager
+    async def reader(self) -> AsyncIterator[aiosqlite.Connection]:
+        """One reader, once it is free."""
+        reader = await self._idle.get()
+        try:
+            yield reader
+        finally:
+            self._idle.put_nowait(reader)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[aiosqlite.Connection]:
+        """Several reads of one state. Statements queue in order, so the end always follows the rest."""
+        async with self.reader() as reader:
+            await reader.execute("BEGIN")
+            try:
+                yield reader
+            finally:
+                await reader.execute("COMMIT")
+
+    async def rows(self, sql: str, *arguments: Any) -> list[Any]:
+        """All rows of one statement."""
+        async with self.reader() as reader:
+            return list(await reader.execute_fetchall(sql, arguments))
+
 
 class Pool:
-    """Opens, lends and closes reading connections."""
+    """Opens and closes reading connections: the lanes', and the road's own."""
 
     def __init__(self, path: Path, readers: int) -> None:
         self.path = path
-        self._size = readers
+        self.asks = Lane(readers)
+        self.hellos = Lane(HELLO_READERS)
+        self.identities = Lane(IDENTIFY_READERS)
         self._loader: aiosqlite.Connection | None = None
         self._open: list[aiosqlite.Connection] = []
-        self._idle: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
 
     async def open_readers(self) -> None:
-        """Open the pool, and the connection that the road loads through."""
-        for _ in range(self._size + 1):
-            reader = await aiosqlite.connect(self.path, isolation_level=None)
-            for pragma in ("query_only = ON", "wal_autocheckpoint = 0", "busy_timeout = 5000"):
-                await reader.execute_fetchall(f"PRAGMA {pragma}")
-            self._open.append(reader)
-        self._loader, *pool = self._open
-        for reader in pool:
-            self._idle.put_nowait(reader)
+        """Open the lanes, and the connection that the road loads through."""
+        self._loader = await self._opened()
+        for lane in (self.asks, self.hellos, self.identities):
+            lane.fill([await self._opened() for _ in range(lane.readers)])
+
+    async def _opened(self) -> aiosqlite.Connection:
+        reader = await aiosqlite.connect(self.path, isolation_level=None)
+        self._open.append(reader)
+        for pragma in ("query_only = ON", "wal_autocheckpoint = 0", "busy_timeout = 5000"):
+            await reader.execute_fetchall(f"PRAGMA {pragma}")
+        return reader
 
     @property
     def loader(self) -> aiosqlite.Connection:
@@ -37,30 +85,16 @@ class Pool:
         return self._loader
 
     async def close_readers(self) -> None:
-        """Close the pool."""
+        """Close all of them."""
         for reader in self._open:
             await reader.close()
         self._open.clear()
-        self._idle = asyncio.Queue()
 
-    @asynccontextmanager
-    async def _reader(self) -> AsyncIterator[aiosqlite.Connection]:
-        reader = await self._idle.get()
-        try:
-            yield reader
-        finally:
-            self._idle.put_nowait(reader)
+    def _reader(self) -> AbstractAsyncContextManager[aiosqlite.Connection]:
+        return self.asks.reader()
 
-    @asynccontextmanager
-    async def _snapshot(self) -> AsyncIterator[aiosqlite.Connection]:
-        """Several reads of one state. Statements queue in order, so the end always follows the rest."""
-        async with self._reader() as reader:
-            await reader.execute("BEGIN")
-            try:
-                yield reader
-            finally:
-                await reader.execute("COMMIT")
+    def _snapshot(self) -> AbstractAsyncContextManager[aiosqlite.Connection]:
+        return self.asks.snapshot()
 
     async def _rows(self, sql: str, *arguments: Any) -> list[Any]:
-        async with self._reader() as reader:
-            return list(await reader.execute_fetchall(sql, arguments))
+        return await self.asks.rows(sql, *arguments)

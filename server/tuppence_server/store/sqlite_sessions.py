@@ -11,7 +11,7 @@ import msgspec
 
 from tuppence_protocol.codec import encode_object, splice
 from tuppence_protocol.events import ConversationView
-from tuppence_protocol.limits import READY_CONVERSATIONS_MAX, RESUME_EVENTS_MAX
+from tuppence_protocol.limits import READY_CONVERSATIONS_MAX, RESUME_BYTES_MAX, RESUME_EVENTS_MAX
 from tuppence_server.domain.rows import Conversation, Head, Member, Session, User
 from tuppence_server.domain.views import conversation_view
 
@@ -24,52 +24,56 @@ _C_WIDTH: Final = len(tables.CONVERSATION.columns)
 _M_WIDTH: Final = len(tables.MEMBER.columns)
 HEAD: Final = "epoch, pos, hash, account_id, transfer_id, at, mode"
 _S_WIDTH: Final = len(tables.SESSION.columns)
-_U_WIDTH: Final = len(tables.USER.columns)
+# Which conversations were spoken in last is settled before more than that is read of them.
 VIEWS: Final = (
-    f"SELECT {_C}, {_M}, {_U} FROM member AS m JOIN conversation AS c ON c.id = m.conv "
-    "LEFT JOIN user AS u ON c.kind = 'dm' "
-    "AND u.id = replace(replace(c.pair, m.user, ''), '|', '') "
-    "WHERE m.user = ? AND m.until IS NULL AND c.pos < ? ORDER BY c.pos DESC, c.id LIMIT ?"
+    f"SELECT {_C}, {_M}, {_U} FROM (SELECT c.id, c.pos FROM member AS m CROSS JOIN conversation AS c "
+    "ON c.id = m.conv WHERE m.user = ?1 AND m.until IS NULL AND c.pos < ?2 ORDER BY c.pos DESC, c.id LIMIT ?3) "
+    "AS k CROSS JOIN conversation AS c ON c.id = k.id CROSS JOIN member AS m ON m.conv = k.id AND m.user = ?1 "
+    "LEFT JOIN user AS u ON c.kind = 'dm' AND u.id = replace(replace(c.pair, m.user, ''), '|', '') "
+    "ORDER BY k.pos DESC, k.id"
 )
 FUNDS: Final = (
     "SELECT currency, credits_posted - debits_posted - debits_pending, debits_pending "
     "FROM account WHERE owner = ? AND code = 'customer' ORDER BY currency"
 )
 _GROUPS: Final = (
-    "(SELECT json_group_array(m.conv) FROM member AS m JOIN conversation AS c ON c.id = m.conv "
-    "WHERE m.user = {user} AND m.until IS NULL AND c.pair IS NULL)"
+    "SELECT json_group_array(m.conv) FROM member AS m CROSS JOIN conversation AS c ON c.id = m.conv "
+    "WHERE m.user = :user AND m.until IS NULL AND c.pair IS NULL"
 )
 _IDENTIFY: Final = (
-    f"SELECT {tables.SESSION.select('s')}, {_U}, {_GROUPS.format(user='u.id')} "
-    "FROM session AS s JOIN user AS u ON u.id = s.user WHERE s.token_hash = ?"
+    f"SELECT {tables.SESSION.select('s')}, {_U} "
+    "FROM session AS s CROSS JOIN user AS u ON u.id = s.user WHERE s.token_hash = ?"
 )
 _STANDING: Final = (
-    f"SELECT h.epoch, h.pos, {_GROUPS.format(user=':user')}, "
+    f"SELECT h.epoch, h.pos, ({_GROUPS}), "
     "(SELECT json_group_array(json_array(f.currency, f.available, f.held)) FROM (SELECT currency, "
     "credits_posted - debits_posted - debits_pending AS available, debits_pending AS held "
     "FROM account WHERE owner = :user AND code = 'customer' ORDER BY currency) AS f), "
     "EXISTS (SELECT 1 FROM session AS s JOIN user AS u ON u.id = s.user "
     "WHERE s.id = :session AND u.id = :user AND s.revoked_at IS NULL AND NOT u.disabled) FROM head AS h"
 )
-# The newest event at or before the cursor is found by walking the conversation's index backwards,
-# which costs as many steps as there are missed events and no more.
+# Stays that ended after the cursor, and conversations that went on; each missed an event at least. Who left and came
+# back has no end here, since the end of the earlier stay cannot be told. What was seen last is found by halving.
 _BEHIND: Final = (
-    "SELECT m.conv, max(m.since, 1 + coalesce((SELECT e.seq FROM event AS e WHERE e.conv = m.conv "
-    "AND e.seq > coalesce(m.until, c.seq) - :most AND e.seq <= coalesce(m.until, c.seq) "
-    "AND e.pos <= :pos ORDER BY e.seq DESC LIMIT 1), coalesce(m.until, c.seq) - :most)), "
-    "coalesce(m.until, c.seq) FROM member AS m JOIN conversation AS c ON c.id = m.conv "
-    "WHERE m.user = :user AND c.pos > :pos"
+    "WITH RECURSIVE ends (conv, low, upto) AS ("
+    "SELECT m.conv, m.since - 1, m.until FROM member AS m INDEXED BY member_gone "
+    "WHERE m.user = :user AND m.gone > :pos AND m.gone > 0 UNION ALL "
+    "SELECT m.conv, m.since - 1, c.seq FROM member AS m INDEXED BY member_here "
+    "CROSS JOIN conversation AS c ON c.id = m.conv WHERE m.user = :user AND m.until IS NULL AND c.pos > :pos "
+    "LIMIT :most), "
+    "seek (conv, low, high, upto) AS (SELECT conv, max(low, upto - :most), upto, upto FROM ends UNION ALL "
+    "SELECT k.conv, iif(e.pos <= :pos, e.seq, k.low), iif(e.pos <= :pos, k.high, e.seq - 1), k.upto "
+    "FROM seek AS k CROSS JOIN event AS e ON e.conv = k.conv AND e.seq = (k.low + k.high + 1) / 2 "
+    "WHERE k.low < k.high) "
+    "SELECT conv, low + 1, upto FROM seek WHERE low IS high"
 )
-_RANGE: Final = (
-    "SELECT pos, head, body FROM json_each(?) AS k CROSS JOIN event AS e "
-    "ON e.conv = json_extract(k.value, '$[0]') AND e.seq >= json_extract(k.value, '$[1]') "
-    "AND e.seq <= json_extract(k.value, '$[2]') WHERE e.pos > ? ORDER BY pos LIMIT ?"
+_IN_RANGES: Final = (
+    "FROM json_each(?1) AS k CROSS JOIN event AS e ON e.conv = json_extract(k.value, '$[0]') "
+    "AND e.seq BETWEEN json_extract(k.value, '$[1]') AND json_extract(k.value, '$[2]')"
 )
-# Who left a group after the cursor and came back since would miss the end of the earlier stay.
-_CAME_BACK: Final = (
-    "SELECT 1 FROM member AS m JOIN event AS e ON e.conv = m.conv AND e.seq = m.left "
-    "WHERE m.user = ? AND m.left IS NOT NULL AND e.pos > ? LIMIT 1"
-)
+# The lengths stand at the beginning of a row, so that what is too long to be sent is not read.
+_WEIGHT: Final = f"SELECT coalesce(sum(length(e.head) + length(e.body)), 0) {_IN_RANGES}"
+_RANGE: Final = f"SELECT e.pos, e.head, e.body {_IN_RANGES} ORDER BY e.pos"
 _groups_of: Final = msgspec.json.Decoder(list[str]).decode
 _funds_of: Final = msgspec.json.Decoder(list[tuple[str, int, int]]).decode
 
@@ -84,17 +88,19 @@ class SessionReads(Pool):
 
     async def identify(self, token_hash: str) -> Identity | None:
         """Who the token belongs or belonged to; None where it is unknown."""
-        rows = await self._rows(_IDENTIFY, token_hash)
-        if not rows:
-            return None
-        row = rows[0]
-        person = User(*row[_S_WIDTH : _S_WIDTH + _U_WIDTH])
-        return Identity(person, Session(*row[:_S_WIDTH]), _groups_of(row[-1]))
+        rows = await self.identities.rows(_IDENTIFY, token_hash)
+        return Identity(User(*rows[0][_S_WIDTH:]), Session(*rows[0][:_S_WIDTH])) if rows else None
+
+    async def groups(self, user: str) -> list[str]:
+        """The groups that a person is in."""
+        async with self.hellos.reader() as db:
+            ((groups,),) = await db.execute_fetchall(_GROUPS, {"user": user})
+        return _groups_of(groups)
 
     async def snapshot(self, user: str, session: str, cursor: Cursor | None) -> Snapshot:
         """How things stand for a person, and what they missed since the cursor."""
         who = {"user": user, "session": session}
-        async with self._snapshot() as db:
+        async with self.hellos.snapshot() as db:
             ((epoch, pos, groups, funds, alive),) = await db.execute_fetchall(_STANDING, who)
             views = await db.execute_fetchall(VIEWS, (user, pos + 1, READY_CONVERSATIONS_MAX))
             why = _why(cursor, epoch, pos)
@@ -107,15 +113,17 @@ class SessionReads(Pool):
         return Snapshot(epoch, pos, shown, balances, _groups_of(groups), missed, why, bool(alive))
 
     async def _missed(self, db: aiosqlite.Connection, user: str, pos: int) -> list[Missed] | None:
-        if await db.execute_fetchall(_CAME_BACK, (user, pos)):
+        bounds = {"user": user, "pos": pos, "most": RESUME_EVENTS_MAX + 1}
+        behind = list(await db.execute_fetchall(_BEHIND, bounds))
+        if any(upto is None for _, _, upto in behind):
             return None
-        most = RESUME_EVENTS_MAX + 1
-        behind = list(await db.execute_fetchall(_BEHIND, {"user": user, "pos": pos, "most": most}))
-        if sum(upto - since + 1 for _, since, upto in behind if upto >= since) > RESUME_EVENTS_MAX:
+        if sum(upto - first + 1 for _, first, upto in behind) > RESUME_EVENTS_MAX:
             return None
-        ranges = encode_object([list(row) for row in behind if row[2] >= row[1]]).decode()
-        rows = await db.execute_fetchall(_RANGE, (ranges, pos, most))
-        return [Missed(row[0], splice(row[1], row[2])) for row in rows]
+        ranges = (encode_object([list(row) for row in behind]).decode(),)
+        ((weight,),) = await db.execute_fetchall(_WEIGHT, ranges)
+        if weight > RESUME_BYTES_MAX:
+            return None
+        return [Missed(row[0], splice(row[1], row[2])) for row in await db.execute_fetchall(_RANGE, ranges)]
 
 
 def view_of(row: Sequence[Any]) -> ConversationView:

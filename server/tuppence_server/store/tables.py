@@ -88,7 +88,10 @@ def _refused(row: Receipt) -> Values:
 
 
 USER: Final = Table(
-    "user", User, ("id",), changing=("handle", "skeleton", "name", "password", "disabled", "tier", "flags")
+    "user",
+    User,
+    ("id",),
+    changing=("handle", "skeleton", "name", "password", "disabled", "tier", "flags", "groups"),
 )
 SESSION: Final = Table("session", Session, ("id",), changing=("revoked_at",))
 CONVERSATION: Final = Table(
@@ -98,7 +101,7 @@ MEMBER: Final = Table(
     "member",
     Member,
     ("conv", "user"),
-    changing=("role", "since", "until", "read", "delivered", "left"),
+    changing=("role", "since", "until", "read", "delivered", "gone"),
 )
 ACCOUNT: Final = Table(
     "account",
