@@ -140,9 +140,14 @@ class Office:
 
     # Users
 
-    async def add_user(self, handle: str, name: str = "", password: str | None = None) -> dict[str, Any]:
-        """Register a person; without a password only the operator can log them in."""
-        kept = None if password is None else await self._hash(password)
+    async def add_user(
+        self, handle: str, name: str = "", password: str | None = None, source: str = ""
+    ) -> dict[str, Any]:
+        """Register a person; without a password only the operator can log them in.
+
+        `source` is the network that asks; empty for the operator.
+        """
+        kept = None if password is None else await self._hash(password, source)
         command = CreateUser(ids.user_id(), ids.conversation_id(), handle, name, kept)
         await self._submit(command)
         return {"id": command.user, "handle": handle, "name": name}
@@ -176,11 +181,11 @@ class Office:
 
     # Logins
 
-    async def log_in(self, handle: str, password: str, device: str) -> dict[str, Any]:
-        """Check a password and open a session."""
+    async def log_in(self, handle: str, password: str, device: str, source: str = "") -> dict[str, Any]:
+        """Check a password and open a session; `source` is the network that asks."""
         user = await self._store.user(handle)
         try:
-            right = await self._passwords.check(user.password if user else None, password)
+            right = await self._passwords.check(user.password if user else None, password, source)
         except TooManyChecks:
             raise Refused(OVERLOADED) from None
         if user is None or not right:
@@ -321,11 +326,11 @@ class Office:
             raise Refused(NOBODY)
         return user
 
-    async def _hash(self, password: str) -> str:
+    async def _hash(self, password: str, source: str = "") -> str:
         if not PASSWORD_CHARS_MIN <= len(password) <= PASSWORD_CHARS_MAX:
             raise Refused(WEAK)
         try:
-            return await self._passwords.hash(password)
+            return await self._passwords.hash(password, source)
         except TooManyChecks:
             raise Refused(OVERLOADED) from None
 

@@ -1,14 +1,20 @@
-"""Password hashes: argon2id in a bounded pool of threads of its own, never on the event loop."""
+"""Password hashes: argon2id in a bounded pool of threads of its own, never on the event loop.
+
+Networks take turns: one that sends many waits behind itself, and where all places are taken, the network with the
+most of them loses its last to a newcomer.
+"""
 
 import asyncio
+from collections import OrderedDict, deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-WAITING_MAX: Final = 32
+WAITING_MAX: Final = 64
 """Checks that may wait; beyond that the answer is `busy`, so that a flood of logins cannot pile up."""
+WAITING_PER_NETWORK_MAX: Final = 8
 
 
 class TooManyChecks(Exception):
@@ -21,22 +27,22 @@ class Passwords:
     def __init__(self, workers: int, memory_kib: int) -> None:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="password")
         self._hasher = PasswordHasher(time_cost=3, memory_cost=memory_kib, parallelism=1)
-        self._waiting = 0
+        self._turns = Turns(workers)
         self._decoy: str | None = None
 
     def close(self) -> None:
         """End the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def hash(self, password: str) -> str:
-        """The hash to keep.
+    async def hash(self, password: str, source: str = "") -> str:
+        """The hash to keep; `source` is the network that asks, empty for the operator.
 
         Raises:
             TooManyChecks: try again later.
         """
-        return str(await self._run(self._hasher.hash, password))
+        return str(await self._run(source, self._hasher.hash, password))
 
-    async def check(self, kept: str | None, password: str) -> bool:
+    async def check(self, kept: str | None, password: str, source: str = "") -> bool:
         """True where the password is right; takes as long where there is nobody to check it for.
 
         Raises:
@@ -44,10 +50,10 @@ class Passwords:
         """
         if kept is None:
             if self._decoy is None:
-                self._decoy = await self.hash("nobody's password")
-            await self._run(self._verify, self._decoy, password)
+                self._decoy = await self.hash("nobody's password", source)
+            await self._run(source, self._verify, self._decoy, password)
             return False
-        return bool(await self._run(self._verify, kept, password))
+        return bool(await self._run(source, self._verify, kept, password))
 
     def _verify(self, kept: str, password: str) -> bool:
         try:
@@ -55,11 +61,68 @@ class Passwords:
         except (VerificationError, InvalidHashError):
             return False
 
-    async def _run(self, work: object, *arguments: str) -> object:
-        if self._waiting >= WAITING_MAX:
-            raise TooManyChecks
-        self._waiting += 1
+    async def _run(self, source: str, work: object, *arguments: str) -> object:
+        await self._turns.wait(source)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)  # type: ignore[arg-type]
         finally:
-            self._waiting -= 1
+            self._turns.done()
+
+
+class Turns:
+    """Who is checked next: so many at once, and the networks that wait one after the other."""
+
+    def __init__(self, at_once: int) -> None:
+        self._free = at_once
+        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+
+    async def wait(self, source: str) -> None:
+        """Wait for a turn; `done` must follow. The operator, who has no network, may take every place.
+
+        Raises:
+            TooManyChecks: there is no place to wait, or it went to somebody who had fewer.
+        """
+        if self._free:
+            self._free -= 1
+            return
+        own = self._waiting.get(source, ())
+        if source and len(own) >= WAITING_PER_NETWORK_MAX:
+            raise TooManyChecks
+        if sum(map(len, self._waiting.values())) >= WAITING_MAX:
+            self._displace(len(own))
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(source, deque()).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            self._leave(source, turn)
+            raise
+
+    def done(self) -> None:
+        """A check is over: the next network's first is taken, and its others wait behind everybody else."""
+        while self._waiting:
+            source, turns = self._waiting.popitem(last=False)
+            turn = turns.popleft()
+            if turns:
+                self._waiting[source] = turns
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+    def _displace(self, had: int) -> None:
+        source = max(self._waiting, key=lambda each: len(self._waiting[each]))
+        turns = self._waiting[source]
+        if len(turns) <= had + 1:
+            raise TooManyChecks
+        turns.pop().set_exception(TooManyChecks())
+
+    def _leave(self, source: str, turn: asyncio.Future[None]) -> None:
+        """Whoever waited has gone: the place is free, and a turn that was given already goes to the next."""
+        turns = self._waiting.get(source, deque())
+        if turn in turns:
+            turns.remove(turn)
+            if not turns:
+                del self._waiting[source]
+        elif not turn.cancelled() and turn.exception() is None:
+            self.done()
