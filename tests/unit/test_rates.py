@@ -4,12 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuppence_server.edge.rates import LIMITED, PACED_PEOPLE_MAX, UNLIMITED, Paces, Rate, Rates
-from tuppence_server.hub.people import Person
+from tuppence_server.edge.rates import (
+    LIMITED,
+    PEOPLE_BEFORE_SWEEP_MIN,
+    UNLIMITED,
+    Buckets,
+    Pace,
+    Paces,
+    Rate,
+    Rates,
+)
 
 
-def person() -> Person:
-    return Person("u_alice", "alice")
+def person() -> Pace:
+    return Pace()
 
 
 def test_a_burst_then_the_rate() -> None:
@@ -74,21 +82,48 @@ def test_never_more_than_burst_and_rate_over_any_stretch(per_s: float, burst: in
 
 @pytest.mark.parametrize("now", [0.0, 1.0, 1e9])
 def test_addresses_have_buckets_by_name(now: float) -> None:
-    paces, rate = Paces(), Rate(1 / 60, 3)
-    assert [paces.wait_ms(rate, "here", now) for _ in range(3)] == [0, 0, 0]
-    assert 59_000 < paces.wait_ms(rate, "here", now) <= 60_001
-    assert paces.wait_ms(rate, "there", now) == 0
-    assert paces.wait_ms(rate, "here", now + 60.001) == 0
+    buckets = Buckets(Rate(1 / 60, 3))
+    assert [buckets.take("here", now) for _ in range(3)] == [0, 0, 0]
+    assert 59_000 < buckets.wait_ms("here", now) <= buckets.take("here", now) <= 60_001
+    assert buckets.take("there", now) == 0
+    assert buckets.wait_ms("here", now + 60.001) == 0, "asking takes nothing"
+    assert buckets.take("here", now + 60.001) == 0
 
 
-def test_strangers_take_bounded_room_and_the_latest_are_kept() -> None:
-    paces, rate = Paces(), Rate(1, 1)
-    assert paces.wait_ms(rate, "first", 0.0) == 0
-    for number in range(PACED_PEOPLE_MAX):
-        paces.wait_ms(rate, f"address {number}", 0.0)
-        paces.person(f"u_{number}", "x")
-    assert paces.wait_ms(rate, f"address {PACED_PEOPLE_MAX - 1}", 0.0) > 0
-    assert paces.wait_ms(rate, "first", 0.0) == 0, "forgotten, the longest unseen first"
-    kept = paces.person("u_5", "x")
-    assert paces.person("u_5", "x") is kept
-    assert len(paces._people) == PACED_PEOPLE_MAX
+@pytest.mark.parametrize("others", [10_000, 100_000])
+def test_what_others_do_never_fills_a_bucket(others: int) -> None:
+    buckets = Buckets(Rate(1 / 60, 10))
+    for _ in range(10):
+        assert buckets.take("alice at home", 5.0) == 0
+    for number in range(others):
+        buckets.take(f"nobody {number}", 5.0 + number / others)
+    assert buckets.take("alice at home", 6.0) > 0
+
+
+def test_a_thousand_that_are_empty_seldom_empty_anybody_elses() -> None:
+    buckets = Buckets(Rate(1, 2))
+    for number in range(4_000):
+        buckets.take(f"greedy {number}", 0.0)
+        buckets.take(f"greedy {number}", 0.0)
+    strangers = [buckets.take(f"stranger {number}", 0.0) for number in range(1_000)]
+    assert sum(map(bool, strangers)) < 20, "about 1,000 x (4,000 / 32,768)^4, which is less than one"
+
+
+def test_a_persons_buckets_are_kept_until_they_are_full() -> None:
+    paces, rates = Paces(), Rates(Rate(10, 30), Rate(20, 60), Rate(20, 60))
+    spent, connected = paces.of("u_spent", 0.0), paces.of("u_connected", 0.0)
+    for _ in range(30):
+        assert rates.durable_wait_ms(spent, 0.0) == 0
+    connected.holders += 1
+    for number in range(20 * PEOPLE_BEFORE_SWEEP_MIN):
+        other = paces.of(f"u_{number}", number / 10_000)
+        rates.ask_wait_ms(other, number / 10_000)
+        if not number % 100:
+            rates.durable_wait_ms(spent, number / 10_000)
+        assert len(paces) <= 2 * PEOPLE_BEFORE_SWEEP_MIN, "people of a tenth of a second"
+    assert paces.of("u_spent", 2.0) is spent
+    assert paces.of("u_connected", 2.0) is connected
+    connected.holders -= 1
+    for number in range(3 * PEOPLE_BEFORE_SWEEP_MIN):
+        paces.of(f"v_{number}", 1_000.0)
+    assert paces.of("u_spent", 1_000.0) is not spent, "full, and so forgotten"

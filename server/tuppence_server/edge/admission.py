@@ -82,6 +82,8 @@ async def _join(services: Services, socket: Peer, identity: Identity, hello: Hel
             return
     socket.session_id, socket.device = identity.session.id, device
     socket.expires_at = identity.session.expires_at
+    socket.pace = services.paces.of(user.id, services.loop.time())
+    socket.pace.holders += 1
     hub.attach(socket, user.id, user.handle, groups)
     body = hello.body
     cursor = Cursor(body.epoch, body.pos) if body.epoch and isinstance(body.pos, int) else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from hmac import compare_digest
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import msgspec
 import structlog
@@ -24,12 +24,13 @@ from tuppence_server.domain.outflow import Done, Stored
 from tuppence_server.domain.request import Request as Submission
 from tuppence_server.domain.rows import OPERATOR
 from tuppence_server.ids import token_hash
-from tuppence_server.networks import key
+from tuppence_server.networks import neighbourhood
 from tuppence_server.office import NOBODY, Office, Refused
 from tuppence_server.store.base import Identity
 
 from .asks import result_of
-from .rates import LOGIN, REGISTRATION, Paces, Rate
+from .guests import Guests
+from .rates import Pace
 from .services import Services
 from .statements import Statements
 
@@ -74,7 +75,7 @@ class Api:
         self._services = services
         self._office = office
         self._admin_token = admin_token
-        self._paces = Paces()
+        self._guests = Guests(services)
         self._statements = Statements(services.store, self._paced)
         self._schemas = {
             "/v1/schema.json": codec.encode_object(schema.json_schema()),
@@ -125,21 +126,25 @@ class Api:
 
     async def register(self, request: Request) -> Response:
         """Make an account."""
-        body: Register = await self._read(request, Register)
+        body: Register = await self._read_from_anybody(request, Register)
         if self._services.settings.registration == "closed":
             raise Refused(CLOSED)
-        self._pace(REGISTRATION, f"register {key(_address(request))}")
-        made = await self._office.add_user(body.handle, body.name, body.password)
+        _hurry(self._guests.registers(_address(request)))
+        made = await self._office.add_user(
+            body.handle, body.name, body.password, neighbourhood(_address(request))
+        )
         return _json({"user": made}, 201)
 
     async def log_in(self, request: Request) -> Response:
         """Trade handle and password for a token."""
-        body: LogIn = await self._read(request, LogIn)
+        body: LogIn = await self._read_from_anybody(request, LogIn)
         if len(body.device) > DEVICE_CHARS_MAX:
             raise Refused(Refusal("too_big", f"At most {DEVICE_CHARS_MAX} characters.", "$.device"))
-        self._pace(LOGIN, f"login {key(_address(request))} {body.handle[:40]}")
+        address = _address(request)
+        _hurry(self._guests.logs_in(address, body.handle))
+        network = neighbourhood(address)
         try:
-            return _json(await self._office.log_in(body.handle, body.password, body.device), 201)
+            return _json(await self._office.log_in(body.handle, body.password, body.device, network), 201)
         except Refused as refused:
             self._tell_failed_login(request, refused.refusal)
             raise
@@ -152,7 +157,7 @@ class Api:
 
     async def sessions(self, request: Request) -> Response:
         """One's logins."""
-        identity = await self._who(request)
+        identity = await self._paced(request)
         views = [
             {
                 "session": session.id,
@@ -168,6 +173,7 @@ class Api:
     async def log_out(self, request: Request) -> Response:
         """End a login; its sockets close."""
         identity = await self._who(request)
+        _hurry(self._durable(identity))
         session = request.path_params["session"]
         await self._office.close_session(
             identity.user.id, identity.session.id if session == "current" else session
@@ -179,28 +185,28 @@ class Api:
     async def frame(self, request: Request) -> Response:
         """One durable or ask frame; answers with the event or the result."""
         identity = await self._who(request)
-        decoded = codec.decode_client(await _body(request))
+        decoded = codec.decode_client(await self._body_of(request, identity))
         if isinstance(decoded, Refusal):
+            _hurry(self._durable(identity))
             raise Refused(decoded)
         frame = decoded.frame
         services = self._services
         services.metrics.frames[frame.kind] += 1
         user = identity.user
-        person = services.hub.people.get(user.id) or self._paces.person(user.id, user.handle)
-        now = services.loop.time()
         if isinstance(frame, Durable):
-            _hurry(services.rates.durable_wait_ms(person, now))
+            _hurry(self._durable(identity))
             outcome = await services.pipeline.ask(Submission(frame, user.id, decoded.content))
             if isinstance(outcome, Refusal):
                 raise Refused(outcome)
             assert isinstance(outcome, Stored), "a durable frame becomes an event"
             return _raw(codec.splice(outcome.event.head, outcome.event.body))
         if isinstance(frame, Ask):
-            _hurry(services.rates.ask_wait_ms(person, now))
+            _hurry(self._asking(identity))
             result = await result_of(services, user.id, frame)
             if isinstance(result, Refusal):
                 raise Refused(result)
             return _raw(result)
+        _hurry(self._durable(identity))
         raise Refused(ONLY_DURABLE_OR_ASK)
 
     # The operator
@@ -224,8 +230,9 @@ class Api:
         return await self._statements.of(user.id, asked)
 
     def _only_operator(self, request: Request) -> None:
+        self._welcome(request)
         if not compare_digest(_bearer(request).encode(), self._admin_token.encode()):
-            raise Refused(BAD_TOKEN)
+            self._turn_away(request, BAD_TOKEN)
 
     async def schema(self, request: Request) -> Response:
         """The wire's generated schemas."""
@@ -255,11 +262,12 @@ class Api:
     # Helpers
 
     async def _who(self, request: Request) -> Identity:
+        self._welcome(request)
         identity = await self._services.store.identify(token_hash(_bearer(request)))
         if identity is None or identity.session.revoked_at is not None:
-            raise Refused(BAD_TOKEN)
+            self._turn_away(request, BAD_TOKEN)
         if identity.session.expires_at <= self._services.clock_ms():
-            raise Refused(BAD_TOKEN)
+            self._turn_away(request, BAD_TOKEN)
         if identity.user.disabled:
             raise Refused(Refusal("account_disabled", "This user is disabled."))
         return identity
@@ -267,20 +275,49 @@ class Api:
     async def _paced(self, request: Request) -> Identity:
         """Who asks, at the pace of the ask lane."""
         identity = await self._who(request)
-        services, user = self._services, identity.user
-        person = services.hub.people.get(user.id) or self._paces.person(user.id, user.handle)
-        _hurry(services.rates.ask_wait_ms(person, services.loop.time()))
+        _hurry(self._asking(identity))
         return identity
+
+    def _durable(self, identity: Identity) -> int:
+        pace, now = self._pace(identity)
+        return self._services.rates.durable_wait_ms(pace, now)
+
+    def _asking(self, identity: Identity) -> int:
+        pace, now = self._pace(identity)
+        return self._services.rates.ask_wait_ms(pace, now)
+
+    def _pace(self, identity: Identity) -> tuple[Pace, float]:
+        now = self._services.loop.time()
+        return self._services.paces.of(identity.user.id, now), now
+
+    def _welcome(self, request: Request) -> None:
+        """Turn away, before any work, an address that has sent too much that was worth nothing."""
+        _hurry(self._guests.exhausted(_address(request)))
+
+    def _turn_away(self, request: Request, refusal: Refusal) -> NoReturn:
+        _hurry(self._guests.wasted(_address(request)))
+        raise Refused(refusal)
+
+    async def _read_from_anybody(self, request: Request, cls: type[Any]) -> Any:
+        """A body of somebody who need not be known here; a malformed one costs their address."""
+        self._welcome(request)
+        try:
+            return await self._read(request, cls)
+        except Refused as refused:
+            self._turn_away(request, refused.refusal)
+
+    async def _body_of(self, request: Request, identity: Identity) -> bytes:
+        try:
+            return await _body(request)
+        except Refused:
+            _hurry(self._durable(identity))
+            raise
 
     async def _read(self, request: Request, cls: type[Any]) -> Any:
         found = codec.decode_strict(await _body(request), cls)
         if isinstance(found, Refusal):
             raise Refused(found)
         return found
-
-    def _pace(self, rate: Rate, key: str) -> None:
-        if self._services.settings.rate_limits == "on":
-            _hurry(self._paces.wait_ms(rate, key, self._services.loop.time()))
 
 
 def refusal_response(refusal: Refusal) -> Response:

@@ -6,11 +6,13 @@ from tuppence_protocol.errors import CloseCode, Refusal
 from tuppence_protocol.session import ServerSession
 from tuppence_server.hub.outbox import Outbox
 
+from .rates import Pace
+
 
 class Peer(Outbox):
     """A connection as the lanes see it."""
 
-    __slots__ = ("address", "asks", "closing_at", "device", "expires_at", "session", "transport")
+    __slots__ = ("address", "asks", "closing_at", "device", "expires_at", "pace", "session", "transport")
 
     def __init__(self, touched: list[Outbox]) -> None:
         super().__init__(touched)
@@ -20,6 +22,7 @@ class Peer(Outbox):
         self.closing_at: float | None = None
         self.device: str | None = None
         self.expires_at = 0
+        self.pace = Pace()
         self.asks = 0
 
     @property

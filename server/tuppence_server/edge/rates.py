@@ -1,12 +1,15 @@
-"""How fast one person may go, over all their devices: a token bucket per lane, kept as one number (GCRA)."""
+"""How fast a person, a household or a network may go: token buckets, each kept as one number (GCRA).
 
-from collections import OrderedDict
+A person's buckets are the same at every door and outlive connections. What strangers use is kept by name in tables
+of a fixed size, one for each purpose, in which nobody's bucket is ever forgotten before it is full again.
+"""
+
+from array import array
 from typing import Final
 
 from msgspec import Struct
 
 from tuppence_protocol.events import RateView
-from tuppence_server.hub.people import Person
 
 PENALTY_REFUSALS_MAX: Final = 20
 """Answers of rate_limited within PENALTY_WINDOW_S before the connection is closed."""
@@ -35,6 +38,20 @@ class Rate(Struct, frozen=True):
         return RateView(self.per_s, self.burst)
 
 
+class Pace:
+    """One person's buckets, by the moment at which each is full; `holders` counts the connections that use them."""
+
+    __slots__ = ("ask_at", "durable_at", "holders", "live_at")
+
+    def __init__(self) -> None:
+        self.durable_at = self.live_at = self.ask_at = 0.0
+        self.holders = 0
+
+    def full(self, now: float) -> bool:
+        """True where nothing is lost by forgetting it."""
+        return not self.holders and max(self.durable_at, self.live_at, self.ask_at) <= now
+
+
 class Rates(Struct, frozen=True):
     """The pace of each lane; None for no limit."""
 
@@ -42,34 +59,34 @@ class Rates(Struct, frozen=True):
     live: Rate | None
     ask: Rate | None
 
-    def durable_wait_ms(self, person: Person, now: float) -> int:
-        """Take from the person's durable bucket: 0, or how long to wait."""
+    def durable_wait_ms(self, pace: Pace, now: float) -> int:
+        """Take from a person's durable bucket: 0, or how long to wait."""
         if self.durable is None:
             return 0
-        state = self.durable.take(person.durable_at, now)
+        state = self.durable.take(pace.durable_at, now)
         if state < 0:
             return _ms(state)
-        person.durable_at = state
+        pace.durable_at = state
         return 0
 
-    def live_wait_ms(self, person: Person, now: float) -> int:
-        """Take from the person's live bucket."""
+    def live_wait_ms(self, pace: Pace, now: float) -> int:
+        """Take from a person's live bucket."""
         if self.live is None:
             return 0
-        state = self.live.take(person.live_at, now)
+        state = self.live.take(pace.live_at, now)
         if state < 0:
             return _ms(state)
-        person.live_at = state
+        pace.live_at = state
         return 0
 
-    def ask_wait_ms(self, person: Person, now: float) -> int:
-        """Take from the person's ask bucket."""
+    def ask_wait_ms(self, pace: Pace, now: float) -> int:
+        """Take from a person's ask bucket."""
         if self.ask is None:
             return 0
-        state = self.ask.take(person.ask_at, now)
+        state = self.ask.take(pace.ask_at, now)
         if state < 0:
             return _ms(state)
-        person.ask_at = state
+        pace.ask_at = state
         return 0
 
 
@@ -80,32 +97,73 @@ def _ms(state: float) -> int:
 LIMITED: Final = Rates(durable=Rate(10, 30), live=Rate(20, 60), ask=Rate(20, 60))
 UNLIMITED: Final = Rates(durable=None, live=None, ask=None)
 
-PACED_PEOPLE_MAX: Final = 10_000
+PEOPLE_BEFORE_SWEEP_MIN: Final = 1_000
 REGISTRATION: Final = Rate(0.05, 30)
+"""Per household: thirty at once, then one in 20 s."""
 LOGIN: Final = Rate(1 / 60, 10)
-"""Per account and address: ten tries at once, then one a minute."""
+"""Per account and household: ten tries at once, then one a minute."""
+HOUSEHOLD: Final = Rate(0.5, 30)
+"""Logins of one household to all accounts: thirty at once, then one in 2 s."""
+STRANGER: Final = Rate(2, 60)
+"""Bad tokens and malformed requests of one household."""
+TABLE_ROWS: Final = 4
+TABLE_BITS: Final = 15
+TABLE_COLUMNS: Final = 1 << TABLE_BITS
 
 
 class Paces:
-    """Buckets of those who have no connection here: by user for HTTP, by address for logins. Bounded."""
+    """Everybody's buckets by user id. It keeps those that are in use or not full, which is a few seconds' people."""
 
     def __init__(self) -> None:
-        self._people: OrderedDict[str, Person] = OrderedDict()
-        self._others: OrderedDict[str, float] = OrderedDict()
+        self._people: dict[str, Pace] = {}
+        self._sweep_at = PEOPLE_BEFORE_SWEEP_MIN
 
-    def person(self, user: str, handle: str) -> Person:
-        """The buckets of a person who uses HTTP."""
-        person = self._people.pop(user, None) or Person(user, handle)
-        self._people[user] = person
-        if len(self._people) > PACED_PEOPLE_MAX:
-            self._people.popitem(last=False)
-        return person
+    def __len__(self) -> int:
+        return len(self._people)
 
-    def wait_ms(self, rate: Rate, key: str, now: float) -> int:
-        """Take from a bucket by name: 0, or how long to wait."""
-        before = self._others.pop(key, 0.0)
-        state = rate.take(before, now)
-        self._others[key] = state if state >= 0 else before
-        if len(self._others) > PACED_PEOPLE_MAX:
-            self._others.popitem(last=False)
-        return 0 if state >= 0 else _ms(state)
+    def of(self, user: str, now: float) -> Pace:
+        """A person's buckets."""
+        pace = self._people.get(user)
+        if pace is None:
+            if len(self._people) >= self._sweep_at:
+                self._sweep(now)
+            pace = self._people[user] = Pace()
+        return pace
+
+    def _sweep(self, now: float) -> None:
+        self._people = {user: pace for user, pace in self._people.items() if not pace.full(now)}
+        self._sweep_at = max(PEOPLE_BEFORE_SWEEP_MIN, 2 * len(self._people))
+
+
+class Buckets:
+    """Buckets of one rate by name, in a fixed room of TABLE_ROWS x TABLE_COLUMNS numbers: a count-min sketch.
+
+    Each name has one place in every row and is as empty as the fullest of them. Names that share a place can only
+    make each other's stricter, never fill them, and four at once are seldom shared.
+    """
+
+    def __init__(self, rate: Rate) -> None:
+        self._rate = rate
+        self._full_at = array("d", bytes(8 * TABLE_ROWS * TABLE_COLUMNS))
+
+    def wait_ms(self, name: str, now: float) -> int:
+        """How long until there is one to take; 0 for none."""
+        state = self._rate.take(self._state(name), now)
+        return _ms(state) if state < 0 else 0
+
+    def take(self, name: str, now: float) -> int:
+        """Take one: 0, or how long to wait."""
+        state = self._rate.take(self._state(name), now)
+        if state < 0:
+            return _ms(state)
+        for place in _places(name):
+            self._full_at[place] = max(self._full_at[place], state)
+        return 0
+
+    def _state(self, name: str) -> float:
+        return min(self._full_at[place] for place in _places(name))
+
+
+def _places(name: str) -> list[int]:
+    bits = hash(name)  # 64 of them, by a key of this process that nobody else knows
+    return [row << TABLE_BITS | bits >> row * TABLE_BITS & TABLE_COLUMNS - 1 for row in range(TABLE_ROWS)]

@@ -16,7 +16,7 @@ from tuppence_server.store.base import Store
 from .addresses import Addresses
 from .arrivals import Arrivals
 from .departures import Departures
-from .rates import Rates
+from .rates import Paces, Rates
 from .wheel import Wheel
 
 
@@ -24,7 +24,7 @@ class Services:
     """The parts of one running server that the edge calls."""
 
     __slots__ = (
-        "addresses", "arrivals", "broker", "clock_ms", "departures", "draining", "exchange_rates", "hub", "loop", "metrics", "mode", "pipeline",
+        "addresses", "arrivals", "broker", "clock_ms", "departures", "draining", "exchange_rates", "hub", "loop", "metrics", "mode", "paces", "pipeline",
         "rates", "settings", "store", "tasks", "wheel",
     )  # fmt: skip
 
@@ -58,6 +58,7 @@ class Services:
             Networks(settings.trusted_proxies),
         )
         self.arrivals = None if settings.rate_limits == "off" else Arrivals()
+        self.paces = Paces()
         self.departures = Departures(self.hub, self.loop)
         self.wheel.add(self.departures)
         self.tasks: set[asyncio.Task[Any]] = set()

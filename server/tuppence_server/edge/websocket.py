@@ -139,6 +139,7 @@ class Socket(Peer, asyncio.Protocol):
         self.transport = None
         self.services.wheel.remove(self, self.slot)
         self.services.addresses.leave(self.address)
+        self.pace.holders -= 1
         live.departed(self.services, self, clean=clean)
 
     # Outbox
@@ -219,7 +220,7 @@ class Socket(Peer, asyncio.Protocol):
             assert isinstance(frame, Hello), "a session is ready once its person is known"
             services.spawn(admission.admit(services, self, frame))
         elif isinstance(frame, Durable):
-            wait = services.rates.durable_wait_ms(person, self.heard)
+            wait = services.rates.durable_wait_ms(self.pace, self.heard)
             if wait:
                 self._slow_down(wait, frame.id)
                 return
@@ -227,13 +228,11 @@ class Socket(Peer, asyncio.Protocol):
             if refusal is not None:
                 self.refuse(refusal, frame.id)
         elif isinstance(frame, Ask):
-            self._ask(frame, services.rates.ask_wait_ms(person, self.heard))
+            self._ask(frame, services.rates.ask_wait_ms(self.pace, self.heard))
+        elif wait := services.rates.live_wait_ms(self.pace, self.heard):
+            self._slow_down(wait, None)
         elif isinstance(frame, Live):
-            wait = services.rates.live_wait_ms(person, self.heard)
-            if wait:
-                self._slow_down(wait, None)
-            else:
-                services.spawn(live.act(services, self, frame))
+            services.spawn(live.act(services, self, frame))
         else:
             live.beat(services, self, cast("Ping", frame))
 
@@ -267,7 +266,7 @@ class Socket(Peer, asyncio.Protocol):
         """A malformed frame costs pace as well, since it costs us work."""
         person = self.person
         if person is not None:
-            wait = self.services.rates.durable_wait_ms(person, self.heard)
+            wait = self.services.rates.durable_wait_ms(self.pace, self.heard)
             if wait:
                 self._slow_down(wait, verdict.ref)
                 return

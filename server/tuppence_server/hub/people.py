@@ -8,15 +8,14 @@ UNACKED_CONVERSATIONS_MAX: Final = 256
 
 
 class Person:
-    """One person's connections here, their shared rate limits, and what they have not acknowledged."""
+    """One person's connections here, and what they have not acknowledged."""
 
-    __slots__ = ("ask_at", "durable_at", "handle", "id", "live_at", "outboxes", "seen_at", "unacked")
+    __slots__ = ("handle", "id", "outboxes", "seen_at", "unacked")
 
     def __init__(self, id: str, handle: str) -> None:
         self.id = id
         self.handle = handle
         self.outboxes: tuple[Outbox, ...] = ()
-        self.durable_at = self.live_at = self.ask_at = 0.0
         self.seen_at: int | None = None
         self.unacked: dict[str, tuple[int, int]] | None = None
 
