@@ -1,6 +1,6 @@
 """The pace of hellos: of each address and of each person, whatever others do."""
 
-from tuppence_server.edge.arrivals import ARRIVALS_KEPT_MAX, OF_ADDRESS, OF_PERSON, Arrivals
+from tuppence_server.edge.arrivals import OF_ADDRESS, OF_PERSON, Arrivals
 
 
 def test_all_connections_of_an_address_may_come_back_at_once_and_then_in_turn() -> None:
@@ -22,12 +22,14 @@ def test_a_person_has_one_pace_wherever_they_come_from() -> None:
     assert arrivals.of_person("u_bob", 50.0) == 0
 
 
-def test_who_comes_often_is_not_forgotten_for_those_who_came_once() -> None:
+def test_others_never_give_anybody_their_hellos_back() -> None:
     arrivals = Arrivals()
+    for _ in range(OF_ADDRESS.burst):
+        assert arrivals.of_address("192.0.2.1", 50.0) == 0
     for _ in range(OF_PERSON.burst):
-        arrivals.of_person("u_alice", 50.0)
-    for number in range(2 * ARRIVALS_KEPT_MAX):
+        assert arrivals.of_person("u_alice", 50.0) == 0
+    for number in range(20_000):
+        arrivals.of_address(f"address {number}", 50.0)
         arrivals.of_person(f"u_{number}", 50.0)
-        if number % 1_000 == 0:
-            assert arrivals.of_person("u_alice", 50.0) > 0
-    assert len(arrivals._people) == ARRIVALS_KEPT_MAX
+    assert arrivals.of_address("192.0.2.1", 50.0) > 0
+    assert arrivals.of_person("u_alice", 50.0) > 0
