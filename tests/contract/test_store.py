@@ -9,6 +9,7 @@ from tests.contract.stores import EPOCH, KINDS, POLICY, START_MS, Counted, commi
 
 from tuppence_server.domain.batch import Changes, Keys
 from tuppence_server.domain.book import Book
+from tuppence_server.domain.facts import Flag
 from tuppence_server.domain.limits import SLOT_MS
 from tuppence_server.domain.rows import (
     Account,
@@ -275,3 +276,19 @@ async def test_the_log_is_read_in_ranges(store: Store) -> None:
     await commit(store, *batch())
     for after, upto, expected in ((0, 1, [1]), (1, 2, [2]), (1, 99, [2]), (2, 99, []), (0, 0, [])):
         assert [row.pos async for rows in store.log(after, upto) for row in rows] == expected
+
+
+async def test_a_new_account_never_takes_the_number_of_another(store: Store) -> None:
+    """A head that is behind its accounts must not cost anybody their balance."""
+    book = Book(Head(EPOCH), POLICY, Counted())
+    book.begin(START_MS)
+    book.accounts[EUR] = None
+    book.apply(Flag(EUR, 1))
+    await commit(store, book.changes, book.head)
+    behind = Book(Head(EPOCH), POLICY, Counted())
+    behind.begin(START_MS)
+    behind.accounts[CASH] = None
+    behind.apply(Flag(CASH, 2))
+    with pytest.raises(StoreFault):
+        await commit(store, behind.changes, behind.head)
+    assert await store.accounts() == [Account(1, *EUR, flags=1)]

@@ -56,8 +56,8 @@ class Changes:
     """What one batch has to save, each row once."""
 
     __slots__ = (
-        "accounts", "conversations", "currencies", "ended_users", "events", "members", "payments", "quotes",
-        "receipts", "sessions", "shares", "touched", "transfers", "users", "uses",
+        "accounts", "conversations", "currencies", "ended_users", "events", "members", "opened", "payments",
+        "quotes", "receipts", "sessions", "shares", "touched", "transfers", "users", "uses",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -71,6 +71,7 @@ class Changes:
         self.conversations: dict[str, Conversation] = {}
         self.members: dict[MemberKey, Member] = {}
         self.accounts: dict[AccountKey, Account] = {}
+        self.opened: set[int] = set()
         self.payments: dict[str, Payment] = {}
         self.shares: dict[ShareKey, Share] = {}
         self.quotes: dict[str, Quote] = {}

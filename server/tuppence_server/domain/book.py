@@ -257,6 +257,7 @@ class Book:
         owner, currency, code = key
         account = Account(self.head.account_id, owner, currency, code)  # type: ignore[arg-type]
         self.accounts[key] = account
+        self.changes.opened.add(account.id)
         digits = exponent(currency)
         assert digits is not None, "a rule moves currencies that there are"
         self.changes.currencies[currency] = digits

@@ -133,22 +133,24 @@ class MemoryStore(MemoryMoney):
         copies = [{key: replace(row) for key, row in table.items()} for table in tables]
         lists = (list(changes.events.values()), list(changes.transfers), list(changes.receipts.values()))
         money = (changes.payments, changes.shares, changes.quotes, changes.uses, changes.currencies)
-        return Packed(
-            (copies, lists, dict(changes.ended_users), [dict(rows) for rows in money], replace(head))
-        )
+        kept = [dict(rows) for rows in money]
+        return Packed((copies, lists, dict(changes.ended_users), kept, set(changes.opened), replace(head)))
 
     async def save(self, packed: Packed) -> None:
         """Take in one batch.
 
         Raises:
-            StoreFault: where `fail` says so, or an id has a receipt; then nothing was taken in.
+            StoreFault: where `fail` says so, an id has a receipt, or a new account's number is taken; then nothing
+                was taken in.
         """
         if self.fail is not None:
             fault, self.fail = self.fail, None
             raise fault
-        copies, (events, transfers, receipts), ended, money, head = cast("Any", packed)
+        copies, (events, transfers, receipts), ended, money, opened, head = cast("Any", packed)
         if any(receipt.id in self._receipts for receipt in receipts):
             raise StoreFault("one outcome per id", fatal=False)
+        if opened and any(account.id in opened for account in self._accounts.values()):
+            raise StoreFault("one account per number", fatal=False)
         for user, at in ended.items():
             for session in self._sessions.values():
                 if session.user == user and session.revoked_at is None:

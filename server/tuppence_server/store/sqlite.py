@@ -55,7 +55,13 @@ _FATAL_CODES: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, s
 _SIZES: Final = (1, 4, 8, 16, 32, 64, 128, 192, 256, 384, 512, 768, 1024)
 """Rows that one statement writes. One step for many rows matters: SQLite gives up the interpreter's lock in
 each step, and where the event loop is busy it waits to get it back every time."""
-_APPENDED: Final = (tables.EVENT, tables.STORED_RECEIPT, tables.REFUSED_RECEIPT, tables.TRANSFER)
+_APPENDED: Final = (
+    tables.EVENT,
+    tables.STORED_RECEIPT,
+    tables.REFUSED_RECEIPT,
+    tables.TRANSFER,
+    tables.NEW_ACCOUNT,
+)
 _REPLACED: Final = (
     tables.USER, tables.SESSION, tables.CONVERSATION, tables.MEMBER, tables.ACCOUNT,
     tables.PAYMENT, tables.SHARE, tables.QUOTE, tables.USE,
@@ -224,7 +230,8 @@ class SqliteStore(SqliteReads):
             (tables.EVENT, changes.events.values()),
             (tables.STORED_RECEIPT, [row for row in changes.receipts.values() if row.pos is not None]),
             (tables.REFUSED_RECEIPT, [row for row in changes.receipts.values() if row.pos is None]),
-            (tables.ACCOUNT, changes.accounts.values()),
+            (tables.NEW_ACCOUNT, [row for row in changes.accounts.values() if row.id in changes.opened]),
+            (tables.ACCOUNT, [row for row in changes.accounts.values() if row.id not in changes.opened]),
             (tables.TRANSFER, changes.transfers),
             (tables.PAYMENT, changes.payments.values()),
             (tables.SHARE, changes.shares.values()),

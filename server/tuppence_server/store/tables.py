@@ -109,6 +109,8 @@ ACCOUNT: Final = Table(
     ("id",),
     changing=("debits_posted", "credits_posted", "debits_pending", "credits_pending", "flags"),
 )
+NEW_ACCOUNT: Final = Table("account", Account, ("id",), only=Account.__struct_fields__)
+"""An account that was opened; where its number is somebody's already, the batch fails."""
 TRANSFER: Final = Table("transfer", Transfer, ("id",))
 RECEIPT: Final = Table("receipt", Receipt, ("id",))
 STORED_RECEIPT: Final = Table("receipt", Receipt, ("id",), _stored, ("id", "sender", "pos"))
