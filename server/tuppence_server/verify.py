@@ -1,19 +1,22 @@
 """Walking the whole ledger: the audit chain from genesis, every transfer, every counter, every invariant."""
 
+import asyncio
 import os
-from collections import Counter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec import Struct
 
 from .checks.crowd import alone, together
 from .checks.legs import Key
-from .checks.log import PROBLEMS_MAX, Found, Sums
+from .checks.log import PROBLEMS_MAX, Found
+from .checks.outcomes import sum_of_receipts
+from .checks.rooms import Rooms
 from .checks.stories import Stories
 from .checks.tellers import TELLERS
-from .domain.rows import GENESIS_HASH, Account, Head
+from .checks.whole import Whole
+from .domain.rows import Account, Head, User
 from .store.base import Store
 
 __all__ = ["PROBLEMS_MAX", "Progress", "Report", "verify"]
@@ -24,6 +27,7 @@ ALONE_EVENTS_MAX: Final = 100_000
 """A log of so many events is checked before other processes would have begun."""
 WORKERS_MAX: Final = 16
 Progress = Callable[[int, int], None]
+Result = TypeVar("Result")
 
 
 class Report(Struct, frozen=True):
@@ -44,101 +48,6 @@ class Report(Struct, frozen=True):
     problems: list[str]
 
 
-class _Whole:
-    """Ranges put together: what each told as a difference becomes a sum, and is held against the rows."""
-
-    def __init__(self, owners: dict[int, Key]) -> None:
-        self._owners = owners
-        self.problems: list[str] = []
-        self.at = 0
-        self.hash = GENESIS_HASH
-        self.events = self.transfers = self.last_transfer = 0
-        self._seqs: dict[str, int] = {}
-        self._sums: dict[int, Sums] = {}
-
-    def wrong(self, problem: str) -> None:
-        """Note what is not as it must be."""
-        if len(self.problems) < PROBLEMS_MAX:
-            self.problems.append(problem)
-
-    def add(self, found: Found) -> None:
-        """The next range."""
-        if found.events and found.after != self.at:
-            self.wrong(f"pos {found.after + 1}: follows {self.at}; something is missing before it")
-        for problem in found.problems:
-            self.wrong(problem)
-        for conv, (seq, pos) in found.firsts.items():
-            last = self._seqs.get(conv, 0)
-            if seq != last + 1:
-                self.wrong(f"pos {pos}: seq {seq} follows {last} in {conv}")
-        self._seqs |= found.lasts
-        for number, sums in found.sums.items():
-            self._add_sums(number, sums)
-        if found.first_transfer:
-            if found.first_transfer != self.last_transfer + 1:
-                self.wrong(f"transfer {found.first_transfer}: follows {self.last_transfer}")
-            self.last_transfer = found.last_transfer
-        self.events += found.events
-        self.transfers += found.transfers
-        if found.events:
-            self.at, self.hash = found.upto, found.hash
-
-    def _add_sums(self, number: int, more: Sums) -> None:
-        sums = self._sums.get(number)
-        if sums is None:
-            sums = self._sums[number] = Sums(0, 0, 0, 0, 0)
-        available = sums.credits - sums.debits - sums.pending
-        if available + more.low < 0 and self._owners.get(number, ("", "", ""))[2] == "customer":
-            self.wrong(f"account {number}: below zero at pos {more.low_pos}")
-        sums.debits += more.debits
-        sums.credits += more.credits
-        sums.pending += more.pending
-
-    def end(self, head: Head) -> None:
-        """Where the log ends, against the head."""
-        if self.at != head.pos or self.hash != head.hash:
-            self.wrong(f"the log ends at {self.at}; the head says {head.pos}")
-        if self.transfers != head.transfer_id or self.last_transfer != head.transfer_id:
-            self.wrong(f"{self.transfers} transfers belong to events; the head says {head.transfer_id}")
-
-    def conversations(self, heads: dict[str, int]) -> None:
-        """Where each conversation says it stands against its last event."""
-        for conv in heads.keys() | self._seqs.keys():
-            if heads.get(conv) != self._seqs.get(conv, 0):
-                self.wrong(
-                    f"{conv}: stands at {heads.get(conv)}, its last event is {self._seqs.get(conv, 0)}"
-                )
-
-    def accounts(self, accounts: list[Account], held: tuple[Counter[int], Counter[int]]) -> dict[str, int]:
-        """The counters against the sums of the transfers and of the open holds."""
-        posted: dict[str, list[int]] = {}
-        totals: dict[str, int] = {}
-        for account in accounts:
-            sums = self._sums.pop(account.id, None) or Sums(0, 0, 0, 0, 0)
-            for name, stored, told in (
-                ("debits", account.debits_posted, sums.debits),
-                ("credits", account.credits_posted, sums.credits),
-                ("pending debits", account.debits_pending, held[0][account.id]),
-                ("pending credits", account.credits_pending, held[1][account.id]),
-            ):
-                if stored != told:
-                    self.wrong(f"account {account.id}: {name} differ from its transfers")
-            if account.code == "customer":
-                balance = account.credits_posted - account.debits_posted
-                totals[account.currency] = totals.get(account.currency, 0) + balance
-                if account.available < 0:
-                    self.wrong(f"account {account.id}: below zero")
-            both = posted.setdefault(account.currency, [0, 0])
-            both[0] += account.debits_posted
-            both[1] += account.credits_posted
-        for currency, (debited, credited) in posted.items():
-            if debited != credited:
-                self.wrong(f"{currency}: debits {debited} are not credits {credited}")
-        for unknown in self._sums:
-            self.wrong(f"account {unknown}: has transfers but does not exist")
-        return totals
-
-
 async def verify(
     store: Store,
     progress: Progress | None = None,
@@ -149,32 +58,101 @@ async def verify(
     """Check everything up to where the log stands. The store must be at rest.
 
     So many `workers` read the log in processes of their own, if the store can be read there; 0 for none. By default
-    it is one for each processor, unless the log is short.
+    it is one for each processor, unless the log is short. What cannot be read is a problem like any other.
     """
     head = await store.head()
-    accounts = await store.accounts()
-    owners: dict[int, Key] = {a.id: (a.owner, a.currency, a.code) for a in accounts}
-    whole = _Whole(owners)
-    stories = Stories(store, owners, TELLERS, whole.wrong)
-    async with aclosing(_ranges(store, head, owners, workers, range_events)) as ranges:
-        async for found in ranges:
-            whole.add(found)
-            await stories.take(found.acts)
-            if progress is not None:
-                progress(whole.events, head.pos)
-    whole.end(head)
-    await stories.finish()
-    totals = whole.accounts(accounts, stories.holds.sums())
-    whole.conversations(await store.heads())
-    receipts = await store.receipts()
-    if receipts.dangling:
-        whole.wrong(f"{receipts.dangling} receipts name events that are not there")
-    if receipts.stored != whole.events:
-        whole.wrong(f"{whole.events} events, but {receipts.stored} receipts that name one")
-    return Report(
-        head.pos, head.hash.hex(), head.epoch, whole.events, whole.transfers, len(accounts),
-        stories.payments, len(stories.holds), totals, whole.problems,
-    )  # fmt: skip
+    check = _Check(store, head)
+    async with asyncio.TaskGroup() as beside:
+        faults = beside.create_task(check.tried("the file", store.faults(), []))
+        receipts = beside.create_task(check.tried("receipts", _receipts(store), (0, 0)))
+        await check.rows()
+        await check.tried("the log", check.log(workers, range_events, progress), None)
+    await check.tried("the rows", check.fold(), None)
+    await check.tried("receipts", check.receipts(receipts.result()), None)
+    for fault in faults.result():
+        check.whole.wrong(fault)
+    return check.report()
+
+
+async def _receipts(store: Store) -> tuple[int, int]:
+    reader = store.reader()
+    if reader is not None:
+        return await asyncio.to_thread(sum_of_receipts, reader.outcomes())
+    return sum_of_receipts([rows async for rows in store.outcomes()])
+
+
+class _Check:
+    """One check of everything: its parts, each of which goes as far as what is stored can be read."""
+
+    def __init__(self, store: Store, head: Head) -> None:
+        self._store = store
+        self._head = head
+        self._accounts: list[Account] = []
+        self._users: dict[str, User] = {}
+        self._totals: dict[str, int] = {}
+        self._owners: dict[int, Key] = {}
+        self.whole = Whole(self._owners)
+        self._stories = Stories(store, self._owners, TELLERS, self.whole.wrong)
+        self._rooms = Rooms(self.whole.wrong)
+
+    async def tried(self, what: str, part: Awaitable[Result], otherwise: Result) -> Result:
+        """A part of the check; that it could not be carried out is a problem."""
+        try:
+            return await part
+        except Exception as fault:  # noqa: BLE001 - whatever a damaged file makes of a read
+            self.whole.wrong(f"{what} cannot be checked: {type(fault).__name__}: {fault}")
+            return otherwise
+
+    async def rows(self) -> None:
+        """Whose accounts and who the people are."""
+        self._accounts = await self.tried("accounts", self._store.accounts(), [])
+        self._owners |= {a.id: (a.owner, a.currency, a.code) for a in self._accounts}
+        self._users = {user.id: user for user in await self.tried("people", self._store.users(), [])}
+
+    async def log(self, workers: int | None, range_events: int, progress: Progress | None) -> None:
+        """The log, range by range."""
+        whole, head = self.whole, self._head
+        async with aclosing(_ranges(self._store, head, self._owners, workers, range_events)) as ranges:
+            async for found in ranges:
+                whole.add(found)
+                await self._stories.take(found.acts)
+                self._rooms.take(found.rooms)
+                if progress is not None:
+                    progress(whole.events, head.pos)
+
+    async def fold(self) -> None:
+        """What the log comes to, against the rows."""
+        whole, head, store = self.whole, self._head, self._store
+        whole.end(head)
+        await self._stories.finish()
+        self._totals = whole.accounts(self._accounts, self._stories.holds.sums())
+        whole.opened(self._accounts, head, frozenset(self._users), await store.currencies())
+        self._rooms.conversations(await store.all_conversations(), self._users, whole.begun, whole.lasts)
+        members = 0
+        async for some in store.all_members():
+            members += self._rooms.members(some)
+        if members != self._rooms.expected():
+            whole.wrong(f"the log makes {self._rooms.expected()} memberships; there are {members}")
+
+    async def receipts(self, stored: tuple[int, int]) -> None:
+        """Each event's own receipt; which they are is looked up only where something is wrong."""
+        whole = self.whole
+        if stored == (whole.events, whole.outcomes):
+            return
+        whole.wrong(f"{whole.events} events and {stored[0]} receipts that name one do not belong together")
+        misplaced = await self._store.misplaced(PROBLEMS_MAX)
+        for pos in misplaced.events:
+            whole.wrong(f"pos {pos}: has no receipt, or not its own")
+        for receipt in misplaced.receipts:
+            whole.wrong(f"receipt {receipt}: names an event that is not its own")
+
+    def report(self) -> Report:
+        """What was found."""
+        head, whole, stories = self._head, self.whole, self._stories
+        return Report(
+            head.pos, head.hash.hex(), head.epoch, whole.events, whole.transfers, len(self._accounts),
+            stories.payments, len(stories.holds), self._totals, whole.problems,
+        )  # fmt: skip
 
 
 def _ranges(

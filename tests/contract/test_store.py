@@ -5,7 +5,18 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from tests.contract.stores import EPOCH, KINDS, POLICY, START_MS, Counted, commit, event_id, opened, wire_id
+from tests.contract.stores import (
+    EPOCH,
+    KINDS,
+    POLICY,
+    START_MS,
+    Counted,
+    World,
+    commit,
+    event_id,
+    opened,
+    wire_id,
+)
 
 from tuppence_server.domain.batch import Changes, Keys
 from tuppence_server.domain.book import Book
@@ -26,7 +37,7 @@ from tuppence_server.domain.rows import (
     Use,
     User,
 )
-from tuppence_server.store.base import Store, StoreFault
+from tuppence_server.store.base import Misplaced, Store, StoreFault
 from tuppence_server.store.memory import MemoryStore
 
 ALICE, BOB = wire_id("u_", 1), wire_id("u_", 2)
@@ -262,14 +273,22 @@ async def test_one_outcome_per_id(store: Store) -> None:
     assert book.head.pos == 2
 
 
-async def test_a_receipt_without_its_event_is_counted(store: Store) -> None:
-    changes, head = batch()
-    await commit(store, changes, head)
-    assert (await store.receipts()).dangling == 0
-    later = Changes()
-    later.receipts = {event_id(3): Receipt(event_id(3), ALICE, 3, None)}
-    await commit(store, later, head)
-    assert (await store.receipts()).dangling == 1
+async def test_receipts_and_events_that_do_not_belong_together_are_told(tmp_path: Path) -> None:
+    for kind in KINDS:
+        async with opened(kind, tmp_path) as store:
+            world = World(store)
+            await world.register("alice")
+            for _ in "12":
+                await world.credit("alice", "1")
+            assert await store.misplaced(9) == Misplaced([], [])
+            later = Changes()
+            later.receipts = {event_id(7): Receipt(event_id(7), ALICE, 2, None)}
+            await commit(store, later, await store.head())
+            assert await store.misplaced(9) == Misplaced([], [event_id(7)])
+            assert [row async for rows in store.outcomes() for row in rows] == [
+                (f"{event_id(number)}{sender}".encode(), pos)
+                for number, sender, pos in ((1, "operator", 1), (2, "operator", 2), (7, ALICE, 2))
+            ]
 
 
 async def test_the_log_is_read_in_ranges(store: Store) -> None:

@@ -1,18 +1,17 @@
 """Whoever changes the file behind the server's back is found out, and where."""
 
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from tests.contract.stores import World, event_id, opened
+from tests.contract.tampering import unguarded
 
+from tuppence_server.checks.outcomes import sum_of_events, sum_of_receipts
 from tuppence_server.store.base import Store
 from tuppence_server.verify import PROBLEMS_MAX, Report, verify
 
 _MOVE = "debit, credit, amount, code, phase, pending"
-_TRIGGERS = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
 
 
 @pytest.fixture
@@ -34,10 +33,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 def tamper(folder: Path, *statements: str) -> None:
     """What somebody with the file and some SQL can do."""
-    with closing(sqlite3.connect(folder / "tuppence.db", isolation_level=None)) as db:
-        for (name,) in db.execute(_TRIGGERS).fetchall():
-            db.execute(f"DROP TRIGGER {name}")
-        db.execute("PRAGMA ignore_check_constraints = ON")
+    with unguarded(folder / "tuppence.db") as db:
         for statement in statements:
             assert db.execute(statement).rowcount != 0, statement
 
@@ -139,7 +135,10 @@ async def test_a_good_ledger_has_no_problems(store: Store) -> None:
         ),
         pytest.param(
             ["DELETE FROM event WHERE pos = 4"],
-            ["pos 5: follows 3; something is missing before it", "1 receipts name events that are not there"],
+            [
+                "pos 5: follows 3; something is missing before it",
+                "receipt 00000000-0000-4000-8000-000000000190: names an event",
+            ],
             id="deleted payment",
         ),
         pytest.param(
@@ -173,7 +172,7 @@ async def test_a_good_ledger_has_no_problems(store: Store) -> None:
         ),
         pytest.param(
             ["DELETE FROM event WHERE pos = 8"],
-            ["the log ends at 7; the head says 8", "1 receipts name events that are not there"],
+            ["the log ends at 7; the head says 8", "7 events and 8 receipts that name one do not belong"],
             id="truncated tail",
         ),
         pytest.param(
@@ -188,7 +187,7 @@ async def test_a_good_ledger_has_no_problems(store: Store) -> None:
         ),
         pytest.param(
             ["UPDATE receipt SET pos = 88 WHERE pos = 5"],
-            ["1 receipts name events that are not there"],
+            ["pos 5: has no receipt, or not its own"],
             id="receipt without event",
         ),
     ],
@@ -196,7 +195,7 @@ async def test_a_good_ledger_has_no_problems(store: Store) -> None:
 async def test_tampering_is_found(
     store: Store, tmp_path: Path, statements: list[str], found: list[str]
 ) -> None:
-    tamper(tmp_path, "PRAGMA foreign_keys = OFF", *statements)
+    tamper(tmp_path, *statements)
     for range_events in (1, 3, 250_000):
         problems = (await verify(store, range_events=range_events)).problems
         for expected in found:
@@ -228,3 +227,48 @@ async def test_the_report_is_bounded(store: Store, tmp_path: Path) -> None:
     problems = (await verify(store)).problems
     assert len(problems) == PROBLEMS_MAX
     assert problems[0].startswith("pos 1: ")
+
+
+RECEIPTS = {
+    "id changed": f"UPDATE receipt SET id = '{event_id(999)}' WHERE pos = 4",
+    "sender changed": "UPDATE receipt SET sender = (SELECT id FROM user WHERE handle = 'bob') WHERE pos = 4",
+    "missing": "DELETE FROM receipt WHERE pos = 6",
+    "of another event": "UPDATE receipt SET pos = 5 WHERE pos = 4",
+    "one too many": f"INSERT INTO receipt SELECT '{event_id(999)}', sender, pos, NULL FROM receipt WHERE pos = 4",
+}
+
+
+@pytest.mark.parametrize("name", RECEIPTS)
+async def test_every_event_has_exactly_its_receipt(store: Store, tmp_path: Path, name: str) -> None:
+    """Under an id whose receipt is gone, or another's, the same frame would be carried out a second time."""
+    tamper(tmp_path, RECEIPTS[name])
+    for range_events in (3, 250_000):
+        problems = (await verify(store, range_events=range_events)).problems
+        assert any("receipt" in problem for problem in problems), problems
+
+
+@pytest.mark.parametrize(
+    "swap",
+    [
+        ("UPDATE receipt SET pos = 99 WHERE pos = 4", "UPDATE receipt SET pos = 4 WHERE pos = 7", "UPDATE receipt SET pos = 7 WHERE pos = 99"),
+        ("UPDATE receipt SET sender = iif(pos = 5, (SELECT sender FROM receipt WHERE pos = 6), (SELECT sender FROM receipt WHERE pos = 5)) WHERE pos IN (5, 6)",),
+        ("DELETE FROM receipt WHERE pos = 6", f"INSERT INTO receipt SELECT '{event_id(999)}', sender, pos, NULL FROM receipt WHERE pos = 4"),
+    ],
+    ids=["their events", "their senders", "one missing and one double"],
+)  # fmt: skip
+async def test_receipts_that_changed_places_are_found(
+    store: Store, tmp_path: Path, swap: tuple[str, ...]
+) -> None:
+    tamper(tmp_path, *swap)
+    problems = (await verify(store)).problems
+    assert sum("receipt" in problem for problem in problems) >= 3, problems
+
+
+def test_sums_of_receipts_stay_numbers_of_64_bits() -> None:
+    """Processes tell each other of them."""
+    rows = [(event_id(number).encode() + b"u_someone", 2**50 + number) for number in range(300)]
+    ids, places = [row[0][:36].decode() for row in rows], [row[1] for row in rows]
+    of_events = sum_of_events(ids, ["u_someone"] * 300, places)
+    assert sum_of_receipts([rows[200:], rows[:200]]) == (300, of_events)
+    assert 0 < of_events < 2**63
+    assert sum_of_receipts([rows[:-1]])[1] != of_events

@@ -3,12 +3,12 @@
 import re
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from tests.contract.busy_world import BusyWorld, busy_world
 from tests.contract.stores import KINDS, World, event_id, opened
+from tests.contract.tampering import unguarded
 
 from tuppence_server.checks.crowd import together
 from tuppence_server.domain import chain
@@ -37,13 +37,7 @@ class Forger:
 
         `pos<name>` is where that event is.
         """
-        with closing(sqlite3.connect(self._path, isolation_level=None)) as db:
-            db.execute("PRAGMA foreign_keys = OFF")
-            db.execute("PRAGMA ignore_check_constraints = ON")
-            for kind, name in db.execute(
-                "SELECT type, name FROM sqlite_master WHERE type = 'trigger' OR name = 'transfer_outcome'"
-            ).fetchall():
-                db.execute(f"DROP {kind} {name}")
+        with unguarded(self._path) as db:
             for statement in statements:
                 assert db.execute(self._named(statement)).rowcount != 0, statement
             self._link(db)

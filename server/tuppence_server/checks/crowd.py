@@ -110,7 +110,7 @@ async def together(
                 jobs.append(job(after, after + events if starts else BEYOND))
             after, upto, future = jobs.popleft()
             found = _found(await future)
-            if len(found.acts) >= acts and found.upto < upto:
+            if len(found.acts) + len(found.rooms) >= acts and found.upto < upto:
                 jobs.appendleft(job(found.upto, upto))
             yield found
     finally:

@@ -20,6 +20,7 @@ from tuppence_server.store.base import MoveRow, Piece
 
 from .accounts import Accounts
 from .legs import Key, Leg, Odd, credited, head_of, legs_of, must_be, said, sent, withdrawn
+from .outcomes import MODULUS, sum_of_events
 
 PROBLEMS_MAX: Final = 20
 MADE_OTHERS: Final = "its transfers are not those that it calls for"
@@ -32,6 +33,7 @@ class Top(Struct, gc=False):
     """What of an envelope every event is checked for."""
 
     kind: str = ""
+    id: str = ""
     conv: str = ""
     seq: int = 0
     pos: int = 0
@@ -40,7 +42,7 @@ class Top(Struct, gc=False):
 
 
 class Act(Struct, gc=False, array_like=True):
-    """An event of money that can only be judged together with others, and the transfers that it made."""
+    """An event that can only be judged together with others, and the transfers that it made."""
 
     pos: int
     head: bytes
@@ -61,20 +63,24 @@ class Sums(Struct, gc=False, array_like=True):
 class Found(Struct, gc=False):
     """What a range came to, which begins behind `after`; `transfers` are those that belong to its events.
 
-    `firsts` are the seq and pos of the first event of each conversation, `lasts` the seq of its last.
+    `firsts` are the seq, pos and time of the first event of each conversation, `lasts` the seq and pos of its last.
+    `at` is the time of the last event. `outcomes` is what its events' receipts sum up to.
     """
 
     after: int
     upto: int
     hash: bytes
+    at: int
     events: int
+    outcomes: int
     transfers: int
     first_transfer: int
     last_transfer: int
-    firsts: dict[str, tuple[int, int]]
-    lasts: dict[str, int]
+    firsts: dict[str, tuple[int, int, int]]
+    lasts: dict[str, tuple[int, int]]
     sums: dict[int, Sums]
     acts: list[Act]
+    rooms: list[Act]
     problems: list[str]
 
 
@@ -84,18 +90,21 @@ class Range:
     def __init__(self, owners: dict[int, Key], after: int, previous: bytes) -> None:
         self._owners = owners
         self._accounts = Accounts(owners)
-        self._firsts: dict[str, tuple[int, int]] = {}
+        self._firsts: dict[str, tuple[int, int, int]] = {}
         self._lasts: dict[str, int] = {}
+        self._last_places: dict[str, int] = {}
         self._acts: list[Act] = []
+        self._rooms: list[Act] = []
         self._problems: list[str] = []
         self._after = self._at = after
         self._hash = previous
-        self.events = self._transfers = self._first_transfer = self._last_transfer = 0
+        self._last_head = b""
+        self.events = self._outcomes = self._transfers = self._first_transfer = self._last_transfer = 0
 
     @property
     def acts(self) -> int:
         """How many acts are kept, to be taken when the range ends."""
-        return len(self._acts)
+        return len(self._acts) + len(self._rooms)
 
     def wrong(self, problem: str) -> None:
         """Note what is not as it must be."""
@@ -108,9 +117,11 @@ class Range:
             number: Sums(each.debits, each.credits, each.pending, each.low, each.low_pos)
             for number, each in self._accounts.items()
         }
+        lasts = {conv: (seq, self._last_places[conv]) for conv, seq in self._lasts.items()}
         return Found(
-            self._after, self._at, self._hash, self.events, self._transfers, self._first_transfer,
-            self._last_transfer, self._firsts, self._lasts, sums, self._acts, self._problems,
+            self._after, self._at, self._hash, _moment(self._last_head), self.events, self._outcomes % MODULUS,
+            self._transfers, self._first_transfer, self._last_transfer, self._firsts, lasts, sums,
+            self._acts, self._rooms, self._problems,
         )  # fmt: skip
 
     def take(self, piece: Piece) -> None:
@@ -124,9 +135,11 @@ class Range:
         made = self._made(places, moves)
         self._chain(places, heads, bodies, salts, hashes, made)
         tops = self._tops(places, heads)
-        self._order(convs, seqs, places, tops)
+        self._order(convs, seqs, places, tops, heads)
         self._money(places, tops, heads, bodies, made)
+        self._outcomes += sum_of_events([top.id for top in tops], [top.from_ for top in tops], places)
         self.events += len(events)
+        self._last_head = heads[-1]
         self._at, self._hash = places[-1], hashes[-1]
 
     # The chain and the order
@@ -220,16 +233,22 @@ class Range:
         return tops[-len(heads) :]
 
     def _order(
-        self, convs: tuple[str, ...], seqs: tuple[int, ...], places: tuple[int, ...], tops: list[Top]
+        self,
+        convs: tuple[str, ...],
+        seqs: tuple[int, ...],
+        places: tuple[int, ...],
+        tops: list[Top],
+        heads: tuple[bytes, ...],
     ) -> None:
         lasts = self._lasts
+        self._last_places.update(zip(convs, places, strict=True))
         for conv, seq, pos, top in zip(convs, seqs, places, tops, strict=True):
             if top.seq != seq or top.pos != pos or top.conv != conv:
                 self.wrong(f"pos {pos}: the envelope names another place")
             last = lasts.get(conv)
             if last != seq - 1:
                 if last is None:
-                    self._firsts[conv] = (seq, pos)
+                    self._firsts[conv] = (seq, pos, _moment(heads[places.index(pos)]))
                 else:
                     self.wrong(f"pos {pos}: seq {seq} follows {last} in {conv}")
             lasts[conv] = seq
@@ -249,6 +268,8 @@ class Range:
             if moved is None:
                 if top.kind.startswith("pay."):
                     self._closely(pos, head, body, [])
+                elif top.kind.startswith("room."):
+                    self._rooms.append(Act(pos, head, body, []))
                 continue
             if type(moved) is tuple:
                 _, _, debit, credit, amount, other = moved
@@ -330,6 +351,14 @@ class Range:
         must_be(top.from_, author)
         must_be(told.state, "completed")
         return False
+
+
+def _moment(head: bytes) -> int:
+    """When an event was committed; 0 where its envelope does not tell."""
+    try:
+        return head_of(head).at
+    except DecodeError:
+        return 0
 
 
 class _Lengths(dict[int, bytes]):

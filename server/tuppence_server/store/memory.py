@@ -47,17 +47,16 @@ from .base import (
     Packed,
     Page,
     Place,
-    Receipts,
     Snapshot,
     StoreFault,
     place_of,
 )
-from .memory_money import MemoryMoney
+from .memory_audit import MemoryAudit
 
 RowT = TypeVar("RowT", bound=Struct)
 
 
-class MemoryStore(MemoryMoney):
+class MemoryStore(MemoryAudit):
     """The `Store` contract over dictionaries; `fail` makes the next save fail like a disk would."""
 
     def __init__(self, epoch: str = "e_memory") -> None:
@@ -363,16 +362,6 @@ class MemoryStore(MemoryMoney):
     async def accounts(self) -> list[Account]:
         """All accounts, by id."""
         return [replace(account) for account in sorted(self._accounts.values(), key=lambda a: a.id)]
-
-    async def receipts(self) -> Receipts:
-        """Receipts that name an event that is there, and that name one that is not."""
-        named = [r.pos for r in self._receipts.values() if r.pos is not None]
-        there = sum(pos <= len(self._events) for pos in named)
-        return Receipts(there, len(named) - there)
-
-    async def heads(self) -> dict[str, int]:
-        """The seq at which each conversation stands."""
-        return {conversation.id: conversation.seq for conversation in self._conversations.values()}
 
     async def start_epoch(self, epoch: str, mode: DataMode | None = None) -> None:
         """Begin a generation of the log."""

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from .base import SchemaTooNew, StoreFault
 
-_LEDGER: Final = (
+LEDGER: Final = (
     "CREATE TABLE IF NOT EXISTS migration "
     "(version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT"
 )
@@ -45,7 +45,7 @@ async def pending(db: aiosqlite.Connection) -> list[Migration]:
         SchemaTooNew: the data knows migrations that this program does not.
         StoreFault: an applied migration's text is not what it was.
     """
-    await db.execute(_LEDGER)
+    await db.execute(LEDGER)
     rows = await db.execute_fetchall("SELECT version, checksum FROM migration")
     applied = {int(version): str(checksum) for version, checksum in rows}
     known = {migration.version: migration for migration in migrations()}

@@ -2,7 +2,7 @@
 
 import sqlite3
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from operator import itemgetter
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from . import tables
-from .base import EventRow, MoveRow, Piece
+from .base import EventRow, MoveRow, OutcomeRow, Piece
 from .sqlite_money import SEEK_TRANSFER
 
 PIECE_EVENTS: Final = 128
@@ -21,6 +21,7 @@ _MOVES: Final = (
     "SELECT pos, id, debit, credit, amount, iif(code = 'pay.send' AND phase = 'single', NULL, "
     "code || ' ' || phase || ' ' || pending) FROM transfer WHERE id > ? ORDER BY id"
 )
+_OUTCOMES: Final = "SELECT CAST(id || sender AS BLOB), pos FROM receipt WHERE pos IS NOT NULL"
 _pos: Final = itemgetter(0)
 
 
@@ -51,6 +52,14 @@ class SqliteLog(Struct, frozen=True):
                 yield piece, moves.upto(piece[-1][0])
             if left := moves.upto(upto):
                 yield [], left
+
+    def outcomes(self) -> Iterator[Sequence[OutcomeRow]]:
+        """The receipts that name an event, in pieces."""
+        with closing(self._open()) as db:
+            rows = db.execute(_OUTCOMES)
+            piece: list[OutcomeRow]
+            while piece := rows.fetchmany(PIECE_EVENTS):
+                yield piece
 
     def _open(self) -> sqlite3.Connection:
         db = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)

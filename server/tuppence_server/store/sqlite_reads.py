@@ -1,5 +1,6 @@
 """The read side of the SQLite store: a small pool of query-only connections, each read short and in one snapshot."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -8,7 +9,9 @@ import aiosqlite
 
 from tuppence_protocol.codec import encode_object, splice
 from tuppence_protocol.events import ConversationView, MemberView, UserView
+from tuppence_protocol.views import SERVER_AUTHOR
 from tuppence_server.domain.rows import (
+    OPERATOR,
     Account,
     Conversation,
     Head,
@@ -22,7 +25,8 @@ from tuppence_server.domain.rows import (
 from tuppence_server.domain.views import member_view, user_view
 
 from . import tables
-from .base import Funds, LogReader, Page, Place, Receipts, place_of
+from .base import Funds, LogReader, Misplaced, OutcomeRow, Page, Place, place_of
+from .soundness import faults
 from .sqlite_log import SqliteLog
 from .sqlite_money import MoneyReads
 from .sqlite_sessions import FUNDS, HEAD, VIEWS, view_of
@@ -42,13 +46,20 @@ _PLACE: Final = {
     "pair": f"SELECT {_C}, {_M} FROM conversation AS c JOIN member AS m ON m.conv = c.id AND m.user = ? WHERE c.pair = ?",
 }
 
-_RECEIPTS: Final = (
-    "SELECT count(*) FILTER (WHERE pos BETWEEN 1 AND ?1), count(*) FILTER (WHERE pos NOT BETWEEN 1 AND ?1) "
-    "FROM receipt"
+_OUTCOMES: Final = "SELECT CAST(id || sender AS BLOB), pos, id FROM receipt WHERE id > ? AND pos IS NOT NULL ORDER BY id LIMIT ?"
+_SENDER: Final = (
+    f"iif(json_extract(CAST(e.head AS TEXT), '$.from') = '{SERVER_AUTHOR}', '{OPERATOR}', "
+    "json_extract(CAST(e.head AS TEXT), '$.from'))"
 )
-_RECEIPTS_JOINED: Final = (
-    "SELECT count(e.pos), count(*) - count(e.pos) FROM receipt AS r "
-    "LEFT JOIN event AS e ON e.pos = r.pos WHERE r.pos IS NOT NULL"
+_ITS_OWN: Final = (
+    f"r.pos = e.pos AND r.sender = {_SENDER} AND r.id = json_extract(CAST(e.head AS TEXT), '$.id')"
+)
+_WITHOUT_RECEIPT: Final = (
+    f"SELECT e.pos FROM event AS e WHERE NOT EXISTS (SELECT 1 FROM receipt AS r WHERE {_ITS_OWN}) LIMIT ?"
+)
+_WITHOUT_EVENT: Final = (
+    "SELECT r.id FROM receipt AS r WHERE r.pos IS NOT NULL AND NOT EXISTS "
+    f"(SELECT 1 FROM event AS e WHERE e.pos = r.pos AND {_ITS_OWN}) LIMIT ?"
 )
 
 
@@ -212,18 +223,36 @@ class SqliteReads(MoneyReads):
         """The log as another process can read it."""
         return SqliteLog(self.path)
 
-    async def receipts(self) -> Receipts:
-        """Receipts that name an event that is there, and that name one that is not."""
-        ((events, last),) = await self._rows("SELECT count(*), max(pos) FROM event")
-        if events == last:  # without a gap, so that a number tells whether the event is there
-            rows = await self._rows(_RECEIPTS, last)
-        else:
-            rows = await self._rows(_RECEIPTS_JOINED)
-        return Receipts(*rows[0])
+    async def outcomes(self) -> AsyncIterator[Sequence[OutcomeRow]]:
+        """The receipts that name an event, in pieces."""
+        after = ""
+        while rows := await self._rows(_OUTCOMES, after, LOG_ROWS_PER_READ):
+            yield [row[:2] for row in rows]
+            after = rows[-1][2]
 
-    async def heads(self) -> dict[str, int]:
-        """The seq at which each conversation stands."""
-        return dict(await self._rows("SELECT id, seq FROM conversation"))
+    async def misplaced(self, limit: int) -> Misplaced:
+        """Events that have not exactly their receipt, and receipts that are no event's; so many of each."""
+        events, receipts = await self._rows(_WITHOUT_RECEIPT, limit), await self._rows(_WITHOUT_EVENT, limit)
+        return Misplaced([row[0] for row in events], [row[0] for row in receipts])
+
+    async def all_conversations(self) -> list[Conversation]:
+        """Every conversation."""
+        return [
+            Conversation(*row)
+            for row in await self._rows(f"SELECT {tables.CONVERSATION.select()} FROM conversation")
+        ]
+
+    async def all_members(self) -> AsyncIterator[Sequence[Member]]:
+        """Every membership, also ended ones, in pieces."""
+        sql = f"SELECT {tables.MEMBER.select()} FROM member WHERE (conv, user) > (?, ?) ORDER BY conv, user LIMIT ?"
+        after = ("", "")
+        while rows := await self._rows(sql, *after, LOG_ROWS_PER_READ):
+            yield [Member(*row) for row in rows]
+            after = (rows[-1][0], rows[-1][1])
+
+    async def faults(self) -> list[str]:
+        """What is wrong with the file in itself; it must be at rest."""
+        return await asyncio.to_thread(faults, self.path)
 
     async def currencies(self) -> dict[str, int]:
         """The exponent by which each currency's amounts were written."""

@@ -1,0 +1,48 @@
+"""What the check of the whole ledger reads of the memory store."""
+
+from collections.abc import AsyncIterator, Sequence
+
+from msgspec.structs import replace
+
+from tuppence_protocol import codec
+from tuppence_protocol.views import SERVER_AUTHOR
+from tuppence_server.domain.rows import OPERATOR, Conversation, Member, MemberKey
+
+from .base import Misplaced, OutcomeRow
+from .memory_money import MemoryMoney
+
+
+class MemoryAudit(MemoryMoney):
+    """Every row of its kind, and what does not belong together."""
+
+    _conversations: dict[str, Conversation]
+    _members: dict[MemberKey, Member]
+
+    async def outcomes(self) -> AsyncIterator[Sequence[OutcomeRow]]:
+        """The receipts that name an event."""
+        rows = [((r.id + r.sender).encode(), r.pos) for r in self._receipts.values() if r.pos is not None]
+        if rows:
+            yield rows
+
+    async def misplaced(self, limit: int) -> Misplaced:
+        """Events that have not exactly their receipt, and receipts that are no event's; so many of each."""
+        own = {}
+        for event in self._events:
+            head = codec.decode_head(event.head)
+            author = OPERATOR if head["from"] == SERVER_AUTHOR else head["from"]
+            own[head["id"], author, event.pos] = event.pos
+        stored = {(r.id, r.sender, r.pos) for r in self._receipts.values() if r.pos is not None}
+        events = [own[each] for each in own if each not in stored]
+        return Misplaced(events[:limit], sorted(each[0] for each in stored - own.keys())[:limit])
+
+    async def all_conversations(self) -> list[Conversation]:
+        """Every conversation."""
+        return [replace(conversation) for conversation in self._conversations.values()]
+
+    async def all_members(self) -> AsyncIterator[Sequence[Member]]:
+        """Every membership, also ended ones."""
+        yield [replace(member) for member in self._members.values()]
+
+    async def faults(self) -> list[str]:
+        """Dictionaries have none."""
+        return []
