@@ -84,7 +84,7 @@ class Api:
 
     def app(self) -> Starlette:
         """The routes, as a contents page."""
-        return Starlette(
+        app = Starlette(
             routes=[
                 Route("/v1/users", self._wrap(self.register), methods=["POST"]),
                 Route("/v1/sessions", self._wrap(self.log_in), methods=["POST"]),
@@ -102,6 +102,8 @@ class Api:
             ],
             exception_handlers={HTTPException: _http_error},
         )
+        app.router.redirect_slashes = False  # a redirect goes where the Host header says, with the password
+        return app
 
     def _wrap(
         self, work: Callable[[Request], Awaitable[Response]]
