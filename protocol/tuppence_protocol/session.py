@@ -149,6 +149,11 @@ class ClientSession:
         self._held: dict[str, dict[int, ev.Event]] = {}
         self._seen_pos = 0
 
+    def resume(self, epoch: str | None, pos: int) -> None:
+        """Take up a cursor that was saved; before the first hello."""
+        self.epoch = epoch
+        self.pos = self._seen_pos = pos
+
     def hello(self) -> bytes:
         """The first frame of a connection, with the cursor if there is one."""
         cursor = (UNSET, UNSET) if self.epoch is None else (self.epoch, self.pos)

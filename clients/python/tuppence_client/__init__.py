@@ -55,6 +55,7 @@ from .errors import (
     SessionError,
     ShapeError,
     StateError,
+    StateFileError,
     StreamOverflow,
     TuppenceError,
 )
@@ -121,6 +122,7 @@ __all__ = [
     "State",
     "StateChanged",
     "StateError",
+    "StateFileError",
     "Statement",
     "StatementLine",
     "Stream",

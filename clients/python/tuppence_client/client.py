@@ -5,6 +5,7 @@ cancelled takes nothing with it, but whether its frame was stored is then unknow
 """
 
 import asyncio
+import os
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -18,12 +19,16 @@ from tuppence_protocol.limits import PAGE_EVENTS_DEFAULT, PAGE_ROWS_MAX
 from tuppence_protocol.session import ClientSession
 
 from .core import Core
-from .errors import ConnectionEnded
+from .errors import ConnectionEnded, StateFileError
+from .following import Following
+from .ids import derived_id
 from .loops import need_asyncio
+from .missed import missed
 from .notices import Notice, State
 from .pace import Pace
 from .payments import Payments
 from .rooms import Rooms
+from .saved import SavedCursor
 from .streams import Stream
 from .tokens import Token, Tokens
 from .urls import socket_url
@@ -44,6 +49,7 @@ class Client(Rooms, Payments):
         Rooms.__init__(self, core)
         Payments.__init__(self, core)
         self._core = core
+        self._following = core.following
 
     # --- what is kept fresh -------------------------------------------------------------------------
 
@@ -103,6 +109,13 @@ class Client(Rooms, Payments):
         return await self._core.commit(
             fr.ChatText(id=id or self.new_id(), conv=conv, ref=UNSET if ref is None else ref, body=body)
         )
+
+    def id_for(self, event: ev.Event, purpose: str = "") -> str:
+        """The id of what one does because of an event, the same whenever it is asked for.
+
+        A program that is given an event again sends the same frame again, which then has the same one outcome.
+        """
+        return derived_id(f"{self.user.id}\n{event.id}\n{purpose}")
 
     # --- live: dropped where there is no connection ---------------------------------------------------
 
@@ -180,9 +193,13 @@ class Client(Rooms, Payments):
 
         Subscribes at once; the first stream also has what came since `connect`. At most 10,000 (see `connect`)
         are queued: beyond, what is queued comes first, then `StreamOverflow`, then the stream goes on.
+
+        With a `state`, the first call without `conv` gives the stream that the saved cursor follows: it begins where
+        the former run stopped, loses nothing, and takes an event for handled when the next one is asked for.
         """
         if conv is None:
-            return self._core.events.subscribe(lambda _: True)
+            following, self._following = self._following, None
+            return following or self._core.events.subscribe(lambda _: True)
         if conv.startswith("c_"):
             return self._core.events.subscribe(lambda event: event.conv == conv)
 
@@ -191,6 +208,11 @@ class Client(Rooms, Payments):
             return self._core.mirror.conv_with(conv) == event.conv
 
         return self._core.events.subscribe(lambda _: True, here)
+
+    def handled(self) -> None:
+        """With a `state`: save that the event given last is handled, as asking for the next one does."""
+        if self._core.following is not None:
+            self._core.following.handled()
 
     def notices(self) -> Stream[Notice]:
         """Typing, receipts, presence, balances and the connection's state; the oldest of 1,000 are dropped."""
@@ -219,6 +241,7 @@ async def connect(
     patience_s: float = 0.0,
     queue_max: int = EVENTS_MAX,
     pace: Pace | None = None,
+    state: str | os.PathLike[str] | None = None,
 ) -> AsyncIterator[Client]:
     """Connect to the server at `url` (http(s) or ws(s)) and stay connected until the block ends.
 
@@ -228,22 +251,46 @@ async def connect(
     `device` names this installation: the same one connecting again replaces the former connection. The first
     connection is tried for `patience_s`, later ones for ever. Raises `ConnectionEnded` where it cannot be made
     or the server says to stop; ValueError for what is not a URL.
+
+    `state` is the path of a file that keeps the cursor, so that the next run begins where this one stopped; see
+    `Client.events`. `StateFileError` where it is in use, of another person, or something else.
     """
     need_asyncio("connect")
     pace = pace or Pace()
     tokens = Tokens(token, pace)
     session = ClientSession(tokens.current, device or f"py-{uuid.uuid4().hex[:12]}", CLIENT_NAME)
     core = Core(socket_url(url), session, pace, queue_max, tokens)
+    saved = None if state is None else SavedCursor(state)
+    if saved is not None:
+        core.following = _following(core, saved, queue_max)
     client = Client(core)
     running = asyncio.create_task(_run(core))
     try:
         await _first(core, patience_s)
+        if saved is not None and saved.user != client.user.id:
+            raise StateFileError(
+                "state_of_another", f"{state} is the state of another person, not @{client.user.handle}"
+            )
         yield client
     finally:
         await core.link.close()
         running.cancel()
         await asyncio.wait([running])
         core.end(ConnectionEnded(1000, "closed by this client"), wanted=True)
+        if saved is not None:
+            saved.close()
+
+
+def _following(core: Core, saved: SavedCursor, queue_max: int) -> Following:
+    """The stream behind a saved cursor; the session says hello with it."""
+    session = core.session
+    session.resume(saved.epoch, saved.pos)
+
+    def read(after: int, upto: int) -> AsyncIterator[ev.Event]:
+        pace = core.limits.ask if core.limits else None
+        return missed(Client(core), after, upto, pace.per_s if pace else None)
+
+    return Following(queue_max, saved, read, lambda: session.pos)
 
 
 async def _run(core: Core) -> None:

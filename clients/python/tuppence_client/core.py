@@ -18,6 +18,7 @@ from tuppence_protocol import session as ss
 from tuppence_protocol.errors import Refusal
 
 from .errors import ConnectionEnded, ShapeError, TuppenceError, error_of
+from .following import Following
 from .ids import Ids
 from .link import Link
 from .mirror import Mirror
@@ -51,6 +52,8 @@ class Core:
         self.new_id = Ids()
         self.events: Fanout[ev.Event] = Fanout(queue_max, lossy=False)
         self.notices: Fanout[Notice] = Fanout(NOTICES_MAX, lossy=True)
+        self.following: Following | None = None
+        self.limits: ev.LimitsView | None = None
         self.current = State.CONNECTING
         self.changed = asyncio.Event()
         self.ended: ConnectionEnded | None = None
@@ -213,14 +216,17 @@ class Core:
         self.state(State.ENDED, None, reason)
         end: Exception = StopAsyncIteration() if wanted else reason
         self.events.end(end)
+        if self.following is not None:
+            self.following.end(end)
         self.notices.end(end)
         for task in self._tasks:
             task.cancel()
 
     def _opened(self, ready: ev.ReadyBody) -> None:
         self.mirror.open(ready)
+        self.limits = ready.limits
         self._replayed = 0
-        if self._was_online and not ready.resumed:
+        if self._reset(ready):
             self.notices.push(Reset(str(ready.why or "unknown")))
         if self._watching is not None:
             self.link.post(self._watching)
@@ -235,6 +241,13 @@ class Core:
         else:
             self.state(State.CATCHING_UP, None, None)
 
+    def _reset(self, ready: ev.ReadyBody) -> bool:
+        """Whether events were missed that nothing brings."""
+        following = self.following
+        if following is None:
+            return self._was_online and not ready.resumed
+        return following.opened(ready.user.id, ready.epoch, ready.pos, resumed=ready.resumed)
+
     def _online(self) -> None:
         for raw in self.session.unsettled.values():
             self.link.post(raw)
@@ -246,6 +259,8 @@ class Core:
         if not self.mirror.event(event) and self._refreshing is None:
             self._refreshing = self._spawn(self._refresh())
         self.events.push(event)
+        if self.following is not None:
+            self.following.push(event)
 
     def _notice(self, message: codec.ServerMessage) -> None:
         match message:

@@ -86,6 +86,10 @@ def _stops(close_code: int) -> bool:
     return close_code == TOKEN_EXPIRED or not reconnects(close_code)
 
 
+class StateFileError(TuppenceError):
+    """The file given as `state` cannot be used: `state_in_use`, `state_not_ours`, `state_of_another`, `state_file`."""
+
+
 class StreamOverflow(TuppenceError):
     """A stream was not read fast enough: `missed` items were dropped here; page history for them."""
 

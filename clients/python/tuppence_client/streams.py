@@ -77,7 +77,7 @@ class Stream(Generic[T]):
                 missed, self._missed = self._missed, 0
                 raise StreamOverflow(missed)
             if self._end is not None:
-                raise _fresh(self._end)
+                raise fresh(self._end)
             self._wake.clear()
             await self._wake.wait()
 
@@ -88,7 +88,7 @@ class Stream(Generic[T]):
         self.close()
 
 
-def _fresh(reason: Exception) -> Exception:
+def fresh(reason: Exception) -> Exception:
     """The same exception without the traceback of who met it first."""
     return reason.with_traceback(None) if isinstance(reason, TuppenceError) else StopAsyncIteration()
 

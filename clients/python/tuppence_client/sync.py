@@ -1,6 +1,7 @@
 """The same client for code without asyncio: its loop runs in a thread of its own, every call waits for it."""
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
@@ -40,13 +41,20 @@ class SyncClient(Verbs[Event]):
         patience_s: float = 0.0,
         queue_max: int = EVENTS_MAX,
         pace: Pace | None = None,
+        state: str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__(self.new_id, lambda: self.user.id, self.submit)
         self.preview: Previewable[Preview] = Previewable(
             self.new_id, lambda: self.user.id, lambda frame: self._call(self._me.preview(frame))
         )
         self._connecting: AbstractAsyncContextManager[Client] = connect(
-            url, token=token, device=device, patience_s=patience_s, queue_max=queue_max, pace=pace
+            url,
+            token=token,
+            device=device,
+            patience_s=patience_s,
+            queue_max=queue_max,
+            pace=pace,
+            state=state,
         )
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="tuppence-client", daemon=True)
@@ -136,6 +144,14 @@ class SyncClient(Verbs[Event]):
     def new_id(self) -> str:
         """An id to save before sending."""
         return self._do(self._me.new_id)
+
+    def id_for(self, event: Event, purpose: str = "") -> str:
+        """The id of what one does because of an event, the same whenever it is asked for."""
+        return self._me.id_for(event, purpose)
+
+    def handled(self) -> None:
+        """With a `state`: save that the event given last is handled."""
+        self._do(self._me.handled)
 
     def send(self, conv: str, text: str, *, ref: str | None = None, id: str | None = None) -> Event:  # noqa: A002
         """Say something in `conv` and return the stored event."""
@@ -245,7 +261,10 @@ class SyncClient(Verbs[Event]):
         return SyncStatement(self._begin, self._call(asked))
 
     def events(self, conv: str | None = None, *, timeout: float | None = None) -> Iterator[Event]:
-        """Events as they come, from the call on; stops after `timeout` seconds without one (None: never)."""
+        """Events as they come, from the call on; stops after `timeout` seconds without one (None: never).
+
+        With a `state`, the first call without `conv` begins where the former run stopped; see `Client.events`.
+        """
         stream = self._do(lambda: self._me.events(conv))
         return _Waiting(self._begin, stream, timeout)
 

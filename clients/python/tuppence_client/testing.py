@@ -9,7 +9,6 @@ from collections import defaultdict
 from enum import Enum
 from typing import Any, Self, cast
 
-from msgspec import UNSET
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
@@ -180,7 +179,7 @@ class FakeServer:
         session.admitted()
         self._open[socket] = handle
         resumed = hello.epoch == self.book.epoch and self.can_resume
-        ready = self.book.ready(handle, self.heartbeat_ms, resumed=resumed, first=hello.epoch is UNSET)
+        ready = self.book.ready(handle, self.heartbeat_ms, resumed=resumed, epoch=hello.epoch)
         await socket.send(codec.encode(ready), text=True)
         if resumed:
             end = self.book.pos

@@ -84,7 +84,7 @@ class Reads:
         """The part of the log behind a cursor that is for that user."""
         return [event for event in self.log[after:] if self.sees(handle, event)]
 
-    def ready(self, handle: str, heartbeat_ms: int, *, resumed: bool, first: bool) -> ev.Ready:
+    def ready(self, handle: str, heartbeat_ms: int, *, resumed: bool, epoch: object) -> ev.Ready:
         """The answer to a good hello."""
         bounds = ev.LimitsView(limits.FRAME_BYTES_MAX, limits.TEXT_CHARS_MAX, limits.PAGE_EVENTS_MAX)
         body = ev.ReadyBody(
@@ -99,9 +99,12 @@ class Reads:
             conversations=self.views(handle),
             balances=self.wallet(handle),
             mode=self.mode,
-            why=UNSET if resumed else "first" if first else "too_far",
+            why=UNSET if resumed else self._why(epoch),
         )
         return ev.Ready(body=body)
+
+    def _why(self, epoch: object) -> str:
+        return "first" if epoch is UNSET else "too_far" if epoch == self.epoch else "epoch"
 
     def views(self, handle: str) -> list[ev.ConversationView]:
         """That user's conversations, latest first."""
