@@ -17,13 +17,22 @@ from typing import Any, Final
 import msgspec
 import structlog
 import uvicorn
-from filelock import FileLock, Timeout
 
 from tuppence_protocol.currencies import exponent
 from tuppence_protocol.errors import CLOSES
 
 from . import ids
-from .backup import DATABASE
+from .directory import (
+    ADMIN_ACCESS,
+    DATABASE,
+    NEW,
+    WrongData,
+    clear,
+    has_database,
+    held,
+    make_data,
+    publish,
+)
 from .edge.addresses import Counted
 from .edge.frames import text_frame
 from .edge.http import Api, crowded
@@ -45,22 +54,12 @@ from .store.base import Store
 from .store.sqlite import SqliteStore
 from .sweep import keep_sweeping
 
-LOCK: Final = "tuppence.lock"
-ADMIN_ACCESS: Final = "admin.json"
 DRAIN_S_MAX: Final = 4.0
 RETRY_MS_RANGE: Final = (500, 5_000)
 SWITCH_INTERVAL_S: Final = 0.0002
 """The writer's thread waits at most so long to get the interpreter's lock back from a busy event loop; Python's
 default of 5 ms, several times per commit, would be most of a commit's time under load."""
 log = structlog.get_logger("tuppence.app")
-
-
-class DataInUse(Exception):
-    """Another process has the data directory."""
-
-
-class WrongData(Exception):
-    """The data directory cannot be used as asked."""
 
 
 class AdminAccess(msgspec.Struct):
@@ -83,26 +82,25 @@ def make_store(path: Path) -> Store:
 
 
 @asynccontextmanager
-async def opened_store(data: Path, mode: str = "auto") -> AsyncIterator[Store]:
-    """The data directory's store, held by this process alone.
+async def opened_store(data: Path, mode: str = "auto", *, make: bool = False) -> AsyncIterator[Store]:
+    """The data directory's store, held by this process alone; with `make` it is begun where there is none.
 
     Raises:
         DataInUse: a server or another command has it.
-        WrongData: it is not of that mode, or its amounts are not what this program takes them for.
+        WrongData: there is none, or it is not of that mode, or its amounts are not what this program takes them for.
+        Unusable, SchemaTooNew, StoreFault: see `Store.open`.
     """
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = FileLock(data / LOCK, mode=0o600)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise DataInUse(f"{data} is in use by another process.") from None
-    try:
+    if make:
+        make_data(data)
+    with held(data):
+        if not has_database(data):
+            if not make:
+                raise WrongData(f"{data} holds no database. Begin one: tuppence serve --data {data}")
+            await _begin(data, mode)
         store = make_store(data / DATABASE)
         head = await store.open()
         try:
-            if not head.epoch:
-                await store.start_epoch(ids.epoch(), "live" if mode == "live" else "sandbox")
-            elif mode not in ("auto", head.mode):
+            if mode not in ("auto", head.mode):
                 raise WrongData(f"{data} is {head.mode}; it stays so. Use another directory for mode {mode}.")
             for currency, digits in (await store.currencies()).items():
                 if exponent(currency) != digits:
@@ -110,14 +108,31 @@ async def opened_store(data: Path, mode: str = "auto") -> AsyncIterator[Store]:
             yield store
         finally:
             await store.close()
+
+
+async def begin(settings: Settings) -> None:
+    """Make the data directory and its database where there is none."""
+    async with opened_store(settings.data, settings.mode, make=True):
+        pass
+
+
+async def _begin(data: Path, mode: str) -> None:
+    """Put a new database together beside its place, so that one that is there is always a whole one."""
+    new = data / NEW
+    clear(new)
+    store = make_store(new)
+    await store.open()
+    try:
+        await store.start_epoch(ids.epoch(), "live" if mode == "live" else "sandbox")
     finally:
-        lock.release()
+        await store.close()
+    publish(new)
 
 
 @asynccontextmanager
-async def opened_office(settings: Settings) -> AsyncIterator[tuple[Office, Store]]:
+async def opened_office(settings: Settings, *, make: bool = False) -> AsyncIterator[tuple[Office, Store]]:
     """The office over the road in this process, while no server runs."""
-    async with opened_store(settings.data, settings.mode) as store:
+    async with opened_store(settings.data, settings.mode, make=make) as store:
         head = await store.head()
         pipeline = Pipeline(
             store, policy(settings, head.mode), ids.Randomness(), _tell_submitters, Metrics(), lambda: None
@@ -189,7 +204,7 @@ async def serve(
 
     `announce` is called once it listens; `reread` brings the settings as they are now, at SIGHUP.
     """
-    async with opened_store(settings.data, settings.mode) as store:
+    async with opened_store(settings.data, settings.mode, make=True) as store:
         return await _serve(settings, store, announce, reread)
 
 

@@ -11,10 +11,10 @@ from typing import Any, Final
 import msgspec
 
 from . import ids
+from .directory import DATABASE
 from .store.base import Store
 from .verify import Progress, Report, verify
 
-DATABASE: Final = "tuppence.db"
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
 

@@ -55,6 +55,7 @@ def run_demo(data: Path | None, port: int | None) -> int:
 
 def seed(settings: Settings) -> None:
     """Add the people and their sandbox money; whoever is there already is left alone."""
+    asyncio.run(app.begin(settings))
     there = {user["handle"] for user in do(settings, "user.list")}
     for handle, name in PEOPLE:
         if handle not in there:

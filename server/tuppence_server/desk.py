@@ -14,17 +14,19 @@ from typing import Any, Final, Protocol
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
-from filelock import FileLock, Timeout
 
 from tuppence_protocol.errors import CODES, Refusal
 
-from .app import ADMIN_ACCESS, LOCK, AdminAccess, opened_office
+from .app import AdminAccess, opened_office
 from .backup import BackupError
+from .directory import ADMIN_ACCESS, WrongData, in_use
 from .office import NOBODY, Refused
 from .settings import Settings
 from .statements import RENDERERS, open_statement
 
 PIECE_BYTES: Final = 65_536
+_BEGINNERS: Final = frozenset({"user.add"})
+"""Actions that begin a data directory where there is none; a mistyped path makes nothing elsewhere."""
 
 
 class Writes(Protocol):
@@ -41,7 +43,7 @@ def do(settings: Settings, action: str, **arguments: Any) -> Any:
     """Carry out an office action and return its plain result.
 
     Raises:
-        Refused, BackupError, Unreachable, DataInUse: see there.
+        Refused, BackupError, Unreachable, DataInUse, WrongData: see there.
     """
     access = running(settings.data)
     if access is not None:
@@ -53,16 +55,15 @@ def running(data: Path) -> AdminAccess | None:
     """Where the server of this data directory is; None without one, even where one crashed and left its address."""
     try:
         access = msgspec.json.decode((data / ADMIN_ACCESS).read_bytes(), type=AdminAccess)
-        with FileLock(data / LOCK, mode=0o600).acquire(timeout=0):
-            return None
-    except Timeout:
-        return access
-    except (FileNotFoundError, msgspec.MsgspecError):
+    except (FileNotFoundError, NotADirectoryError, msgspec.MsgspecError):
         return None
+    except OSError as fault:
+        raise WrongData(f"{data / ADMIN_ACCESS} cannot be read: {fault.strerror}.") from fault
+    return access if in_use(data) else None
 
 
 async def _locally(settings: Settings, action: str, arguments: dict[str, Any]) -> Any:
-    async with opened_office(settings) as (office, _):
+    async with opened_office(settings, make=action in _BEGINNERS) as (office, _):
         return await office.do(action, arguments)
 
 

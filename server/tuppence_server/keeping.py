@@ -14,10 +14,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from .app import make_store, opened_store
-from .backup import DATABASE, restore
+from .backup import restore
 from .desk import running
+from .directory import DATABASE, remnants
 from .settings import Settings
+from .store.base import Unusable
 from .store.migrate import migrations
+from .store.ours import recognise
 from .verify import Progress as Report
 from .verify import verify
 
@@ -42,8 +45,6 @@ def progress_bar(what: str, *, quiet: bool) -> Iterator[Report | None]:
 
 async def verify_data(data: Path, *, quiet: bool) -> dict[str, Any]:
     """Check the ledger of a data directory that no server has."""
-    if not (data / DATABASE).exists():
-        raise FileNotFoundError(f"{data} holds no database.")
     async with opened_store(data) as store:
         with progress_bar("verifying", quiet=quiet) as progress:
             report: dict[str, Any] = msgspec.to_builtins(await verify(store, progress))
@@ -100,13 +101,23 @@ def _examine_disk(settings: Settings, note: Any) -> None:
 
 
 def _examine_database(path: Path, note: Any) -> None:
-    if not path.exists():
+    wrong = remnants(path.parent)
+    if wrong is not None:
+        note("database", "problem", wrong)
+        return
+    if not os.path.lexists(path):
         note("database", "ok", "none yet; the first `tuppence serve` makes it")
         return
     wal = path.with_name(path.name + "-wal")
     if wal.exists() and wal.stat().st_size > WAL_BYTES_WARNING:
         note("wal", "warning", f"{wal.stat().st_size >> 20} MiB; a long reader keeps it from shrinking")
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        recognise(path)
+    except (Unusable, OSError) as fault:
+        note("database", "problem", str(fault))
+        return
+    alone = "" if wal.exists() else "&immutable=1"  # a look leaves nothing behind
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{alone}", uri=True)
     try:
         applied = connection.execute("SELECT max(version) FROM migration").fetchone()[0]
         pos = connection.execute("SELECT pos FROM head").fetchone()[0]

@@ -1,11 +1,11 @@
 """What every command shares: options, one way to fail, one way to print.
 
 Data goes to stdout, talk to stderr; `--json` on each command makes the data JSON. Exit codes: 0 done, 1 failed or
-refused, 2 wrong usage, 3 cannot start, 4 a check found problems, 5 the server does not answer, 130 interrupted.
+refused, 2 wrong usage, 3 cannot start or open the data, 4 a check found problems, 5 another process has the data or
+the server does not answer, 130 interrupted.
 """
 
 import functools
-import sqlite3
 import sys
 import traceback
 from collections.abc import Callable
@@ -90,24 +90,22 @@ def _readable(given: dict[str, Any]) -> None:
 
 def _told(fault: Exception) -> tuple[str, int]:
     """What to say of a failure, and the exit code."""
-    from .app import DataInUse, WrongData
     from .backup import BackupError
     from .desk import Unreachable
+    from .directory import DataInUse, WrongData
     from .office import Refused
-    from .store.base import SchemaTooNew, StoreFault
+    from .store.base import SchemaTooNew, StoreFault, Unusable
 
     match fault:
         case SettingsError():
             return str(fault), USAGE
         case Refused():
             return f"{fault.refusal.code}: {fault.refusal.message}", FAILED
-        case Unreachable():
+        case Unreachable() | DataInUse():
             return str(fault), UNREACHABLE
-        case DataInUse():
-            return f"{fault} Stop that one first.", UNREACHABLE
-        case SchemaTooNew() | StoreFault() | WrongData():
+        case SchemaTooNew() | Unusable() | WrongData():
             return str(fault), CANNOT_START
-        case sqlite3.Error():
+        case StoreFault():
             return f"The database cannot be used: {fault}; see: tuppence doctor", CANNOT_START
         case BackupError():
             return str(fault), FAILED

@@ -1,5 +1,6 @@
 """What the SQLite file itself holds: invariants once more, one schema ever, and nothing half-committed."""
 
+import pickle
 import sqlite3
 import stat
 from collections.abc import AsyncIterator, Iterator
@@ -13,7 +14,7 @@ from tuppence_server.domain.batch import Changes
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.rows import Account, Head, LoggedEvent, Receipt
 from tuppence_server.store import entries
-from tuppence_server.store.base import SchemaTooNew, StoreFault
+from tuppence_server.store.base import SchemaTooNew, StoreFault, Unusable
 from tuppence_server.store.migrate import migrations
 from tuppence_server.store.sqlite import SqliteStore
 
@@ -299,9 +300,32 @@ async def test_a_damaged_file_is_fatal(tmp_path: Path) -> None:
     async with opened("sqlite", tmp_path):
         pass
     path = tmp_path / "tuppence.db"
+    whole = path.read_bytes()
     path.write_bytes(b"not a database".ljust(4096, b"."))
-    with pytest.raises(sqlite3.DatabaseError):
+    with pytest.raises(Unusable, match="not a SQLite database"):
         await SqliteStore(path).open()
+    path.write_bytes(whole[:100].ljust(len(whole), b"\xa5"))
+    with pytest.raises(StoreFault, match="malformed") as fault:
+        await SqliteStore(path).open()
+    assert fault.value.fatal
+    again = pickle.loads(pickle.dumps(fault.value))
+    assert (str(again), again.fatal) == (str(fault.value), True), "it can come from another process"
+
+
+async def test_reading_what_is_damaged_is_a_fault_of_the_store(world: World, tmp_path: Path) -> None:
+    store = _store(world)
+    await store._db.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+    path = tmp_path / "tuppence.db"
+    path.write_bytes(path.read_bytes()[:4096].ljust(path.stat().st_size, b"\xa5"))
+    reader = store.reader()
+    assert reader is not None
+    with pytest.raises(StoreFault):
+        list(reader.pieces(0, 10))
+    await store.close_readers()
+    await store.open_readers()
+    for read in (store.users(), store.user("alice"), store.accounts(), store.backup(tmp_path / "copy.db")):
+        with pytest.raises(StoreFault):
+            await read
 
 
 async def test_events_must_belong_to_a_conversation(world: World) -> None:

@@ -243,7 +243,7 @@ def test_refusals_and_exit_codes(tmp_path, monkeypatch):
         (USAGE, "Missing argument", ("wallet", "show")),
     ):
         is_refused(cli(*arguments, *(() if arguments[0] in ("restore", "wallte") else at)), code, text)
-    is_refused(cli("ledger", "verify", "--data", str(tmp_path / "absent")), FAILED, "no database")
+    is_refused(cli("ledger", "verify", "--data", str(tmp_path / "absent")), CANNOT_START, "no directory")
     for name, value, text in (
         ("PROT", "1", "TUPPENCE_PORT"),
         ("PORT", "x", "whole number"),

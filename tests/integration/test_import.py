@@ -26,10 +26,17 @@ async def run(server, *arguments):
     return Done(done.returncode, done.stdout, done.stderr)
 
 
+async def begin(server):
+    """A data directory, which an import does not make."""
+    assert (await run(server, "user", "add", "zoe", "--no-password")).code == 0
+
+
 @pytest.mark.parametrize("running", [False, True])
 async def test_people_are_added_and_credited_once(server, tmp_path, running):
     if running:
         await server.start()
+    else:
+        await begin(server)
     file = tmp_path / "people.csv"
     rows = [f"p{number}q,Person {number},,{number + 1}.50,EUR,Opening\n" for number in range(450)]
     file.write_text(HEADER + "".join(rows) + "ada,Ada,correct horse,,,\n")
@@ -46,6 +53,7 @@ async def test_people_are_added_and_credited_once(server, tmp_path, running):
 
 
 async def test_what_is_refused_is_told_by_line_and_the_rest_is_done(server, tmp_path):
+    await begin(server)
     file = tmp_path / "people.csv"
     file.write_text(HEADER + "alice,,,1,EUR,\nNOT A HANDLE,,,1,EUR,\nbob,,,1,EUR,\nal1ce,,,1,EUR,\n")
     done = await run(server, "import", file)

@@ -5,7 +5,8 @@
 never decides anything.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal, NewType, Protocol
 
@@ -31,11 +32,18 @@ from tuppence_server.domain.rows import (
 
 
 class StoreFault(Exception):
-    """The store cannot write. `fatal`: what is on disk is in doubt, so the process must end."""
+    """The store cannot read or write. `fatal`: what is on disk is in doubt, so the process must end."""
 
     def __init__(self, message: str, *, fatal: bool) -> None:
         super().__init__(message)
         self.fatal = fatal
+
+    def __reduce__(self) -> tuple[Callable[[str], "StoreFault"], tuple[str]]:
+        return partial(StoreFault, fatal=self.fatal), (str(self),)  # it also comes from other processes
+
+
+class Unusable(Exception):
+    """What lies where the database should be is none of ours, or not a whole one; the message says what it is."""
 
 
 class SchemaTooNew(Exception):

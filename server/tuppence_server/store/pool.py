@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import aiosqlite
 
+from .faults import store_faults
+
 HELLO_READERS: Final = 2
 IDENTIFY_READERS: Final = 1
 
@@ -34,7 +36,8 @@ class Lane:
         """One reader, once it is free."""
         reader = await self._idle.get()
         try:
-            yield reader
+            with store_faults():
+                yield reader
         finally:
             self._idle.put_nowait(reader)
 
@@ -72,10 +75,11 @@ class Pool:
             lane.fill([await self._opened() for _ in range(lane.readers)])
 
     async def _opened(self) -> aiosqlite.Connection:
-        reader = await aiosqlite.connect(self.path, isolation_level=None)
-        self._open.append(reader)
-        for pragma in ("query_only = ON", "wal_autocheckpoint = 0", "busy_timeout = 5000"):
-            await reader.execute_fetchall(f"PRAGMA {pragma}")
+        with store_faults():
+            reader = await aiosqlite.connect(self.path, isolation_level=None)
+            self._open.append(reader)
+            for pragma in ("query_only = ON", "wal_autocheckpoint = 0", "busy_timeout = 5000"):
+                await reader.execute_fetchall(f"PRAGMA {pragma}")
         return reader
 
     @property

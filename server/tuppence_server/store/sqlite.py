@@ -8,7 +8,7 @@ fsync. Only the road's task uses the writer, and nothing cancels that task: a st
 aiosqlite runs even where the await is cancelled, and would leave a transaction open.
 """
 
-import sqlite3
+import os
 import time
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -39,9 +39,11 @@ from tuppence_server.domain.rows import (
 )
 
 from . import entries, tables
-from .base import Packed, StoreFault
+from .base import Packed
 from .batch import BATCH, BatchConnection, Statement
+from .faults import store_faults, translated
 from .migrate import migrate
+from .ours import APPLICATION_ID, recognise
 from .sqlite_reads import SqliteReads
 
 WAL_PAGES_CHECKPOINT: Final = 4_000
@@ -50,7 +52,6 @@ WAL_BYTES_MAX: Final = 512 * 1024 * 1024
 """Beyond this the writer waits for readers to finish, so that the WAL starts again."""
 WAL_CHECK_COMMITS: Final = 200
 CACHE_KIB: Final = 65_536
-_FATAL_CODES: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 _SIZES: Final = (1, 4, 8, 16, 32, 64, 128, 192, 256, 384, 512, 768, 1024)
 """Rows that one statement writes. One step for many rows matters: SQLite gives up the interpreter's lock in
@@ -115,28 +116,39 @@ class SqliteStore(SqliteReads):
         self._filled = 0
 
     async def open(self) -> Head:
-        """Open or create the file, migrate it, and tell where the log stands.
+        """Open the file, or make it where there is none, migrate it, and tell where the log stands.
 
         Raises:
+            Unusable: what is there is no database of ours; it is left as it is.
             SchemaTooNew, StoreFault: see `migrate`.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        if not self.path.exists():
-            self.path.touch(mode=0o600)
+        named = os.path.lexists(self.path) and recognise(self.path)
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        with store_faults():
+            self._writer = await self._open_writer(named)
+        try:
+            await self.open_readers()
+            return await self.head()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _open_writer(self, named: bool) -> aiosqlite.Connection:
         writer = await aiosqlite.connect(
             self.path, isolation_level=None, cached_statements=512, factory=BatchConnection
         )
         try:
+            if not named:
+                await writer.execute_fetchall(f"PRAGMA application_id = {APPLICATION_ID}")
             for pragma in _pragmas():
                 await writer.execute_fetchall(f"PRAGMA {pragma}")
             await migrate(writer, time.time_ns() // 1_000_000)
+            ((self._filled,),) = await writer.execute_fetchall(entries.FILLED)
         except BaseException:
             await writer.close()
             raise
-        self._writer = writer
-        ((self._filled,),) = await writer.execute_fetchall(entries.FILLED)
-        await self.open_readers()
-        return await self.head()
+        return writer
 
     async def close(self) -> None:
         """Close all connections; the last one folds the WAL into the file."""
@@ -147,11 +159,12 @@ class SqliteStore(SqliteReads):
 
     async def start_epoch(self, epoch: str, mode: DataMode | None = None) -> None:
         """Begin a generation of the log: at first, when `mode` is settled for good, and after a restore."""
-        await self._db.execute(
-            "INSERT INTO head (one, epoch, pos, hash, account_id, transfer_id, at, mode) "
-            "VALUES (1, ?, 0, zeroblob(32), 0, 0, 0, ?) ON CONFLICT (one) DO UPDATE SET epoch = excluded.epoch",
-            (epoch, mode or "live"),
-        )
+        with store_faults():
+            await self._db.execute(
+                "INSERT INTO head (one, epoch, pos, hash, account_id, transfer_id, at, mode) "
+                "VALUES (1, ?, 0, zeroblob(32), 0, 0, 0, ?) ON CONFLICT (one) DO UPDATE SET epoch = excluded.epoch",
+                (epoch, mode or "live"),
+            )
 
     @property
     def _db(self) -> aiosqlite.Connection:
@@ -215,7 +228,8 @@ class SqliteStore(SqliteReads):
         values = list(wanted)
         if not values:
             return ()
-        return await self.loader.execute_fetchall(sql, (encode_object(values).decode(),))
+        with store_faults():
+            return await self.loader.execute_fetchall(sql, (encode_object(values).decode(),))
 
     # The road's writes
 
@@ -258,7 +272,7 @@ class SqliteStore(SqliteReads):
             await self._db.executemany(BATCH, cast("list[Statement]", packed))
         except Exception as fault:  # of SQLite, or of a value that cannot be bound
             self._filled = 0  # whatever was filled in with it is not; the next batch sees to it
-            raise _translated(fault) from fault
+            raise translated(fault) from fault
         self._commits += 1
         if self._commits % WAL_CHECK_COMMITS == 0:
             await self._bound_wal()
@@ -287,9 +301,3 @@ def _pragmas() -> tuple[str, ...]:
         f"journal_size_limit = {WAL_BYTES_MAX}",
         "temp_store = MEMORY",
     )
-
-
-def _translated(fault: Exception) -> StoreFault:
-    """After a failed fsync SQLite itself would go on acknowledging, so an I/O error ends the process."""
-    code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
-    return StoreFault(f"{type(fault).__name__}: {fault}", fatal=code in _FATAL_CODES)

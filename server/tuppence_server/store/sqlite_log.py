@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from . import tables
 from .base import EventRow, MoveRow, OutcomeRow, Piece
+from .faults import store_faults
 from .sqlite_money import SEEK_TRANSFER
 
 PIECE_EVENTS: Final = 128
@@ -32,18 +33,18 @@ class SqliteLog(Struct, frozen=True):
 
     def accounts(self) -> Iterator[tuple[int, str, str, str]]:
         """Every account's id, owner, currency and code."""
-        with closing(self._open()) as db:
+        with store_faults(), closing(self._open()) as db:
             yield from db.execute("SELECT id, owner, currency, code FROM account")
 
     def hash_at(self, pos: int) -> bytes:
         """The stored hash of an event; empty where there is none."""
-        with closing(self._open()) as db:
+        with store_faults(), closing(self._open()) as db:
             row = db.execute("SELECT hash FROM event WHERE pos = ?", (pos,)).fetchone()
         return b"" if row is None else bytes(row[0])
 
     def pieces(self, after: int, upto: int) -> Iterator[Piece]:
         """The events behind `after` up to `upto` with their transfers, and last those that belong to none of them."""
-        with closing(self._open()) as db:
+        with store_faults(), closing(self._open()) as db:
             ((first,),) = db.execute(SEEK_TRANSFER, {"pos": after}).fetchall()
             moves = _Moves(db.execute(_MOVES, (first,)))
             events = db.execute(_EVENTS, (after, upto))

@@ -26,6 +26,7 @@ from tuppence_server.domain.views import member_view, user_view
 
 from . import tables
 from .base import Funds, LogReader, Misplaced, OutcomeRow, Page, Place, place_of
+from .faults import store_faults
 from .soundness import faults
 from .sqlite_log import SqliteLog
 from .sqlite_money import MoneyReads
@@ -270,6 +271,10 @@ class SqliteReads(MoneyReads):
 
     async def backup(self, path: Path) -> Head:
         """Write a whole, compact copy as of one moment, while the road goes on; where the copy's log stands."""
+        with store_faults():
+            return await self._copy(path)
+
+    async def _copy(self, path: Path) -> Head:
         copier = await aiosqlite.connect(self.path, isolation_level=None)
         try:
             await copier.execute_fetchall("PRAGMA wal_autocheckpoint = 0")

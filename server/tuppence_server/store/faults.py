@@ -1,0 +1,25 @@
+"""SQLite's errors as the store's own, so that nobody above needs to know which library it is."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from .base import StoreFault
+
+_FATAL_CODES: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+def translated(fault: Exception) -> StoreFault:
+    """After a failed fsync SQLite itself would go on acknowledging, so an I/O error ends the process."""
+    code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
+    return StoreFault(f"{type(fault).__name__}: {fault}", fatal=code in _FATAL_CODES)
+
+
+@contextmanager
+def store_faults() -> Iterator[None]:
+    """What goes wrong in SQLite within, as a `StoreFault`."""
+    try:
+        yield
+    except sqlite3.Error as fault:
+        raise translated(fault) from fault
