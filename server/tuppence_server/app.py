@@ -44,6 +44,7 @@ from .edge.websocket import Socket, connect, end
 from .exchange_rates import make_rates
 from .hub.broker import LocalBroker
 from .hub.hub import Hub
+from .listening import bind
 from .metrics import Metrics
 from .money_settings import policy
 from .office import Office
@@ -53,6 +54,7 @@ from .settings import Settings
 from .store.base import Store
 from .store.sqlite import SqliteStore
 from .sweep import keep_sweeping
+from .tls import check_pair
 
 DRAIN_S_MAX: Final = 4.0
 RETRY_MS_RANGE: Final = (500, 5_000)
@@ -203,14 +205,27 @@ async def serve(
     """Run the server until it is told to stop; the exit code.
 
     `announce` is called once it listens; `reread` brings the settings as they are now, at SIGHUP.
+
+    Raises:
+        SettingsError: certificate or key cannot be used.
+        CannotListen: the address cannot be listened on.
+        DataInUse, WrongData: as `opened_store`.
     """
+    if settings.tls_certificate is not None and settings.tls_key is not None:
+        check_pair(settings.tls_certificate, settings.tls_key)
     async with opened_store(settings.data, settings.mode, make=True) as store:
-        return await _serve(settings, store, announce, reread)
+        sockets = bind(settings.host, settings.port)
+        try:
+            return await _serve(settings, store, sockets, announce, reread)
+        finally:
+            for each in sockets:
+                each.close()
 
 
 async def _serve(
     settings: Settings,
     store: Store,
+    sockets: list[socket.socket],
     announce: Callable[[AdminAccess], None],
     reread: Callable[[], Settings],
 ) -> int:
@@ -257,7 +272,7 @@ async def _serve(
                 server, Reloader(services, head.mode, reread, lambda: config.ssl if config.loaded else None)
             ),
         ):
-            await server.serve()
+            await server.serve(sockets)
     finally:
         sweeping.cancel()
         await pipeline.stop()
@@ -270,8 +285,6 @@ async def _serve(
 def _config(settings: Settings, services: Services, app: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        host=settings.host,
-        port=settings.port,
         http=http_protocol(services),
         ws=connect(services),
         loop="none",

@@ -19,7 +19,6 @@ from .cli_money import books, packets, statement, wallets
 from .cli_people import users
 from .settings import Settings, shown, spread_out
 from .shell import (
-    CANNOT_START,
     PROBLEMS,
     DataOption,
     JsonOption,
@@ -30,7 +29,6 @@ from .shell import (
     plain,
     read_settings,
     show,
-    system_error,
     talk,
 )
 
@@ -106,16 +104,9 @@ def serve(
             return
         _greet(settings, access)
 
-    try:
-        code = run(settings, announce, reread)
-    except SystemExit:  # uvicorn has logged why
-        raise fail(
-            f"Cannot listen on {settings.host}:{settings.port}; see the log above.", CANNOT_START
-        ) from None
-    except OSError as fault:
-        raise fail(system_error(fault), CANNOT_START) from None
+    code = run(settings, announce, reread)
     if code:
-        raise fail("The server could not go on; see the log above.", CANNOT_START if code == 3 else code)
+        raise fail("The server could not go on; see the log above.", code)
 
 
 def _greet(settings: Settings, access: Any) -> None:
@@ -124,7 +115,7 @@ def _greet(settings: Settings, access: Any) -> None:
     play = "sandbox: play money, with a faucet" if access.mode == "sandbox" else "live: the money is real"
     talk.print(Text(f"Tuppence {__version__}", "bold"), f"at {access.url}   data: {data}")
     if settings.everywhere:
-        talk.print("Listens on:    every address of this machine")
+        talk.print(f"Listens on:    every IPv{6 if ':' in settings.host else 4} address of this machine")
     talk.print(f"Mode:          {play}")
     talk.print(f"Add people:    tuppence user add alice{there}      (a password is asked for)")
     talk.print(f"Give money:    tuppence wallet credit @alice 100.00 EUR{there}")

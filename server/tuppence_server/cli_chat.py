@@ -2,12 +2,20 @@
 
 import asyncio
 import os
-from typing import Annotated
+import re
+from typing import Annotated, Final
 
 import typer
 
 from .inputs import ask_password, handle_of
 from .shell import FAILED, UNREACHABLE, USAGE, DataOption, fail, guarded, read_settings
+
+_TLS_FAULTS: Final = {
+    "WRONG_VERSION_NUMBER": "the server there does not speak TLS; try http:// or ws://.",
+    "CERTIFICATE_VERIFY_FAILED": "its certificate is not one that this machine trusts, or names another host.",
+    "did not receive a valid HTTP response": "that is no web server, or one that speaks TLS; try https://.",
+}
+_numbers = re.compile(r"\[(?:Errno -?\d+|SSL: \w+)\] | \(_ssl\.c:\d+\)")
 
 
 @guarded
@@ -30,9 +38,17 @@ def chat(
     try:
         asyncio.run(_chat(address, token or _token_for(address, handle)))
     except ConnectionEnded as ended:
-        raise fail(f"{address}: {ended.reason}.", FAILED if ended.final else UNREACHABLE) from None
+        raise fail(_why(address, ended.reason), FAILED if ended.final else UNREACHABLE) from None
     except TuppenceError as refused:
         raise fail(f"{refused.code}: {refused.message}") from None
+
+
+def _why(address: str, reason: str) -> str:
+    """Why there is no connection, without the numbers of system and library."""
+    for mark, meaning in _TLS_FAULTS.items():
+        if mark in reason:
+            return f"{address}: {meaning}"
+    return f"{address}: {_numbers.sub('', reason).rstrip('.')}."
 
 
 def _of_this_machine(data: DataOption, handle: str) -> tuple[str, str]:
@@ -47,7 +63,7 @@ def _of_this_machine(data: DataOption, handle: str) -> tuple[str, str]:
             UNREACHABLE,
         )
     session = desk.do(settings, "session.open", handle=handle, device="terminal")
-    os.environ["no_proxy"] = "*"
+    desk.without_proxy()
     return access.url, str(session["token"])
 
 

@@ -15,7 +15,7 @@ from . import app, ids
 from . import settings as configuration
 from .app import AdminAccess
 from .cli_money import books_table
-from .desk import do
+from .desk import do, without_proxy
 from .logs import configure
 from .paper import Paper
 from .settings import Settings
@@ -49,6 +49,7 @@ def run_demo(data: Path | None, port: int | None) -> int:
             }
         )
         configure(settings)
+        without_proxy()
         seed(settings)
         return _serve_and_play(settings, out)
 

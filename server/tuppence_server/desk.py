@@ -6,10 +6,13 @@ Never beside a running server: the data directory's lock decides.
 import asyncio
 import http.client
 import json
+import os
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
 from typing import Any, Final, Protocol
 from urllib.parse import urlencode, urlsplit
 
@@ -27,6 +30,12 @@ from .statements import RENDERERS, open_statement
 PIECE_BYTES: Final = 65_536
 _BEGINNERS: Final = frozenset({"user.add"})
 """Actions that begin a data directory where there is none; a mistyped path makes nothing elsewhere."""
+SILENCE_S: Final = 5.0
+"""After so long without an answer the server is asked for a sign of life."""
+LIFE_S_MAX: Final = 10.0
+"""How long it may take to give one, or to take a request."""
+PIECE_S_MAX: Final = 60.0
+"""How long the next piece of an answer that has begun may take."""
 
 
 class Writes(Protocol):
@@ -134,26 +143,83 @@ def _refused(answer: dict[str, Any]) -> Refused:
 def _answer(
     access: AdminAccess, method: str, path: str, body: str | None = None
 ) -> Iterator[http.client.HTTPResponse]:
-    target = urlsplit(access.url)
-    if target.scheme == "https":
-        connection: http.client.HTTPConnection = _https(target.hostname, target.port)
-    else:
-        connection = http.client.HTTPConnection(target.hostname or "", target.port, timeout=600)
+    """The answer to a request, however long it takes, as long as the server shows signs of life."""
+    connection = _connection(access)
     headers = {"authorization": f"Bearer {access.token}", "content-type": "application/json"}
     try:
         connection.request(method, path, body, headers)
-        yield connection.getresponse()
+        yield _awaited(connection, access)
     except (OSError, http.client.HTTPException, ValueError) as fault:
-        raise Unreachable(
-            f"The server (process {access.pid}) at {access.url} does not answer: {fault}."
-        ) from fault
+        raise _unreachable(access, fault) from fault
     finally:
         connection.close()
 
 
-def _https(host: str | None, port: int | None) -> http.client.HTTPSConnection:
-    """The server's own certificate names its public host, not this address; the token file is the trust."""
+def _awaited(connection: http.client.HTTPConnection, access: AdminAccess) -> http.client.HTTPResponse:
+    """A backup may take an hour, and a stopped server for ever: who waits asks now and then whether it lives."""
+    connection.sock.settimeout(None)
+    answer: Queue[http.client.HTTPResponse | Exception] = Queue(1)
+
+    def wait() -> None:
+        try:
+            answer.put(connection.getresponse())
+        except Exception as fault:  # noqa: BLE001 - raised again where it is waited for
+            answer.put(fault)
+
+    sock = connection.sock
+    Thread(target=wait, daemon=True).start()
+    while True:
+        try:
+            found = answer.get(timeout=SILENCE_S)
+        except Empty:
+            look(access)
+            continue
+        if isinstance(found, Exception):
+            raise found
+        with suppress(OSError):  # all of a short answer is here, and the socket closed
+            sock.settimeout(PIECE_S_MAX)
+        return found
+
+
+def look(access: AdminAccess) -> None:
+    """See that the server answers at all.
+
+    Raises:
+        Unreachable: it does not.
+    """
+    connection = _connection(access)
+    try:
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+    except (OSError, http.client.HTTPException) as fault:
+        raise _unreachable(access, fault) from fault
+    finally:
+        connection.close()
+
+
+def _unreachable(access: AdminAccess, fault: Exception) -> Unreachable:
+    why = "it is silent" if isinstance(fault, TimeoutError) else str(fault) or type(fault).__name__
+    return Unreachable(
+        f"The server (process {access.pid}) at {access.url} does not answer: {why}. It is starting, stopping, stuck "
+        f"or suspended; see its log. A suspended one goes on with: kill -CONT {access.pid}"
+    )
+
+
+def _connection(access: AdminAccess) -> http.client.HTTPConnection:
+    """Straight to the server, by no proxy.
+
+    Its own certificate names its public host, not this address; the token file is the trust.
+    """
+    target = urlsplit(access.url)
+    host = target.hostname or ""
+    if target.scheme != "https":
+        return http.client.HTTPConnection(host, target.port, timeout=LIFE_S_MAX)
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    return http.client.HTTPSConnection(host or "", port, timeout=600, context=context)
+    return http.client.HTTPSConnection(host, target.port, timeout=LIFE_S_MAX, context=context)
+
+
+def without_proxy() -> None:
+    """Let nothing in this process use a proxy: there is none between a machine and itself."""
+    os.environ["no_proxy"] = "*"

@@ -13,9 +13,9 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from .app import make_store, opened_store
+from .app import AdminAccess, make_store, opened_store
 from .backup import restore
-from .desk import running
+from .desk import Unreachable, look, running
 from .directory import DATABASE, remnants
 from .settings import Settings
 from .store.base import Unusable
@@ -74,7 +74,7 @@ def examine(settings: Settings) -> list[dict[str, str]]:
     note("sqlite", "ok", sqlite3.sqlite_version + reason)
     _examine_disk(settings, note)
     access = running(settings.data)
-    note("server", "ok", f"running at {access.url}" if access else "not running")
+    _examine_server(access, note)
     _examine_database(settings.data / DATABASE, note)
     if settings.host not in ("127.0.0.1", "::1", "localhost") and not settings.tls_certificate:
         note(
@@ -85,6 +85,18 @@ def examine(settings: Settings) -> list[dict[str, str]]:
     if settings.rate_limits == "off":
         note("limits", "warning", "rate limits are off")
     return findings
+
+
+def _examine_server(access: AdminAccess | None, note: Any) -> None:
+    if access is None:
+        note("server", "ok", "not running")
+        return
+    try:
+        look(access)
+    except Unreachable as fault:
+        note("server", "problem", str(fault))
+    else:
+        note("server", "ok", f"running at {access.url}")
 
 
 def _examine_disk(settings: Settings, note: Any) -> None:

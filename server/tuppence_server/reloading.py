@@ -16,6 +16,7 @@ from .edge.services import Services
 from .exchange_rates import make_rates
 from .money_settings import policy
 from .settings import Settings, SettingsError
+from .tls import check_pair
 
 RELOADED: Final = (
     "fees", "limits", "currencies", "exchange_rates", "exchange_rates_file", "exchange_stale_hours",
@@ -49,9 +50,6 @@ class Reloader:
         except SettingsError as fault:
             log.error("reload_refused", problem=str(fault))
             return
-        except OSError as fault:  # ssl's errors are of this kind too
-            log.error("reload_refused", problem=f"tls_certificate or tls_key: {fault.strerror or fault}")
-            return
         old = services.settings
         changed = [name for name in Settings.__struct_fields__ if getattr(new, name) != getattr(old, name)]
         services.pipeline.use_policy(terms)
@@ -62,12 +60,9 @@ class Reloader:
 
     def _load_certificate(self, new: Settings) -> None:
         context = self._tls()
-        if context is None or new.tls_certificate is None:
+        if context is None or new.tls_certificate is None or new.tls_key is None:
             return
-        scratch = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        scratch.load_cert_chain(
-            new.tls_certificate, new.tls_key
-        )  # a pair that does not fit harms nobody here
+        check_pair(new.tls_certificate, new.tls_key)
         context.load_cert_chain(new.tls_certificate, new.tls_key)
 
 

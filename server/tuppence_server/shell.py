@@ -93,6 +93,7 @@ def _told(fault: Exception) -> tuple[str, int]:
     from .backup import BackupError
     from .desk import Unreachable
     from .directory import DataInUse, WrongData
+    from .listening import CannotListen
     from .office import Refused
     from .store.base import SchemaTooNew, StoreFault, Unusable
 
@@ -103,7 +104,7 @@ def _told(fault: Exception) -> tuple[str, int]:
             return f"{fault.refusal.code}: {fault.refusal.message}", FAILED
         case Unreachable() | DataInUse():
             return str(fault), UNREACHABLE
-        case SchemaTooNew() | Unusable() | WrongData():
+        case SchemaTooNew() | Unusable() | WrongData() | CannotListen():
             return str(fault), CANNOT_START
         case StoreFault():
             return f"The database cannot be used: {fault}; see: tuppence doctor", CANNOT_START

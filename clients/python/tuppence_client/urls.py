@@ -18,7 +18,7 @@ def http_url(base: str, path: str) -> str:
 
 def _joined(base: str, schemes: dict[str, str], path: str) -> str:
     parts = urlsplit(base)
-    if parts.scheme not in schemes or not parts.netloc:
+    if parts.scheme not in schemes or not parts.hostname or parts.port == 0:
         raise ValueError(f'not the base URL of a server: {base!r}; write it like "https://pay.example.org"')
     prefix = parts.path.removesuffix("/v1/ws").rstrip("/")
     return urlunsplit((schemes[parts.scheme], parts.netloc, prefix + path, "", ""))

@@ -41,6 +41,10 @@ ONLY_DURABLE_OR_ASK: Final = Refusal(
     "unknown_kind", "HTTP takes durable and ask frames; the rest needs the WebSocket.", "$.kind"
 )
 CROWDED: Final = Refusal("rate_limited", "Too many connections from this address.", retry_ms=10_000)
+A_SOCKET: Final = Refusal(
+    "bad_frame",
+    "This is the address of the WebSocket: open it with one (ws:// or wss://). Single frames: POST /v1/frames.",
+)
 JSON: Final = "application/json"
 _COMMON_HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
@@ -86,6 +90,7 @@ class Api:
         """The routes, as a contents page."""
         app = Starlette(
             routes=[
+                Route("/v1/ws", self._wrap(self.socket_address), methods=["GET"]),
                 Route("/v1/users", self._wrap(self.register), methods=["POST"]),
                 Route("/v1/sessions", self._wrap(self.log_in), methods=["POST"]),
                 Route("/v1/sessions", self._wrap(self.sessions), methods=["GET"]),
@@ -235,6 +240,12 @@ class Api:
         self._welcome(request)
         if not compare_digest(_bearer(request).encode(), self._admin_token.encode()):
             self._turn_away(request, BAD_TOKEN)
+
+    async def socket_address(self, request: Request) -> Response:  # noqa: ARG002
+        """A plain GET where the WebSocket is: say so."""
+        body = codec.encode_object(A_SOCKET.body())
+        upgrade = {"upgrade": "websocket", "connection": "upgrade", "sec-websocket-version": "13"}
+        return Response(body, 426, _COMMON_HEADERS | upgrade, JSON)
 
     async def schema(self, request: Request) -> Response:
         """The wire's generated schemas."""
