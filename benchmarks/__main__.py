@@ -13,9 +13,11 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks import against
 from benchmarks.bench import Bench
 from benchmarks.machine import file_system, machine
 from benchmarks.parts import fanout, growth, idle, latency, packet, resume, road, statement, verify
@@ -23,7 +25,7 @@ from benchmarks.process import raise_open_files
 from benchmarks.progress import QUIET
 from benchmarks.report import markdown, table
 from benchmarks.results import Row, failure
-from benchmarks.sizes import FULL, QUICK
+from benchmarks.sizes import FULL, QUICK, Sizes
 from benchmarks.watch import Watch
 
 PARTS: Mapping[str, Callable[[Bench], list[Row]]] = {
@@ -54,11 +56,23 @@ def main() -> None:
         if file_system(folder) in ("tmpfs", "ramfs"):
             print(f"{folder} is in memory, where nothing is durable; see --directory", file=sys.stderr)
         with Watch() as watch:
-            rows = measure(Bench(QUICK if options.quick else FULL, folder, watch), options.only)
+            bench = Bench(_sizes(options), folder, watch)
+            rows = measure(bench, options.only) if options.against is None else _compared(bench, options)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     _print(rows, line, started, options)
     sys.exit(any(row.value is None for row in rows))
+
+
+def _sizes(options: argparse.Namespace) -> Sizes:
+    sizes = QUICK if options.quick else FULL
+    return sizes if options.rounds is None else replace(sizes, rounds=options.rounds)
+
+
+def _compared(bench: Bench, options: argparse.Namespace) -> list[Row]:
+    names = [name for name in options.only if name in against.PARTS]
+    with against.checked_out(options.against, bench.folder) as (tree, name):
+        return against.Comparison(bench, tree, name).run(names)
 
 
 def measure(bench: Bench, names: Sequence[str]) -> list[Row]:
@@ -96,11 +110,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", type=_names, default=tuple(PARTS), metavar="PART,…", help=f"some of {', '.join(PARTS)}"
     )
+    parser.add_argument(
+        "--against",
+        type=_revision,
+        metavar="REV",
+        help=f"beside an older commit as the floor: {', '.join(against.PARTS)}",
+    )
+    parser.add_argument("--rounds", type=int, metavar="N", help="rounds of floor, ours, floor (default: 3)")
     parser.add_argument("--quick", action="store_true", help="tiny sizes; the figures mean nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all rows with their samples")
     parser.add_argument("--markdown", action="store_true", help="print the table as in benchmarks/README.md")
     parser.add_argument("--directory", type=Path, help="where the data lives; a real disk (default: TMPDIR)")
     return parser
+
+
+def _revision(text: str) -> str:
+    if against.short_name(text) is None:
+        raise argparse.ArgumentTypeError(f"there is no revision {text!r} here")
+    return text
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -109,9 +109,11 @@ class Bench:
         """As much as goes: the closed loop of `road`, into a server on `data`."""
         return self.serve_load(data, seeded, "closed", "--kind", kind, *self.closed_shape())
 
-    def serve_load(self, data: Path, seeded: Seeded, mode: str, *arguments: str) -> dict[str, Any]:
+    def serve_load(
+        self, data: Path, seeded: Seeded, mode: str, *arguments: str, tree: Path | None = None
+    ) -> dict[str, Any]:
         """Start a server on `data`, run one load, stop the server; the load's report."""
-        with serving(data) as server:
+        with serving(data, tree) as server:
             return self.load(server, seeded, mode, *arguments)
 
     def closed_shape(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 STOP_TIMEOUT_S = 30.0
+SOURCE_ROOTS = ("protocol", "server", "clients/python")
 COMMAND = (sys.executable, "-m", "tuppence_server")
 
 
@@ -25,8 +26,8 @@ class Running:
 
 
 @contextmanager
-def serving(data: Path) -> Iterator[Running]:
-    """Serve a data directory on a free port; stop it on leaving.
+def serving(data: Path, tree: Path | None = None) -> Iterator[Running]:
+    """Serve a data directory on a free port, by this tree or another; stop it on leaving.
 
     Raises:
         RuntimeError: it did not start, or did not end well; with what it said on stderr.
@@ -36,7 +37,7 @@ def serving(data: Path) -> Iterator[Running]:
         process = subprocess.Popen(
             [*COMMAND, "serve", "--data", str(data), "--port", "0", "--json"],
             cwd=data.parent,
-            env=environment(),
+            env=environment(tree),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -91,9 +92,11 @@ def _children_cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def environment() -> dict[str, str]:
-    """This process's environment with the default settings, but no rate limits and no talk."""
+def environment(tree: Path | None = None) -> dict[str, str]:
+    """This process's environment with the default settings, but no rate limits and no talk; imports are of `tree`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TUPPENCE_")}
+    if tree is not None:
+        kept["PYTHONPATH"] = os.pathsep.join(str(tree / root) for root in SOURCE_ROOTS)
     return kept | {"TUPPENCE_RATE_LIMITS": "off", "TUPPENCE_LOG_LEVEL": "warning"}
 
 
