@@ -11,12 +11,23 @@ from typing import Any, Final
 import msgspec
 
 from . import ids
-from .directory import DATABASE
-from .store.base import Store
+from .directory import (
+    DATABASE,
+    PARTIAL,
+    SIDES,
+    clear,
+    held,
+    make_data,
+    make_directory,
+    publish,
+    sync_directory,
+)
+from .store.base import Store, StoreFault
 from .verify import Progress, Report, verify
 
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
+COPY_BYTES: Final = 1 << 20
 
 
 class BackupError(Exception):
@@ -38,19 +49,27 @@ async def make_backup(store: Store, directory: Path, now: int) -> dict[str, Any]
     """Write a copy into a new directory while the road goes on; the manifest comes last.
 
     Raises:
-        BackupError: the directory exists.
+        BackupError: the directory exists, or there is no room for the copy, or the database cannot be read.
     """
     try:
-        directory.mkdir(mode=0o700, parents=True)
+        make_directory(directory)
     except FileExistsError:
         raise BackupError(f"{directory} exists already; name a new directory.") from None
-    except (OSError, ValueError) as fault:
+    except OSError as fault:
+        raise BackupError(f"{directory} cannot be made: {fault.strerror}.") from fault
+    except ValueError as fault:
         raise BackupError(f"The directory cannot be made: {fault}.") from fault
     try:
         return await _copy(store, directory, now)
-    except BaseException:
+    except BaseException as fault:
         shutil.rmtree(directory, ignore_errors=True)
+        if isinstance(fault, StoreFault | OSError):
+            raise BackupError(f"The copy in {directory} cannot be written: {_why(fault)}.") from fault
         raise
+
+
+def _why(fault: Exception) -> str:
+    return (isinstance(fault, OSError) and fault.strerror) or str(fault)
 
 
 async def _copy(store: Store, directory: Path, now: int) -> dict[str, Any]:
@@ -60,6 +79,7 @@ async def _copy(store: Store, directory: Path, now: int) -> dict[str, Any]:
     digest = await asyncio.to_thread(_digest_and_sync, target)
     manifest = Manifest(FORMAT, now, head.pos, head.hash.hex(), head.epoch, digest)
     await asyncio.to_thread(_write_synced, directory / MANIFEST, msgspec.json.encode(manifest))
+    sync_directory(directory)
     return {"path": str(directory), **msgspec.to_builtins(manifest)}
 
 
@@ -73,23 +93,45 @@ async def restore(
 ) -> tuple[Manifest, Report | None]:
     """Bring a backup back into a new data directory, under a new epoch.
 
+    What is put together there gets its name last, once it was checked. Where the report has problems it gets none.
+
     Raises:
-        BackupError: it is not a backup, it is damaged, or `data` holds a database already.
+        BackupError: it is not a backup, it is damaged, or `data` holds a database or a part of one already.
+        DataInUse, WrongData, SchemaTooNew, Unusable, StoreFault: see there.
     """
     manifest = _read_manifest(backup)
     if not (backup / DATABASE).is_file():
         raise BackupError(f"{backup} holds no {DATABASE}; it is not a whole backup.")
-    target = data / DATABASE
-    if target.exists():
-        raise BackupError(f"{target} exists already; restore into a new directory.")
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial = data / (DATABASE + ".partial")
-    await asyncio.to_thread(shutil.copyfile, backup / DATABASE, partial)
-    partial.chmod(0o600)
-    if await asyncio.to_thread(_digest_and_sync, partial) != manifest.sha256:
-        partial.unlink()
-        raise BackupError(f"{backup / DATABASE} is damaged: its SHA-256 is not the manifest's.")
-    store = make_store(partial)
+    make_data(data)
+    with held(data):
+        partial = data / PARTIAL
+        clear(partial)
+        for side in SIDES:
+            if os.path.lexists(data / (DATABASE + side)):
+                raise BackupError(f"{data / (DATABASE + side)} exists already; restore into a new directory.")
+        try:
+            await asyncio.to_thread(_copy_whole, backup / DATABASE, partial, manifest.sha256)
+            report = await _begin_anew(make_store(partial), manifest, progress, check=check)
+            if report is None or not report.problems:
+                publish(partial)
+        except OSError as fault:
+            raise BackupError(f"{backup} cannot be restored to {data}: {_why(fault)}.") from fault
+        finally:
+            clear(partial)
+    return manifest, report
+
+
+def _copy_whole(source: Path, target: Path, sha256: str) -> None:
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with source.open("rb") as read, os.fdopen(descriptor, "wb") as write:
+        shutil.copyfileobj(read, write, COPY_BYTES)
+    if _digest_and_sync(target) != sha256:
+        raise BackupError(f"{source} is damaged: its SHA-256 is not the manifest's.")
+
+
+async def _begin_anew(
+    store: Store, manifest: Manifest, progress: Progress | None, *, check: bool
+) -> Report | None:
     await store.open()
     try:
         report = await verify(store, progress) if check else None
@@ -98,8 +140,7 @@ async def restore(
         await store.start_epoch(ids.epoch())
     finally:
         await store.close()
-    partial.rename(target)
-    return manifest, report
+    return report
 
 
 def _read_manifest(backup: Path) -> Manifest:

@@ -219,7 +219,9 @@ def restore(
     from .keeping import restore_data
 
     report = asyncio.run(restore_data(source, target, verify=verify, quiet=as_json))
-    if not as_json:
+    if report.get("problems"):
+        talk.print(f"Nothing was restored to {target}: the backup is not good.")
+    elif not as_json:
         out.print(f"Restored to {target}. Start it: tuppence serve --data {target}")
     if "problems" in report:
         _show_report(report, as_json)

@@ -3,9 +3,12 @@
 TUPPENCE_TEST_KILLS=50 makes it long; TUPPENCE_TEST_SEED repeats a run.
 """
 
+import asyncio
 import os
+import subprocess
+import sys
 
-from tests.harness import serving
+from tests.harness import ROOT, serving
 from tests.integration.crash_run import crash_run
 from tests.waiting import seeded
 from tests.wire import make
@@ -35,3 +38,17 @@ async def test_a_lost_answer_is_told_again_after_the_crash(tmp_path):
             assert await a.answer(frame["id"]) == told
         assert (await a.submit("ask.wallet"))["body"]["balances"][0]["available"] == "6.00"
         assert (await a.pay("@bob", "6.01"))["body"]["code"] == "insufficient_funds"
+
+
+async def test_a_restore_that_is_killed_at_any_step_can_be_begun_again(tmp_path):
+    """From another backup, too; what is there is whole, or no server takes it."""
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "tests.integration.restore_kills", str(tmp_path / "run")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 20, "steps"

@@ -2,17 +2,21 @@
 
 import asyncio
 import json
+import os
+import resource
+import shutil
 import sqlite3
 import stat
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.contract.stores import EPOCH, START_MS, World, opened, said
 
-from tuppence_server.backup import DATABASE, MANIFEST, BackupError, make_backup, restore
-from tuppence_server.store.base import StoreFault
+from tuppence_server.backup import MANIFEST, BackupError, make_backup, restore
+from tuppence_server.directory import DATABASE, PARTIAL, SIDES, DataInUse, WrongData, held, in_use
 from tuppence_server.store.memory import MemoryStore
 from tuppence_server.store.sqlite import SqliteStore
 from tuppence_server.verify import verify
@@ -79,11 +83,86 @@ async def test_a_copy_never_writes_over_anything(world: World, tmp_path: Path) -
     with pytest.raises(BackupError, match="exists already"):
         await make_backup(world.store, tmp_path / "copy", START_MS)
     await make_backup(world.store, tmp_path / "good", START_MS)
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / DATABASE).write_bytes(b"precious")
-    with pytest.raises(BackupError, match="exists already"):
-        await restore(tmp_path / "good", tmp_path / "data", SqliteStore, check=True)
-    assert (tmp_path / "data" / DATABASE).read_bytes() == b"precious"
+    for side in SIDES:
+        data = tmp_path / f"data{side}"
+        data.mkdir()
+        (data / (DATABASE + side)).write_bytes(b"precious")
+        with pytest.raises(BackupError, match=f"{DATABASE}{side} exists already"):
+            await restore(tmp_path / "good", data, SqliteStore, check=True)
+        assert {path.name: path.read_bytes() for path in data.iterdir()} == {DATABASE + side: b"precious"}
+
+
+async def test_what_comes_to_be_there_while_a_copy_is_restored_stays(world: World, tmp_path: Path) -> None:
+    await make_backup(world.store, tmp_path / "good", START_MS)
+    data = tmp_path / "data"
+
+    def meanwhile(path: Path) -> SqliteStore:
+        (data / DATABASE).write_bytes(b"precious")
+        return SqliteStore(path)
+
+    with pytest.raises(WrongData, match="meanwhile"):
+        await restore(tmp_path / "good", data, meanwhile, check=False)
+    assert {path.name: path.read_bytes() for path in data.iterdir()} == {DATABASE: b"precious"}
+
+
+async def test_the_directory_is_held_while_a_copy_is_restored(world: World, tmp_path: Path) -> None:
+    await make_backup(world.store, tmp_path / "good", START_MS)
+    data = tmp_path / "data"
+
+    def meanwhile(path: Path) -> SqliteStore:
+        assert in_use(data)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        return SqliteStore(path)
+
+    await restore(tmp_path / "good", data, meanwhile, check=False)
+    with held(data), pytest.raises(DataInUse):
+        await restore(tmp_path / "good", data, SqliteStore, check=False)
+    other = tmp_path / "other"
+    other.mkdir()
+    with held(other), pytest.raises(DataInUse):
+        await restore(tmp_path / "good", other, SqliteStore, check=False)
+    assert list(other.iterdir()) == []
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o000])
+async def test_a_copy_is_for_its_owner_from_the_first_byte(
+    world: World, tmp_path: Path, umask: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await make_backup(world.store, tmp_path / "good", START_MS)
+    seen = []
+    copy = shutil.copyfileobj
+
+    def watched(read: Any, write: Any, length: int) -> None:
+        seen.append(stat.S_IMODE(os.fstat(write.fileno()).st_mode))
+        copy(read, write, length)
+
+    monkeypatch.setattr(shutil, "copyfileobj", watched)
+    before = os.umask(umask)
+    try:
+        await restore(tmp_path / "good", tmp_path / "data", SqliteStore, check=False)
+    finally:
+        os.umask(before)
+    assert seen == [0o600]
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
+
+
+async def test_what_a_killed_restore_left_does_not_get_into_the_next_one(
+    world: World, tmp_path: Path
+) -> None:
+    """Its log would be replayed over the fresh copy, after that was found to be good."""
+    await make_backup(world.store, tmp_path / "good", START_MS)
+    data = tmp_path / "data"
+    data.mkdir()
+    async with opened("sqlite", tmp_path / "other") as other:
+        people = World(other)
+        await people.register("mallory")
+        for side in ("", "-wal"):
+            shutil.copy(tmp_path / "other" / (DATABASE + side), data / (PARTIAL + side))
+    assert (data / (PARTIAL + "-wal")).stat().st_size > 0
+    await restore(tmp_path / "good", data, SqliteStore, check=True)
+    with closing(sqlite3.connect(data / DATABASE)) as db:
+        assert db.execute("SELECT handle FROM user ORDER BY handle").fetchall() == [("alice",), ("bob",)]
+    assert {path.name for path in data.iterdir()} == {DATABASE}
 
 
 async def test_a_damaged_copy_is_refused_and_leaves_nothing(world: World, tmp_path: Path) -> None:
@@ -142,6 +221,32 @@ async def test_a_copy_of_a_ledger_that_is_wrong_says_so(world: World, tmp_path: 
     _, report = await restore(tmp_path / "copy", tmp_path / "data", SqliteStore, check=True)
     assert report is not None
     assert report.problems == ["the head of the log is not the manifest's"]
+    assert list((tmp_path / "data").iterdir()) == [], "what is not good gets no name"
+    _, report = await restore(tmp_path / "copy", tmp_path / "data", SqliteStore, check=False)
+    assert report is None
+    assert (tmp_path / "data" / DATABASE).exists()
+
+
+async def test_names_are_made_durable_after_what_they_name(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """fsync of the file, then of the directory that has its name, then of the one above."""
+    synced: list[Path] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    copy, data = tmp_path / "copies" / "one", tmp_path / "datas" / "one"
+    await make_backup(world.store, copy, START_MS)
+    assert synced == [tmp_path, copy.parent, copy / DATABASE, copy / MANIFEST, copy]
+    synced.clear()
+    await restore(copy, data, SqliteStore, check=False)
+    last = len(synced) - 1 - synced[::-1].index(data / PARTIAL)
+    assert synced[:2] == [tmp_path, data.parent]
+    assert synced[last:][:4] == [data / PARTIAL, data, data, data.parent]
 
 
 async def test_restoring_shows_how_far_it_is(world: World, tmp_path: Path) -> None:
@@ -164,5 +269,18 @@ async def test_a_restored_file_keeps_its_guards(world: World, tmp_path: Path) ->
 
 
 async def test_memory_has_nothing_to_copy(tmp_path: Path) -> None:
-    with pytest.raises(StoreFault, match="memory"):
+    with pytest.raises(BackupError, match="memory"):
         await make_backup(MemoryStore(), tmp_path / "copy", START_MS)
+    assert not (tmp_path / "copy").exists()
+
+
+async def test_a_copy_that_finds_no_room_says_so_and_leaves_nothing(world: World, tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, before[1]))
+    try:
+        with pytest.raises(BackupError, match="cannot be written: "):
+            await make_backup(world.store, tmp_path / "copy", START_MS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not (tmp_path / "copy").exists()
+    assert said(await world.pay("alice", "@bob", "1")) == "stored"
