@@ -472,7 +472,7 @@ class Model:
             raise No("payee_unavailable")
 
     def _other_spends(self, who: str, currency: str) -> None:
-        if self.flags(who, currency) & (FROZEN_OUT | CLOSED):
+        if who in self.disabled or self.flags(who, currency) & (FROZEN_OUT | CLOSED):
             raise No("payee_unavailable")
 
     def _fee(self, kind: str, currency: str, who: str, minor: int) -> tuple[int, str]:
@@ -541,11 +541,11 @@ class Model:
             if whole:
                 uses.remove(use)
 
-    def _room_for(self, who: str, currency: str, minor: int) -> None:
-        """What an account may hold. Asked last, and not in a preview, since it tells of somebody else's balance."""
-        debits, credits_, _, coming = self.accounts[who, currency, "customer"]
-        balance = credits_ + coming + minor - debits
-        if balance > self._limits(who, currency).get("balance", balance) and not self._previewing:
+    def _room_for(self, who: str, currency: str, minor: int, *, own: bool = False) -> None:
+        """What an account may hold. Asked last, and in no preview of what tells of somebody else's balance."""
+        debits, credits_, _, _ = self.accounts[who, currency, "customer"]
+        balance = credits_ + minor - debits
+        if balance > self._limits(who, currency).get("balance", balance) and (own or not self._previewing):
             raise No("balance_limit")
 
     def _covered(self, who: str, currency: str, minor: int) -> None:
@@ -694,7 +694,8 @@ class Model:
             self._still_waits(asked, asked.part(who))
         self._within(who, currency, minor)
         self._covered(who, currency, minor + (fee if fee_on == "payer" else 0))
-        self._room_for(payee, received_currency, received)
+        if not accept:
+            self._room_for(payee, received_currency, received, own=payee == who)
         payment = Payment(
             frame["id"], "send", room, who, payee, currency, minor, "completed", self.now, 0, fee, fee_on,
             received, received_currency,
@@ -898,6 +899,8 @@ class Model:
                 raise No("not_a_member")
             if user in people:
                 raise No("bad_frame")
+            if user in self.disabled:
+                raise No("payee_unavailable")
             people.append(user)
         if people == [who]:
             raise No("bad_frame")
@@ -931,10 +934,12 @@ class Model:
         payment = self._acted_on(who, frame, "request", "split")
         self._by(who, payment.payee)
         self._still_waits(payment)
+        users = [part.person for part in payment.open_parts()] if payment.parts else [payment.payer]
+        if self.disabled.issuperset(users):
+            raise No("payee_unavailable")
         again = payment.reminded_at + HOUR_MS
         if payment.reminded_at and self.now < again:
             raise No("too_soon", {"resets_at": again})
-        users = [part.person for part in payment.open_parts()] if payment.parts else [payment.payer]
         told = {"users": [IDS[user] for user in users], "state": "open"}
 
         def then() -> None:
@@ -969,6 +974,8 @@ class Model:
             raise No("bad_frame")
         fee, _ = self._fee("packet", currency, who, total)
         self._may_spend(who, currency)
+        if room.kind == "dm" and room.peer(who) in self.disabled:
+            raise No("payee_unavailable")
         self._within(who, currency, total)
         self._covered(who, currency, total + fee)
         equal = [total // count + (n < total % count) for n in range(count)]
@@ -1007,7 +1014,9 @@ class Model:
             raise No("already_claimed", state | {"share": payment.parts.index(had) + 1})
         self._still_waits(payment)
         part = payment.parts[payment.claimed]
-        self._room_for(who, currency, part.amount)
+        equal, left = payment.mode == "equal", payment.parts[payment.claimed :]
+        most = part.amount if equal else sum(each.amount for each in left) - (len(left) - 1)
+        self._room_for(who, currency, most, own=True)
         state_after = "open" if payment.claimed + 1 < len(payment.parts) else "emptied"
         told = {
             "amount": show(part.amount, currency), "currency": currency, "payee": IDS[who],
@@ -1068,6 +1077,7 @@ class Model:
         self._may_get(who, currency)
         self._other_spends(payment.payer, currency)
         self._still_waits(payment)
+        self._room_for(who, currency, payment.received, own=True)
         moves = self._holds_end(payment, "post")
         told = {
             "amount": show(payment.amount, currency), "currency": currency, "payee": IDS[who],

@@ -379,18 +379,13 @@ async def test_a_reader_may_take_what_was_offered_before(world: MoneyWorld) -> N
     assert said(await world.do("bob", "pay.accept", group, ref=offer)) == "stored"
 
 
-async def test_what_a_disabled_person_offered_can_be_accepted_and_what_was_offered_to_one_expires(
-    world: MoneyWorld,
-) -> None:
-    first = await world.offered("alice", "@bob", "1.00")
-    second = await world.offered("alice", "@carol", "2.00")
+async def test_what_a_disabled_person_offered_waits_and_goes_back_in_time(world: MoneyWorld) -> None:
+    offer = await world.offered("alice", "@bob", "1.00")
     await world.order(DisableUser("alice", True))
-    await world.order(DisableUser("carol", True))
-    assert said(await world.do("bob", "pay.accept", "@alice", ref=first)) == "stored"
-    assert told(await world.do("carol", "pay.accept", "@alice", ref=second))[0] == "account_disabled"
+    assert told(await world.do("bob", "pay.accept", "@alice", ref=offer))[0] == "payee_unavailable"
     world.now += DAY_MS
-    assert body_of(await world.expire(second))["state"] == "expired"
-    assert await world.purse("alice") == (1_900, 0)
+    assert body_of(await world.expire(offer))["state"] == "expired"
+    assert await world.purse("alice") == (2_000, 0)
 
 
 # --- form, and the order of refusals --------------------------------------------------------------------

@@ -251,9 +251,13 @@ async def test_what_is_no_packet_is_not_claimed(world: MoneyWorld, group: str) -
     assert told(await world.do("bob", "pay.claim", "@alice", ref=packet)) == NO_PAYMENT, "not here"
 
 
-async def test_a_packet_of_somebody_disabled_can_be_claimed(world: MoneyWorld, group: str) -> None:
+async def test_a_packet_of_somebody_disabled_waits_until_they_are_let_in(
+    world: MoneyWorld, group: str
+) -> None:
     packet = await wrapped(world, group, "1", 2)
     await world.order(DisableUser("alice", True))
+    assert told(await world.do("bob", "pay.claim", group, ref=packet))[0] == "payee_unavailable"
+    await world.order(DisableUser("alice", False))
     assert said(await world.do("bob", "pay.claim", group, ref=packet)) == "stored"
 
 

@@ -11,12 +11,13 @@ from tuppence_protocol.money import format_amount, parse_amount
 from .batch import Keys
 from .book import Book
 from .policy import NO_LIMITS
-from .rows import CLOSED, FROZEN_IN, FROZEN_OUT, OPERATOR, AccountCode, AccountKey, User
+from .rows import CLOSED, FROZEN_IN, FROZEN_OUT, OPERATOR, Account, AccountCode, AccountKey, User
 
 FROZEN: Final = Refusal("account_frozen", "Your account is frozen; ask the operator.")
 SHUT: Final = Refusal("account_closed", "Your account is closed.")
 UNAVAILABLE: Final = Refusal("payee_unavailable", "The other side cannot pay or receive this now.")
 FULL: Final = Refusal("balance_limit", "The payee's balance would pass what an account may hold.")
+OWN_FULL: Final = Refusal("balance_limit", "Your balance might pass what your account may hold.")
 
 
 def customer(user: str, currency: str) -> AccountKey:
@@ -68,10 +69,12 @@ def barred_in(book: Book, user: User, currency: str) -> Refusal | None:
 
 
 def other_barred(book: Book, user: User, currency: str, flag: int) -> Refusal | None:
-    """Why somebody else cannot take part; not told which of the reasons it is."""
-    if user.disabled and flag == FROZEN_IN:
-        return UNAVAILABLE
-    return UNAVAILABLE if flags_of(book, user, currency) & (flag | CLOSED) else None
+    """Why somebody else cannot take part; not told which of the reasons it is.
+
+    Of the disabled nothing is taken and nothing reaches them: they could not answer it.
+    """
+    barred = user.disabled or flags_of(book, user, currency) & (flag | CLOSED)
+    return UNAVAILABLE if barred else None
 
 
 def room_for(
@@ -83,16 +86,38 @@ def room_for(
     *,
     capped: bool = True,
 ) -> Refusal | None:
-    """Whether a person's account can take so much more; what is on its way to it counts."""
-    account, limits = book.accounts.get(key), book.policy.limits
-    coming = minor if account is None else minor + account.credits_posted + account.credits_pending
-    if coming > BALANCE_MINOR_MAX:
-        return replace(FULL, field=field)
-    if not limits or not capped:
+    """Whether somebody else's account can take so much more at once; not judged where it would be told for nothing.
+
+    `capped` is False for what is not the payee's until they accept it, and for what was the payee's own before.
+    """
+    if book.previewing:
         return None
-    most = limits.get((user.tier, key[1]), NO_LIMITS).balance
-    balance = coming if account is None else coming - account.debits_posted
-    return replace(FULL, field=field) if most is not None and balance > most else None
+    account = book.accounts.get(key)
+    if _coming(account) + minor > BALANCE_MINOR_MAX or (capped and _over_cap(book, user, key, minor)):
+        return replace(FULL, field=field)
+    return None
+
+
+def own_room(book: Book, user: User, key: AccountKey, minor: int, held: int = 0) -> Refusal | None:
+    """Whether one's own account can take so much more, of which `held` is on its way to it already."""
+    account = book.accounts.get(key)
+    full = _coming(account) + minor - held > BALANCE_MINOR_MAX or _over_cap(book, user, key, minor)
+    return OWN_FULL if full else None
+
+
+def _coming(account: Account | None) -> int:
+    return 0 if account is None else account.credits_posted + account.credits_pending
+
+
+def _over_cap(book: Book, user: User, key: AccountKey, minor: int) -> bool:
+    """By what is there: what others have merely offered neither fills an account nor keeps anybody from paying."""
+    limits = book.policy.limits
+    most = limits.get((user.tier, key[1]), NO_LIMITS).balance if limits else None
+    if most is None:
+        return False
+    account = book.accounts.get(key)
+    balance = 0 if account is None else account.credits_posted - account.debits_posted
+    return balance + minor > most
 
 
 def covered(book: Book, key: AccountKey, minor: int, field: str | None = "$.body.amount") -> Refusal | None:

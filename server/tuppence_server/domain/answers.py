@@ -19,7 +19,7 @@ from tuppence_protocol.payment_events import (
 from tuppence_protocol.payments import PayAccept, PayCancel, PayDecline, PayRefund
 from tuppence_protocol.views import SERVER_AUTHOR
 
-from .accounts import barred_in, barred_out, covered, customer, operator, other_barred, room_for
+from .accounts import barred_in, barred_out, covered, customer, operator, other_barred, own_room, room_for
 from .asked import share_ends
 from .batch import Keys
 from .book import Book
@@ -50,6 +50,7 @@ def accept(book: Book, request: Request) -> list[Fact] | Refusal:
         barred_in(book, payee, payment.currency)
         or other_barred(book, payer, payment.currency, FROZEN_OUT)
         or over(book, payment)
+        or own_room(book, payee, customer(author, payment.currency), payment.received, payment.received)
     )
     if refusal is not None:
         return refusal

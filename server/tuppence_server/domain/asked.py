@@ -296,6 +296,8 @@ def _sharers(book: Book, author: str, conversation: Conversation, frame: PaySpli
         here = membership(book, conversation, user.id) is not None if pair is None else user.id in pair
         if not here or user in people:
             return SHARES_TWICE if here else NO_SHARER
+        if user.disabled:
+            return UNAVAILABLE
         people.append(user)
     return SPLIT_ALONE if all(user.id == author for user in people) else people
 
@@ -350,6 +352,8 @@ def remind(book: Book, request: Request) -> list[Fact] | Refusal:
         again = payment.reminded_at + REMIND_MS_MIN
         return Refusal("too_soon", "A reminder went out in the last hour.", state={"resets_at": again})
     users = [payment.payer] if payment.kind == "request" else _open(book, payment)
+    if all(_disabled(book, user) for user in users):
+        return UNAVAILABLE
     shown = f"{format_amount(payment.amount, payment.currency)} {payment.currency}"
     whom = ", ".join(name(book, user) for user in users)
     alt = f"{name(book, request.author)} reminds {whom} of {shown}"
@@ -358,6 +362,12 @@ def remind(book: Book, request: Request) -> list[Fact] | Refusal:
         Append(conversation.id, "pay.remind", frame.id, request.author, frame.ref, text),
         KeepPayment(replace(payment, reminded_at=book.now)),
     ]
+
+
+def _disabled(book: Book, id: str) -> bool:
+    user = book.users[id]
+    assert user is not None, "a payment's parties are users"
+    return user.disabled
 
 
 def _open(book: Book, payment: Payment) -> list[str]:

@@ -54,7 +54,9 @@ class Book:
     """All rows that the road knows, the head of the log, and what the present batch changed."""
 
     def __init__(self, head: Head, policy: Policy, fresh: Fresh) -> None:
-        self.use_policy(policy)
+        self.policy = policy
+        self.previewing = False
+        """While a decision is only looked at."""
         self.fresh = fresh
         self.head = head
         self.now = 0
@@ -63,7 +65,6 @@ class Book:
     def use_policy(self, policy: Policy) -> None:
         """Decide by what the operator has set from now on; between batches, since rows are asked for by it."""
         self.policy = policy
-        self.preview_policy = policy.uncapped()
 
     def forget(self, head: Head) -> None:
         """Drop every row; the next batch loads afresh."""

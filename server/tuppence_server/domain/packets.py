@@ -13,6 +13,7 @@ from tuppence_protocol.payment_events import PacketClaimed, PacketMade
 from tuppence_protocol.payments import PayClaim, PayPacket
 
 from .accounts import (
+    UNAVAILABLE,
     barred_in,
     barred_out,
     covered,
@@ -21,7 +22,7 @@ from .accounts import (
     need_account,
     operator,
     other_barred,
-    room_for,
+    own_room,
 )
 from .batch import Keys
 from .book import Book
@@ -29,7 +30,7 @@ from .chat import READERS_WATCH, writable
 from .facts import Append, Fact, KeepPayment, KeepShare, Move
 from .limits import counts, need_limits, spend, within
 from .payments import NOT_YOURS, acted_on, name, over
-from .places import membership, need_place
+from .places import membership, need_place, peer_of
 from .request import Request
 from .rows import FROZEN_OUT, Conversation, Payment, Share
 
@@ -75,6 +76,7 @@ def packet(book: Book, request: Request) -> list[Fact] | Refusal:
     debit = customer(author, currency)
     refusal = (
         barred_out(book, payer, currency)
+        or _nobody_here(book, author, conversation, facts)
         or within(book, payer, currency, total, "$.body.total")
         or covered(book, debit, total + fee, "$.body.total")
     )
@@ -113,6 +115,14 @@ def packet(book: Book, request: Request) -> list[Fact] | Refusal:
     return facts
 
 
+def _nobody_here(
+    book: Book, author: str, conversation: Conversation, facts: list[Fact]
+) -> Refusal | None:
+    """Why nobody could claim: in a dm there is one other; who is written to for the first time is not disabled."""
+    peer = None if facts else book.users.get(peer_of(book, conversation, author) or "")
+    return UNAVAILABLE if peer is not None and peer.disabled else None
+
+
 def claim(book: Book, request: Request) -> list[Fact] | Refusal:
     """Take the next share."""
     frame, author = request.frame, request.author
@@ -137,8 +147,17 @@ def claim(book: Book, request: Request) -> list[Fact] | Refusal:
     if refusal is not None:
         return refusal
     share = shares[payment.claimed]
-    refusal = room_for(book, claimer, customer(author, payment.currency), share.amount, None)
+    most = _share_at_most(payment, shares)
+    refusal = own_room(book, claimer, customer(author, payment.currency), most)
     return refusal or _claimed(book, frame, conversation, payment, share, author)
+
+
+def _share_at_most(payment: Payment, shares: list[Share]) -> int:
+    """What the next share can be by what everybody has seen; by the share itself, one's room would tell it."""
+    if payment.mode == "equal":
+        return shares[payment.claimed].amount
+    left = payment.count - payment.claimed
+    return payment.amount - sum(share.amount for share in shares[: payment.claimed]) - (left - 1)
 
 
 def _had(payment: Payment, share: Share) -> Refusal:

@@ -20,6 +20,7 @@ from .accounts import (
     need_account,
     operator,
     other_barred,
+    own_room,
     room_for,
 )
 from .asked import Asked, answered, settled_by
@@ -132,7 +133,8 @@ def send(book: Book, request: Request) -> list[Fact] | Refusal:
     if refusal is None and book.policy.limits:
         refusal = within(book, payer, currency, minor)
     if refusal is None:
-        refusal = covered(book, debit, terms.spent) or room_for(book, payee, credit, terms.received)
+        capped = body.accept is UNSET  # else it is judged when they accept
+        refusal = covered(book, debit, terms.spent) or _room(book, payer, payee, credit, terms, capped=capped)
     if refusal is not None:
         return refusal
     settling = None if asked is None else settled_by(book, asked)
@@ -202,6 +204,16 @@ def _barred(book: Book, payer: User, payee: User, debit: AccountKey, credit: Acc
         if refusal is not None:
             return refusal
     return SAME_ACCOUNT if debit == credit else None
+
+
+def _room(
+    book: Book, payer: User, payee: User, credit: AccountKey, terms: _Terms, *, capped: bool
+) -> Refusal | None:
+    """Whether it can arrive."""
+    if payer.id == payee.id:
+        refusal = own_room(book, payee, credit, terms.received)
+        return None if refusal is None else replace(refusal, field="$.body.amount")
+    return room_for(book, payee, credit, terms.received, capped=capped)
 
 
 def _moves(

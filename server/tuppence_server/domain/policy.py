@@ -3,7 +3,6 @@
 from typing import Final, Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from tuppence_protocol.limits import QUOTE_MS
 
@@ -57,10 +56,6 @@ class Policy(Struct, frozen=True):
     limits: dict[tuple[str, str], Limits] = {}
     spread_ppm: int = 0
     quote_ms: int = QUOTE_MS
-
-    def uncapped(self) -> "Policy":
-        """The same without balance caps, for previews: by those one could find out what somebody else has."""
-        return replace(self, limits={key: replace(limit, balance=None) for key, limit in self.limits.items()})
 
     def tiers(self) -> frozenset[str]:
         """The tiers that fees and limits know, and that everybody begins with."""

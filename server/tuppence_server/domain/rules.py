@@ -145,11 +145,11 @@ def _previewed(book: Book, request: Request) -> Outcome:
         return _TAKEN if receipt.sender != request.author else _reused("$.id")
     if _shut_out(book, request.author):
         return _DISABLED
-    policy, book.policy = book.policy, book.preview_policy
+    book.previewing = True
     try:
         decided = RULES[type(request.frame)][1](book, request)
     finally:
-        book.policy = policy
+        book.previewing = False
     return decided if isinstance(decided, Refusal) else preview(book, request.author, decided)
 
 
