@@ -22,7 +22,7 @@ from .domain.outflow import Balance, Outcome, Outflow
 from .domain.policy import Policy
 from .domain.request import Request
 from .domain.rows import Head
-from .domain.rules import ACTS_ON_REF, RuleFault, needs, settle
+from .domain.rules import ACTS_ON, RuleFault, needs, settle
 from .metrics import Metrics
 from .store.base import Packed, Store, StoreFault
 
@@ -214,9 +214,10 @@ class Pipeline:
             submission = inbox.popleft()
             request = submission[0]
             frame = request.frame
-            if isinstance(frame, ACTS_ON_REF) and frame.ref:
+            acts_on = ACTS_ON.get(type(frame))
+            if acts_on is not None and (payment := acts_on(frame)):
                 ids = ids or {getattr(other.frame, "id", None) for other, _ in taken}
-                if frame.ref in ids:
+                if payment in ids:
                     inbox.appendleft(submission)
                     break
             opened.content_bytes += len(request.content)
@@ -312,10 +313,13 @@ class Pipeline:
         self._tell_all(commit)
 
     async def _failed(self, sealed: _Sealed, fault: StoreFault) -> None:
-        """What was decided on a batch that failed is void as well."""
+        """What was decided on a batch that failed is void as well; a frame that the store refuses is lost alone."""
         opened, self._open = self._open, _Open()
         batch = sealed.batch + opened.batch
         log.error("store_fault", error=str(fault), fatal=fault.fatal, frames=len(batch))
+        if fault.refused:
+            await self._one_by_one(batch)
+            return
         self.writable = False
         if fault.fatal:
             self._broken = True
@@ -379,8 +383,10 @@ class Pipeline:
         """Start again from what the store has."""
         try:
             self._book.forget(await self._store.head())
-        except Exception:
+        except Exception:  # what the book holds is not what is stored, and nothing may be decided on it
             log.exception("store_unreadable")
+            self.writable = False
+            self._broken = True
             self._fatal()
 
     def now_ms(self) -> int:

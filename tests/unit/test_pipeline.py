@@ -11,9 +11,10 @@ from tests.property.ledger_model import IDS, Model, Step
 from tests.property.test_ledger import Road, road_on, word
 
 from tuppence_server import pipeline
-from tuppence_server.domain.office import OpenSession, Preview, RevokeSession, SetPassword
+from tuppence_server.domain.office import Expire, OpenSession, Preview, Reverse, RevokeSession, SetPassword
 from tuppence_server.domain.outflow import Outcome
 from tuppence_server.domain.request import Request
+from tuppence_server.domain.rows import Head
 from tuppence_server.pipeline import BATCH_BYTES_MAX, BATCH_FRAMES_MAX, OVERLAP_FRAMES_MIN, Committed
 from tuppence_server.store.base import Packed, Store, StoreFault
 from tuppence_server.store.memory import MemoryStore
@@ -152,6 +153,18 @@ async def test_a_payment_of_the_open_batch_can_be_given_back_and_an_id_may_becom
         assert [each.available for each in (await gate.funds(IDS["alice"]))[0]] == [900]
 
 
+async def test_whatever_acts_on_a_payment_finds_it_where_both_come_at_once() -> None:
+    async with gated() as (gate, road, model):
+        gate.open.set()
+        pay = model.request(Step("pay.send", "alice", 2, "bob", amount="2"))
+        look = Preview(frame(IDS["bob"], "pay.refund", "@alice", event_id(50), event_id(2)).frame)  # type: ignore[arg-type]
+        reverse = command(Reverse(event_id(51), event_id(2), "mistake", None, force=False))
+        late = command(Expire(event_id(52), event_id(2)))
+        outcomes = await road.at_once([pay, Request(look, IDS["bob"]), reverse, late])
+        assert [word(each) for each in outcomes] == ["stored", "previewed", "stored", "done"]
+        assert [each.available for each in (await gate.funds(IDS["alice"]))[0]] == [900]
+
+
 @pytest.mark.parametrize("given_back", ["1", "2"], ids=["in part", "whole"])
 async def test_what_an_old_id_names_is_as_its_row_says_in_every_take_of_a_batch(given_back: str) -> None:
     async with gated() as (gate, road, model):
@@ -221,6 +234,29 @@ async def test_a_save_that_fails_while_more_is_decided_voids_both_and_a_retry_is
         assert word(await road.ask(onward)) == "insufficient_funds"
         assert [word(await road.ask(pay)) for _ in range(2)] == ["stored", "repeated"]
         assert road.writable
+
+
+async def test_nothing_is_decided_on_a_book_that_is_not_what_is_stored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The save failed, and then the store cannot tell where the log stands."""
+    async with gated() as (gate, road, model):
+        first = ask_all(road, [model.request(Step("pay.send", "alice", 2, "bob", amount="9"))])
+        await until(lambda: gate.seen == ["save"])
+
+        async def unreadable() -> Head:
+            raise OSError("no head")
+
+        gate.fault = StoreFault("nothing was written", fatal=False)
+        gate.__dict__["head"] = unreadable
+        gate.open.set()
+        assert [word(each) for each in await first] == ["unavailable"]
+        gate.fault = None
+        onward = model.request(Step("pay.send", "bob", 3, "carol", amount="9"))
+        assert word(await road.ask(onward)) == "unavailable", "Bob never had it"
+        assert road.fatals >= 1
+        assert not road.writable
+        assert (await gate.store.head()).pos == 1
 
 
 async def test_after_a_fatal_fault_everything_is_answered_however_much_it_is() -> None:

@@ -1,7 +1,8 @@
 """The one way to decide: who may be asked what rows, which rule speaks, and what an id's outcome stays for ever."""
 
 from collections.abc import Callable
-from typing import Final
+from operator import attrgetter
+from typing import Any, Final
 from zlib import crc32
 
 import msgspec
@@ -76,10 +77,21 @@ _FROM_PEOPLE: Final = frozenset(kind for kind in RULES if issubclass(kind, Durab
 _REMEMBERED_REFUSALS: Final = frozenset(
     (*payments.PAYMENT_FRAMES, office.Deposit, office.Withdraw, office.Reverse)
 )
-ACTS_ON_REF: Final = (payments.PaySend, payments.Acting)
-"""Frames whose decision depends on the payment that `ref` names."""
+ACTS_ON: Final[dict[type, Callable[[Any], str | None]]] = {
+    **{kind: attrgetter("ref") for kind in RULES if issubclass(kind, (payments.PaySend, payments.Acting))},
+    office.Expire: attrgetter("payment"),
+    office.Reverse: attrgetter("payment"),
+    office.Preview: lambda preview: acted_on(preview.frame),
+}
+"""Frames whose decision depends on a payment, and how each names it."""
 _TAKEN: Final = Refusal("id_taken", "This id belongs to another frame.", "$.id")
 _DISABLED: Final = Refusal("account_disabled", "This user is disabled.")
+
+
+def acted_on(frame: Any) -> str | None:
+    """The id of the payment that a decision depends on, if any."""
+    name = ACTS_ON.get(type(frame))
+    return None if name is None else name(frame)
 
 
 class RuleFault(Exception):

@@ -32,14 +32,18 @@ from tuppence_server.domain.rows import (
 
 
 class StoreFault(Exception):
-    """The store cannot read or write. `fatal`: what is on disk is in doubt, so the process must end."""
+    """The store cannot read or write, and nothing was written.
 
-    def __init__(self, message: str, *, fatal: bool) -> None:
+    `fatal`: what is on disk is in doubt, so the process must end. `refused`: what was to be written is at fault.
+    """
+
+    def __init__(self, message: str, *, fatal: bool, refused: bool = False) -> None:
         super().__init__(message)
         self.fatal = fatal
+        self.refused = refused
 
     def __reduce__(self) -> tuple[Callable[[str], "StoreFault"], tuple[str]]:
-        return partial(StoreFault, fatal=self.fatal), (str(self),)  # it also comes from other processes
+        return partial(StoreFault, fatal=self.fatal, refused=self.refused), (str(self),)  # it also comes from other processes
 
 
 class Unusable(Exception):

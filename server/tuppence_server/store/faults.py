@@ -7,13 +7,16 @@ from typing import Final
 
 from .base import StoreFault
 
+_OF_THE_ROWS: Final = (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, UnicodeError)
+"""Faults of what was to be written: a constraint, a value that is too large."""
 _FATAL_CODES: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 def translated(fault: Exception) -> StoreFault:
     """After a failed fsync SQLite itself would go on acknowledging, so an I/O error ends the process."""
     code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
-    return StoreFault(f"{type(fault).__name__}: {fault}", fatal=code in _FATAL_CODES)
+    refused = isinstance(fault, _OF_THE_ROWS)
+    return StoreFault(f"{type(fault).__name__}: {fault}", fatal=code in _FATAL_CODES, refused=refused)
 
 
 @contextmanager

@@ -147,9 +147,9 @@ class MemoryStore(MemoryAudit):
             raise fault
         copies, (events, transfers, receipts), ended, money, opened, head = cast("Any", packed)
         if any(receipt.id in self._receipts for receipt in receipts):
-            raise StoreFault("one outcome per id", fatal=False)
+            raise StoreFault("one outcome per id", fatal=False, refused=True)
         if opened and any(account.id in opened for account in self._accounts.values()):
-            raise StoreFault("one account per number", fatal=False)
+            raise StoreFault("one account per number", fatal=False, refused=True)
         for user, at in ended.items():
             for session in self._sessions.values():
                 if session.user == user and session.revoked_at is None:
