@@ -46,8 +46,9 @@ EUR = (ALICE, "EUR", "customer")
 CASH = ("operator", "EUR", "cash")
 PACKET = Payment(
     event_id(3), 1, START_MS, "packet", GROUP, ALICE, "", "EUR", 12, "open",
-    fee=4, fee_on="payee", refunded=5, received=6, received_currency="JPY", hold=7, fee_hold=8,
+    fee=4, fee_on="payee", refunded=5, received=6, received_currency="EUR", hold=7, fee_hold=8,
     expires_at=START_MS + 9, mode="lucky", count=3, claimed=1, seed=b"s" * 32, reminded_at=START_MS + 2,
+    refund_transfer=4,
 )  # fmt: skip
 REQUEST = Payment(event_id(4), 2, START_MS, "request", DM, ALICE, BOB, "EUR", 10**15, "open")
 SHARES = [
@@ -90,7 +91,7 @@ def batch() -> tuple[Changes, Head]:
     }
     changes.events = {
         1: LoggedEvent(1, DM, 1, b'{"kind":"pay.send"}', '{"note":"Ä"}'.encode(), b"s" * 16, b"h" * 32),
-        2: LoggedEvent(2, GROUP, 1, b'{"kind":"chat.text"}', b"{}", b"t" * 16, b"i" * 32),
+        2: LoggedEvent(2, GROUP, 1, b'{"ref":"%s"}' % PACKET.id.encode(), b"{}", b"t" * 16, b"i" * 32),
     }
     changes.receipts = {
         event_id(1): Receipt(event_id(1), ALICE, 1, None),
@@ -100,13 +101,14 @@ def batch() -> tuple[Changes, Head]:
         Transfer(1, 1, 2, 1, 10**15, "pay.send"),
         Transfer(2, 1, 2, 1, 5, "pay.packet", "pending"),
         Transfer(3, 2, 2, 1, 5, "pay.packet", "post", 2),
+        Transfer(4, 2, 2, 1, 5, "pay.refund"),
     ]
     changes.currencies = {"EUR": 2}
     changes.payments = {payment.id: payment for payment in (PACKET, REQUEST)}
     changes.shares = {(share.payment, share.n): share for share in SHARES}
     changes.quotes = {QUOTE.id: QUOTE}
     changes.uses = {(use.user, use.currency, use.slot): use for use in USES}
-    return changes, Head(EPOCH, 2, b"i" * 32, 2, 3, START_MS + 9)
+    return changes, Head(EPOCH, 2, b"i" * 32, 2, 4, START_MS + 9)
 
 
 def all_keys() -> Keys:
@@ -140,7 +142,7 @@ async def test_every_row_comes_back_as_it_was_saved(store: Store) -> None:
     assert book.receipts == expected.receipts
     assert book.events == {1: expected.events[1]}, "an event comes with the receipt that names it"
     assert [row async for rows in store.log(0, 2) for row in rows] == [*expected.events.values()]
-    assert [row async for rows in store.transfers(0, 3) for row in rows] == expected.transfers
+    assert [row async for rows in store.transfers(0, 4) for row in rows] == expected.transfers
     assert book.payments == expected.payments
     assert book.shares == {PACKET.id: SHARES}
     assert book.asked == {(BOB, ALICE): {REQUEST.id}}, "by who asks and who is asked"

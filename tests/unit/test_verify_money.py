@@ -121,7 +121,7 @@ ROWS = {
     "refund forgotten": ("UPDATE payment SET refunded = 0, state = 'completed' WHERE id = <accepted>", "refunds <accepted>, whose row knows nothing of it"),
     "no row": ("DELETE FROM payment WHERE id = <accepted>", "payment <accepted>: has no row"),
     "no open row": ("DELETE FROM payment WHERE id = <split>", "payment <split>: has no row"),
-    "a row too many": ("INSERT INTO payment SELECT 'x', pos, at, kind, conv, payer, payee, currency, amount, state, fee, fee_on, refunded, received, received_currency, hold, fee_hold, expires_at, mode, count, claimed, seed, reminded_at, counted FROM payment WHERE id = <refunded>", "rows of payments; there are"),
+    "a row too many": ("INSERT INTO payment SELECT 'x', pos, at, kind, conv, payer, payee, currency, amount, state, fee, fee_on, refunded, received, received_currency, hold, fee_hold, expires_at, mode, count, claimed, seed, reminded_at, counted, refund_transfer FROM payment WHERE id = <refunded>", "rows of payments; there are"),
     "refunds in all": ("UPDATE payment SET refunded = 7 WHERE id = <declined>", "EUR: the log refunds 1350, the rows say 1357"),
     "share state": ("UPDATE share SET state = 'paid' WHERE payment = <split> AND state = 'open'", "payment <split>: its shares are not what the log makes of them"),
     "ended share": ("UPDATE share SET state = 'paid' WHERE payment = <dropped> AND state = 'cancelled'", "payment <dropped>: its shares"),

@@ -1,14 +1,12 @@
 """Refunds: of what a payment brought its payee, never more than that, and as much as its row says."""
 
-from msgspec.structs import replace
-
 from tuppence_protocol.money import format_amount
 from tuppence_protocol.payment_events import PaymentRefunded, PaymentReversed, PaymentSent
 from tuppence_protocol.views import SERVER_AUTHOR
 
 from .beginnings import payment_of
 from .legs import Odd, customer, given_back, head_of, minor, must_be, said, single
-from .stories import Deed, Refunds, Stories
+from .stories import Deed, Refunds, Stories, unrefunded
 
 
 def refunded(stories: Stories, deed: Deed) -> None:
@@ -23,7 +21,7 @@ def refunded(stories: Stories, deed: Deed) -> None:
     debit, credit = customer(payment.payee, currency), customer(payment.payer, currency)
     stories.moves(deed, [single(debit, credit, amount, "pay.refund")])
     must_be((body.payee, body.currency), (payment.payer, currency))
-    _told(stories, known, amount, body)
+    _told(stories, known, amount, deed)
 
 
 def reversed_by_operator(stories: Stories, deed: Deed) -> None:
@@ -38,10 +36,12 @@ def reversed_by_operator(stories: Stories, deed: Deed) -> None:
     must_be(amount, payment.received - known.told)
     debit, credit = customer(payment.payee, currency), customer(payment.payer, currency)
     stories.moves(deed, given_back(debit, credit, body.amount, body.shortfall, "pay.reverse"))
-    _told(stories, known, amount, body)
+    _told(stories, known, amount, deed)
 
 
-def _told(stories: Stories, known: Refunds, amount: int, body: PaymentRefunded | PaymentReversed) -> None:
+def _told(stories: Stories, known: Refunds, amount: int, deed: Deed) -> None:
+    body = deed.body
+    assert isinstance(body, (PaymentRefunded, PaymentReversed)), "these two give back"
     payment, currency = known.payment, known.payment.received_currency
     known.told += amount
     stories.refunded[currency] += amount
@@ -51,6 +51,7 @@ def _told(stories: Stories, known: Refunds, amount: int, body: PaymentRefunded |
     must_be((body.state, body.refunded), (state, format_amount(known.told, currency)))
     if known.told >= payment.refunded:
         must_be((payment.state, payment.refunded), (state, known.told))
+        must_be(payment.refund_transfer, deed.moves[-1][1])
         stories.refunds.pop(payment.id, None)
 
 
@@ -66,7 +67,7 @@ def _first(stories: Stories, deed: Deed) -> Refunds:
     body = said(head.kind, event.body) if head.kind == "pay.send" else None
     if not isinstance(body, PaymentSent) or body.state != "completed":
         raise Odd(f"refunds {ref}, which was not paid, or less of it")
-    stories.compare(payment_of(head, body), replace(stored, state="completed", refunded=0))
+    stories.compare(payment_of(head, body), unrefunded(stored))
     stories.payments += 1
     known = stories.refunds[ref] = Refunds(stored)
     return known

@@ -38,6 +38,11 @@ class Refunds(Struct):
     told: int = 0
 
 
+def unrefunded(stored: Payment) -> Payment:
+    """The row of a payment as it was before anything was given back."""
+    return replace(stored, state="completed", refunded=0, refund_transfer=0)
+
+
 class Deed(Struct, frozen=True):
     """An act, read."""
 
@@ -127,7 +132,7 @@ class Stories:
         stored = self.kept.payments.get(story.payment.id)
         if state == "completed" and stored is not None and stored.refunded:
             self.refunds[stored.id] = Refunds(stored)
-            self.compare(story.payment, replace(stored, state=state, refunded=0))
+            self.compare(story.payment, unrefunded(stored))
         else:
             self.compare(story.payment, stored)
         self._compare_shares(story, self.kept)

@@ -166,7 +166,9 @@ def refund(book: Book, request: Request) -> list[Fact] | Refusal:
     move = Move(debit, credit, minor, "pay.refund")
     return [
         Append(conversation.id, "pay.refund", frame.id, author, frame.ref, text, (move,)),
-        KeepPayment(replace(payment, state=state, refunded=refunded)),
+        KeepPayment(
+            replace(payment, state=state, refunded=refunded, refund_transfer=book.head.transfer_id + 1)
+        ),
     ]
 
 

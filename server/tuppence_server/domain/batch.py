@@ -56,8 +56,9 @@ class Changes:
     """What one batch has to save, each row once."""
 
     __slots__ = (
-        "accounts", "conversations", "currencies", "ended_users", "events", "members", "opened", "payments",
-        "quotes", "receipts", "sessions", "shares", "touched", "transfers", "users", "uses",
+        "accounts", "conversations", "currencies", "ended_users", "events", "members", "opened",
+        "partly_refunded", "payments", "quotes", "receipts", "sessions", "shares", "touched", "transfers",
+        "users", "uses",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -72,6 +73,8 @@ class Changes:
         self.members: dict[MemberKey, Member] = {}
         self.accounts: dict[AccountKey, Account] = {}
         self.opened: set[int] = set()
+        self.partly_refunded: list[Payment] = []
+        """Payments as they stood between two refunds of the batch: the store holds each refund against its transfer."""
         self.payments: dict[str, Payment] = {}
         self.shares: dict[ShareKey, Share] = {}
         self.quotes: dict[str, Quote] = {}

@@ -5,7 +5,7 @@ Rules read the book and return facts. Rows stay in the book between batches, sin
 batch nor the one on its way made or changed is as its row says, and nothing older ever stands for it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from tuppence_protocol import codec
@@ -13,7 +13,7 @@ from tuppence_protocol.currencies import exponent
 
 from . import chain, facts, outflow
 from .batch import Changes, Keys
-from .plain import payment_of
+from .held_payments import HeldPayments
 from .policy import Policy
 from .rows import (
     Account,
@@ -23,12 +23,9 @@ from .rows import (
     LoggedEvent,
     Member,
     MemberKey,
-    PairKey,
-    Payment,
     Quote,
     Receipt,
     Session,
-    Share,
     Transfer,
     Use,
     UseKey,
@@ -50,7 +47,7 @@ class Fresh(Protocol):
     def seed(self) -> bytes: ...
 
 
-class Book:
+class Book(HeldPayments):
     """All rows that the road knows, the head of the log, and what the present batch changed."""
 
     def __init__(self, head: Head, policy: Policy, fresh: Fresh) -> None:
@@ -69,8 +66,8 @@ class Book:
     def forget(self, head: Head) -> None:
         """Drop every row; the next batch loads afresh."""
         self.head = head
-        self.receipts: dict[str, Receipt | None] = {}
-        self.events: dict[int, LoggedEvent | None] = {}
+        self.receipts = {}
+        self.events = {}
         self.users: dict[str, User | None] = {}
         self.handles: dict[str, str | None] = {}
         self.skeletons: dict[str, str | None] = {}
@@ -80,12 +77,12 @@ class Book:
         self.people: dict[str, tuple[str, ...]] = {}
         self.members: dict[MemberKey, Member | None] = {}
         self.accounts: dict[AccountKey, Account | None] = {}
-        self.payments: dict[str, Payment] = {}
-        self.shares: dict[str, list[Share]] = {}
-        self.asked: dict[PairKey, set[str]] = {}
+        self.payments = {}
+        self.shares = {}
+        self.asked = {}
         self.quotes: dict[str, Quote | None] = {}
         self.uses: dict[UseKey, dict[int, Use]] = {}
-        self.no_payments: set[str] = set()
+        self.no_payments = set()
         self.begin(0)
 
     def begin(self, now: int, on_the_way: Changes | None = None) -> None:
@@ -164,40 +161,7 @@ class Book:
             self.uses.setdefault(use, {})
         for pair in keys.asked:
             self.asked.setdefault(pair, set())
-        for id in keys.payments - self.payments.keys():
-            if not self._hold_plain_payment(id, after=0):
-                self.no_payments.add(id)
-
-    def hold_payment(self, payment: Payment, shares: Sequence[Share] = ()) -> None:
-        """Take in a loaded payment with its shares."""
-        self.payments[payment.id] = payment
-        if payment.kind in {"split", "packet"}:
-            self.shares[payment.id] = sorted(shares, key=lambda share: share.n)
-        self._index_asked(payment)
-
-    def hold_new_payment(self, id: str) -> bool:
-        """Take in a plain send that this batch made, or the one on its way; False where it is none.
-
-        An older one may have been refunded since, which its event does not tell: only its row, or that it has none.
-        """
-        return self._hold_plain_payment(id, after=self.stored_pos)
-
-    def _hold_plain_payment(self, id: str, after: int) -> bool:
-        """Take in a send that has no row, from its event behind `after`; False where there is none."""
-        receipt = self.receipts.get(id)
-        pos = 0 if receipt is None or receipt.pos is None else receipt.pos
-        event = self.events.get(pos) if pos > after else None
-        payment = None if event is None else payment_of(event)
-        if payment is None:
-            return False
-        self.payments[id] = payment
-        return True
-
-    def hold_asked(self, pair: PairKey, payments: Sequence[Payment]) -> None:
-        """Take in all open requests between two people."""
-        self.asked[pair] = set()
-        for payment in payments:
-            self.hold_payment(self.payments.get(payment.id, payment))
+        self.settle_payments(keys.payments)
 
     def hold_use(self, use: Use) -> None:
         """Take in what somebody spent in one slot."""
@@ -335,13 +299,11 @@ class Book:
 
     def _keep_payment(self, fact: facts.KeepPayment) -> None:
         payment = fact.payment
+        had = self.changes.payments.get(payment.id)
+        if had is not None and had.refund_transfer:
+            self.changes.partly_refunded.append(had)
         self.payments[payment.id] = self.changes.payments[payment.id] = payment
         self._index_asked(payment)
-
-    def _index_asked(self, payment: Payment) -> None:
-        pair = self.asked.get((payment.payee, payment.payer)) if payment.kind == "request" else None
-        if pair is not None:
-            (pair.add if payment.state == "open" else pair.discard)(payment.id)
 
     def _keep_share(self, fact: facts.KeepShare) -> None:
         share = fact.share

@@ -119,7 +119,14 @@ def _reversed(book: Book, frame: Reverse, payment: Payment) -> list[Fact] | Refu
     text = codec.encode(body)
     return [
         Append(payment.conv, "pay.reverse", frame.id, SERVER_AUTHOR, payment.id, text, tuple(moves)),
-        KeepPayment(replace(payment, state="refunded", refunded=payment.received)),
+        KeepPayment(
+            replace(
+                payment,
+                state="refunded",
+                refunded=payment.received,
+                refund_transfer=book.head.transfer_id + len(moves),
+            )
+        ),
     ]
 
 

@@ -165,6 +165,8 @@ class Payment(Struct, frozen=True, gc=False):
     reminded_at: int = 0
     counted: int = 0
     """1 where it was counted towards the payer's limits, so that no more is given back than was counted."""
+    refund_transfer: int = 0
+    """The latest transfer that gave back some of it; 0 where none did."""
 
 
 class Share(Struct, frozen=True, gc=False):

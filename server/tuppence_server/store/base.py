@@ -43,7 +43,8 @@ class StoreFault(Exception):
         self.refused = refused
 
     def __reduce__(self) -> tuple[Callable[[str], "StoreFault"], tuple[str]]:
-        return partial(StoreFault, fatal=self.fatal, refused=self.refused), (str(self),)  # it also comes from other processes
+        made = partial(StoreFault, fatal=self.fatal, refused=self.refused)
+        return made, (str(self),)  # it also comes from other processes
 
 
 class Unusable(Exception):

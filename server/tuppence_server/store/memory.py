@@ -132,7 +132,7 @@ class MemoryStore(MemoryAudit):
         copies = [{key: replace(row) for key, row in table.items()} for table in tables]
         lists = (list(changes.events.values()), list(changes.transfers), list(changes.receipts.values()))
         money = (changes.payments, changes.shares, changes.quotes, changes.uses, changes.currencies)
-        kept = [dict(rows) for rows in money]
+        kept = [list(changes.partly_refunded), *[dict(rows) for rows in money]]
         return Packed((copies, lists, dict(changes.ended_users), kept, set(changes.opened), replace(head)))
 
     async def save(self, packed: Packed) -> None:
@@ -150,6 +150,8 @@ class MemoryStore(MemoryAudit):
             raise StoreFault("one outcome per id", fatal=False, refused=True)
         if opened and any(account.id in opened for account in self._accounts.values()):
             raise StoreFault("one account per number", fatal=False, refused=True)
+        refunds, *money = money
+        self._hold_refunds([*refunds, *money[0].values()], self._events + events, self._transfers + transfers)
         for user, at in ended.items():
             for session in self._sessions.values():
                 if session.user == user and session.revoked_at is None:

@@ -5,6 +5,7 @@ from itertools import islice
 
 from tuppence_protocol import codec
 from tuppence_server.domain.rows import (
+    WAITING,
     Account,
     AccountKey,
     Head,
@@ -18,7 +19,7 @@ from tuppence_server.domain.rows import (
     User,
 )
 
-from .base import Item, Items, Kept, LogReader, Mark, Movement, Span, Tally, Total
+from .base import Item, Items, Kept, LogReader, Mark, Movement, Span, StoreFault, Tally, Total
 
 _LISTED = frozenset(
     {
@@ -34,6 +35,9 @@ _LISTED = frozenset(
 )
 _THROUGH = frozenset({"exchange", "pay.packet", "pay.claim"})
 """Codes of transfers in which money goes through an account of the operator, from or to a person."""
+_GIVING_BACK = frozenset({"pay.refund", "pay.reverse"})
+_CHANGING = frozenset({*WAITING, "completed", "partly_refunded"})
+_NEW = Payment("", 0, 0, "send", "", "", "", "", 0, "open")
 POSTED = frozenset({"single", "post"})
 
 
@@ -153,6 +157,30 @@ class MemoryMoney:
                 refunded[payment.received_currency] = had + payment.refunded
         used = sum(bool(quote.used_by) for quote in self._quotes.values())
         return Tally(len(self._payments), len(self._shares), used, refunded)
+
+    def _hold_refunds(
+        self, rows: Sequence[Payment], events: Sequence[LoggedEvent], transfers: Sequence[Transfer]
+    ) -> None:
+        """Every row as it comes to stand: what was given back is what was moved for it, and what has ended stays.
+
+        Raises:
+            StoreFault: where it is not so.
+        """
+        stand = dict(self._payments)
+        for row in rows:
+            had, upto = stand.get(row.id, _NEW), row.refund_transfer
+            last = [each for each in transfers[max(0, upto - 2) : upto] if each.code in _GIVING_BACK]
+            moved = [each for each in last if each.pos == last[-1].pos]
+            same = (row.refunded, upto) == (had.refunded, had.refund_transfer)
+            more = (
+                moved
+                and upto > had.refund_transfer
+                and row.refunded - had.refunded == sum(each.amount for each in moved)
+                and codec.decode_head(events[moved[-1].pos - 1].head).get("ref") == row.id
+            )
+            if had.state not in _CHANGING or not (same or more) or row.refunded > row.received:
+                raise StoreFault(f"refunded is what was moved: {row.id}", fatal=False, refused=True)
+            stand[row.id] = row
 
     def reader(self) -> LogReader | None:
         """Nobody else can read what is in this process's memory."""

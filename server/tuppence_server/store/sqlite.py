@@ -247,7 +247,7 @@ class SqliteStore(SqliteReads):
             (tables.NEW_ACCOUNT, [row for row in changes.accounts.values() if row.id in changes.opened]),
             (tables.ACCOUNT, [row for row in changes.accounts.values() if row.id not in changes.opened]),
             (tables.TRANSFER, changes.transfers),
-            (tables.PAYMENT, changes.payments.values()),
+            (tables.PAYMENT, [*changes.partly_refunded, *changes.payments.values()]),
             (tables.SHARE, changes.shares.values()),
             (tables.QUOTE, changes.quotes.values()),
             (tables.USE, changes.uses.values()),

@@ -75,8 +75,8 @@ def _event(row: LoggedEvent) -> Values:
 
 
 def _payment(row: Payment) -> Values:
-    *others, seed, reminded_at, counted = astuple(row)
-    return (*others, bytearray(seed), reminded_at, counted)
+    *others, seed, reminded_at, counted, refund_transfer = astuple(row)
+    return (*others, bytearray(seed), reminded_at, counted, refund_transfer)
 
 
 def _stored(row: Receipt) -> Values:
@@ -121,7 +121,7 @@ PAYMENT: Final = Table(
     Payment,
     ("id",),
     _payment,
-    changing=("state", "refunded", "claimed", "reminded_at"),
+    changing=("state", "refunded", "claimed", "reminded_at", "refund_transfer"),
 )
 SHARE: Final = Table("share", Share, ("payment", "n"), changing=("person", "state"))
 QUOTE: Final = Table("quote", Quote, ("id",), changing=("used_by",))
