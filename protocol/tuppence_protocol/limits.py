@@ -54,6 +54,8 @@ FAUCET_MAJOR_MAX: Final = 1_000
 
 PAGE_EVENTS_MAX: Final = 200
 PAGE_EVENTS_DEFAULT: Final = 50
+PAGE_BYTES_MAX: Final = 262_144
+"""A page of history or of payments ends with the one that passes this, and has at least one."""
 PAGE_ROWS_MAX: Final = 200
 RESUME_EVENTS_MAX: Final = 2_000
 RESUME_BYTES_MAX: Final = 4 * 1024 * 1024

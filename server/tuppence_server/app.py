@@ -309,7 +309,7 @@ def _gauges(services: Services) -> None:
     metrics.gauge(
         "outbox_bytes",
         "Bytes waiting for slow readers.",
-        lambda: sum(watched.backlog_bytes for watched in wheel.watched() if isinstance(watched, Socket)),
+        lambda: sum(watched.unread_bytes for watched in wheel.watched() if isinstance(watched, Socket)),
     )
 
 

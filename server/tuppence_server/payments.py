@@ -5,6 +5,7 @@ from typing import Final
 from msgspec import UNSET, Struct
 
 from tuppence_protocol import codec
+from tuppence_protocol.limits import PAGE_BYTES_MAX
 from tuppence_protocol.money import format_amount
 from tuppence_protocol.payment_events import (
     Deposited,
@@ -57,11 +58,13 @@ async def listed(store: Store, user: str, body: PaymentsBody) -> PaymentsResult:
     before = body.before if body.before is not UNSET else None
     page = await store.payments(user, before, FILTERED_MAX if filters else body.limit)
     views: list[PaymentView] = []
+    size = 0
     for item in page.items:
         view = payment_view(item)
         if filters.fit(view, user):
             views.append(view)
-        if len(views) == body.limit and item is not page.items[-1]:
+            size += len(codec.encode(view))
+        if (len(views) == body.limit or size > PAGE_BYTES_MAX) and item is not page.items[-1]:
             return PaymentsResult(views, page.pos, item.event.pos)
     return PaymentsResult(views, page.pos, page.next)
 

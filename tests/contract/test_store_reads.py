@@ -9,6 +9,7 @@ import pytest
 from tests.contract.stores import KINDS, World, body_of, event_id, head_of, opened, said
 
 from tuppence_protocol.events import UserView
+from tuppence_protocol.limits import PAGE_BYTES_MAX
 from tuppence_server.domain.office import DisableUser, MarkSeen, RevokeSession
 from tuppence_server.store.base import Funds, Page, Place
 
@@ -53,6 +54,25 @@ async def test_history_pages_in_both_directions(world: World) -> None:
         assert seqs(page) == expected, bounds
         assert page is not None
         assert page.complete is complete, bounds
+
+
+@pytest.mark.parametrize("limit", [1, 7, 200])
+async def test_a_page_of_history_is_bounded_by_bytes_and_pages_miss_nothing(world: World, limit: int) -> None:
+    lengths = [8_000, 100, 7_999, 50, 4_000] * 6
+    for number, length in enumerate(lengths):
+        await world.say("alice", "@bob", "€" * (length - number))
+    for first, bound, forward in (({}, "before", False), ({"after": 0}, "after", True)):
+        bounds, found, complete = first, [], False
+        while not complete:
+            page = await history(world, "bob", "@alice", limit=limit, **bounds)
+            assert page is not None
+            sizes = [len(event) for event in page.events]
+            assert 0 < len(sizes) <= limit
+            assert sum(sizes) - sizes[-1 if forward else 0] <= PAGE_BYTES_MAX
+            had = seqs(page)
+            found = found + had if forward else had + found
+            bounds, complete = {bound: had[-1 if forward else 0]}, page.complete
+        assert found == list(range(1, len(lengths) + 1))
 
 
 async def test_history_has_the_bytes_that_were_sent(world: World) -> None:

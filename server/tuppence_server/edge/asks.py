@@ -1,5 +1,7 @@
 """The ask lane: a question to the read side, one result or one error back. The same for WebSocket and HTTP."""
 
+from typing import Final
+
 import structlog
 from msgspec.structs import asdict
 
@@ -27,18 +29,41 @@ NO_EVENT = Refusal("not_found", "There is no such event.", "$.body.id")
 NO_USER = Refusal("not_found", "There is nobody with that handle.", "$.body.handle")
 BAD_INNER_ID = Refusal("bad_id", "An id is a lower-case UUID of version 4 or 7.", "$.id")
 FAILED = Refusal("unavailable", "The server cannot read now; ask again.", retry_ms=1_000)
+ASKS_IN_FLIGHT_MAX: Final = 8
+_TOO_MANY_ASKS: Final = Refusal("rate_limited", "Too many questions at once.", retry_ms=100)
 log = structlog.get_logger("tuppence.edge")
 
 
-async def answer(services: Services, socket: Peer, frame: Ask) -> None:
-    """Answer one ask on its connection."""
+def ask(services: Services, socket: Peer, frame: Ask) -> None:
+    """Answer a question, after those that the connection has asked before and once it took their answers."""
+    if len(socket.asks) >= ASKS_IN_FLIGHT_MAX:
+        socket.refuse(_TOO_MANY_ASKS, frame.id)
+        return
+    socket.asks.append(frame)
+    go_on(services, socket)
+
+
+def go_on(services: Services, socket: Peer) -> None:
+    """Answer what waits, unless that is being done or the answers before are not taken."""
+    if socket.asks and not socket.answering and not socket.paused:
+        socket.answering = True
+        services.spawn(_answer_all(services, socket))
+
+
+async def _answer_all(services: Services, socket: Peer) -> None:
+    while socket.asks and socket.open and not socket.paused:
+        await _answer(services, socket, socket.asks[0])
+        socket.asks.popleft()
+    socket.answering = False
+
+
+async def _answer(services: Services, socket: Peer, frame: Ask) -> None:
     person = socket.person
     try:
         result = FAILED if person is None else await result_of(services, person.id, frame)
     except Exception:
         log.exception("ask_fault", kind=frame.kind)
         result = FAILED
-    socket.asks -= 1
     if isinstance(result, Refusal):
         socket.refuse(result, frame.id)
     elif socket.open:

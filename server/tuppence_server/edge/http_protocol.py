@@ -4,14 +4,19 @@ import asyncio
 from http import HTTPStatus
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from tuppence_server.hub.outbox import OUTBOX_WRITE_BYTES_MAX
 
 from .handshake import client_address
 from .services import Services
+from .unread import Unread
 
 REQUEST_S_MAX: Final = 10.0
 """From the connection, or the first byte of a further request, to the end of its headers and body."""
 HEADER_BYTES_MAX: Final = 16 * 1024
+PIPELINED_REQUESTS_MAX: Final = 16
+"""Requests that one connection may send ahead of their answers."""
 _CROWDED: Final = (
     b"HTTP/1.1 429 Too Many Requests\r\nconnection: close\r\ncontent-length: 0\r\nretry-after: 10\r\n\r\n"
 )
@@ -28,10 +33,13 @@ class HttpProtocol(HttpToolsProtocol):
         self._address = ""
         self._started: float | None = None
         self._head_bytes = 0
+        self._unread = Unread()
+        self._cycles: list[RequestResponseCycle] = []
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count the connection, or turn it away."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=OUTBOX_WRITE_BYTES_MAX)
         services = self.services
         self._address = client_address(transport)
         self._started = services.loop.time()
@@ -45,6 +53,9 @@ class HttpProtocol(HttpToolsProtocol):
         """The connection is gone."""
         self._unwatch()
         self.services.addresses.leave(self._address)
+        for cycle in self._cycles:  # uvicorn tells only the one that was read last
+            cycle.disconnected = True
+            cycle.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -63,6 +74,8 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A new request."""
         self._head_bytes = 0
+        if len(self.pipeline) >= PIPELINED_REQUESTS_MAX:
+            raise ValueError(HTTPStatus.TOO_MANY_REQUESTS.phrase)
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -75,15 +88,31 @@ class HttpProtocol(HttpToolsProtocol):
         self._measure(len(name) + len(value))
         super().on_header(name, value)
 
+    def on_headers_complete(self) -> None:
+        """The head is here as a whole; the answer is worked on from now on."""
+        super().on_headers_complete()
+        if self.cycle is not None:
+            self._cycles = [cycle for cycle in self._cycles if not cycle.response_complete]
+            self._cycles.append(self.cycle)
+
     def on_message_complete(self) -> None:
         """The request is here as a whole."""
         self._started = None
         super().on_message_complete()
 
     def check(self, now: float) -> None:
-        """Cut a connection whose request does not come to an end."""
-        if self._started is not None and now - self._started > REQUEST_S_MAX:
+        """Cut a connection whose request does not come to an end, or whose answer is not taken."""
+        late = self._started is not None and now - self._started > REQUEST_S_MAX
+        if late or self._left_unread(now):
             self.transport.abort()
+
+    def resume_writing(self) -> None:
+        """The peer took what there was."""
+        self._unread.taken()
+        super().resume_writing()
+
+    def _left_unread(self, now: float) -> bool:
+        return self.flow.write_paused and self._unread.late(self.transport.get_write_buffer_size(), now)
 
     def _measure(self, size: int) -> None:
         self._head_bytes += size

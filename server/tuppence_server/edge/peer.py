@@ -1,9 +1,11 @@
 """What admission, asks and live frames may do with a connection, whatever carries it."""
 
 import asyncio
+from collections import deque
 
 from tuppence_protocol.errors import CloseCode, Refusal
 from tuppence_protocol.session import ServerSession
+from tuppence_protocol.shapes import Ask
 from tuppence_server.hub.outbox import Outbox
 
 from .rates import Pace
@@ -12,7 +14,17 @@ from .rates import Pace
 class Peer(Outbox):
     """A connection as the lanes see it."""
 
-    __slots__ = ("address", "asks", "closing_at", "device", "expires_at", "pace", "session", "transport")
+    __slots__ = (
+        "address",
+        "answering",
+        "asks",
+        "closing_at",
+        "device",
+        "expires_at",
+        "pace",
+        "session",
+        "transport",
+    )
 
     def __init__(self, touched: list[Outbox]) -> None:
         super().__init__(touched)
@@ -23,7 +35,8 @@ class Peer(Outbox):
         self.device: str | None = None
         self.expires_at = 0
         self.pace = Pace()
-        self.asks = 0
+        self.asks: deque[Ask] = deque()
+        self.answering = False
 
     @property
     def open(self) -> bool:

@@ -37,15 +37,12 @@ from .handshake import client_address, judge, make_engine
 from .peer import Peer
 from .rates import PENALTY_REFUSALS_MAX, PENALTY_WINDOW_S, Rate
 from .services import Services
+from .unread import Unread
 
 CLOSE_WAIT_S: Final = 5.0
-WRITE_BUFFER_BYTES_MAX: Final = 1024 * 1024
-"""Bytes that control frames may pile up for a peer that does not read, before the socket is cut."""
-ASKS_IN_FLIGHT_MAX: Final = 8
 _CONTROL: Final = Rate(CONTROL_FRAMES_PER_S_MAX, CONTROL_FRAMES_BURST_MAX)
 _CONNECTING: Final = State.CONNECTING
 """A name of its own, as Python looks members of an enum up slowly, and this one for whatever comes."""
-_TOO_MANY_ASKS: Final = Refusal("rate_limited", "Too many questions at once.", retry_ms=100)
 
 
 class Socket(Peer, asyncio.Protocol):
@@ -53,7 +50,7 @@ class Socket(Peer, asyncio.Protocol):
 
     __slots__ = (
         "control_at", "engine", "fragments", "heard",
-        "needed", "opened_at", "parts", "penalties", "penalty_at", "rest", "services", "slot", "started_at",
+        "needed", "opened_at", "parts", "penalties", "penalty_at", "rest", "services", "slot", "started_at", "unread",
     )  # fmt: skip
 
     def __init__(self, services: Services) -> None:
@@ -69,6 +66,7 @@ class Socket(Peer, asyncio.Protocol):
         self.rest: bytearray | None = None
         self.needed = 0
         self.fragments = 0
+        self.unread = Unread()
 
     # asyncio.Protocol
 
@@ -149,6 +147,12 @@ class Socket(Peer, asyncio.Protocol):
         if self.transport is not None and self.closing_at is None:
             self.transport.write(data)
 
+    def resume_writing(self) -> None:
+        """The peer took everything; more may come."""
+        self.unread.taken()
+        super().resume_writing()
+        asks.go_on(self.services, self)
+
     def overflow(self) -> None:
         """The peer reads too slowly."""
         self.close(CLOSES["slow_consumer"])
@@ -228,22 +232,17 @@ class Socket(Peer, asyncio.Protocol):
             if refusal is not None:
                 self.refuse(refusal, frame.id)
         elif isinstance(frame, Ask):
-            self._ask(frame, services.rates.ask_wait_ms(self.pace, self.heard))
+            wait = services.rates.ask_wait_ms(self.pace, self.heard)
+            if wait:
+                self._slow_down(wait, frame.id)
+            else:
+                asks.ask(services, self, frame)
         elif wait := services.rates.live_wait_ms(self.pace, self.heard):
             self._slow_down(wait, None)
         elif isinstance(frame, Live):
             services.spawn(live.act(services, self, frame))
         else:
             live.beat(services, self, cast("Ping", frame))
-
-    def _ask(self, frame: Ask, wait: int) -> None:
-        if wait:
-            self._slow_down(wait, frame.id)
-        elif self.asks >= ASKS_IN_FLIGHT_MAX:
-            self.refuse(_TOO_MANY_ASKS, frame.id)
-        else:
-            self.asks += 1
-            self.services.spawn(asks.answer(self.services, self, frame))
 
     # Answering
 
@@ -295,6 +294,12 @@ class Socket(Peer, asyncio.Protocol):
         """The peer broke RFC 6455 or its budget."""
         self._end(number, RFC6455_CLOSES[number], None)
 
+    @property
+    def unread_bytes(self) -> int:
+        """What the peer has not taken yet, in the transport and behind it."""
+        waits = 0 if self.transport is None else self.transport.get_write_buffer_size()
+        return waits + self.backlog_bytes
+
     def _end(self, number: int, reason: str, retry_ms: int | None) -> None:
         transport = self.transport
         if transport is None or self.closing_at is not None:
@@ -326,8 +331,6 @@ class Socket(Peer, asyncio.Protocol):
         if output and output[-1] == b"":
             self.closing_at = self.closing_at or self.services.loop.time()
             transport.close()
-        elif transport.get_write_buffer_size() > WRITE_BUFFER_BYTES_MAX:
-            transport.abort()
 
     def _say_why(self, number: int) -> None:
         if self.closing_at is None:
@@ -350,6 +353,8 @@ class Socket(Peer, asyncio.Protocol):
             self.parts is not None or self.rest is not None
         ) and now - self.started_at > MESSAGE_COMPLETION_MS_MAX / 1000:
             self._fail(1008)
+        elif self.paused and self.unread.late(self.unread_bytes - self.backlog_bytes, now):
+            self.overflow()
         elif now - self.heard > SILENCE_MS_MAX / 1000:
             self.close(CLOSES["no_heartbeat"])
         elif self.services.clock_ms() >= self.expires_at:

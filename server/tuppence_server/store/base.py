@@ -5,7 +5,7 @@
 never decides anything.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal, NewType, Protocol
@@ -13,6 +13,7 @@ from typing import Literal, NewType, Protocol
 from msgspec import Struct
 
 from tuppence_protocol.events import ConversationView, MemberView, UserView
+from tuppence_protocol.limits import PAGE_BYTES_MAX
 from tuppence_server.domain.batch import Changes, Keys
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.rows import (
@@ -117,6 +118,16 @@ class Misplaced(Struct, frozen=True):
 
     events: list[int]
     receipts: list[str]
+
+
+def fitting(sizes: Iterable[int]) -> int:
+    """How many events go into a page: up to the one that passes PAGE_BYTES_MAX."""
+    total = count = 0
+    for size in sizes:
+        count, total = count + 1, total + size
+        if total > PAGE_BYTES_MAX:
+            break
+    return count
 
 
 class Page(Struct, frozen=True):

@@ -49,6 +49,7 @@ from .base import (
     Place,
     Snapshot,
     StoreFault,
+    fitting,
     place_of,
 )
 from .memory_audit import MemoryAudit
@@ -248,19 +249,16 @@ class MemoryStore(MemoryAudit):
         self, user: str, place: str, before: int | None, after: int | None, limit: int
     ) -> Page | None:
         """A page of events that this person may see; None where there is no such conversation for them."""
-        found = self._place(user, place)
-        if found is None:
+        if (found := self._place(user, place)) is None:
             return None
-        conversation, member = found
+        conv, member = found
         low = max(member.since, 1 if after is None else after + 1)
-        high = conversation.seq if before is None else min(conversation.seq, before - 1)
-        seen = [
-            splice(event.head, event.body)
-            for event in self._events
-            if event.conv == conversation.id and low <= event.seq <= high
-        ]
+        high = conv.seq if before is None else min(conv.seq, before - 1)
+        seen = [splice(e.head, e.body) for e in self._events if e.conv == conv.id and low <= e.seq <= high]
         forward = after is not None and before is None
-        return Page(seen[:limit] if forward else seen[max(0, len(seen) - limit) :], len(seen) <= limit)
+        page = seen[:limit] if forward else seen[: -limit - 1 : -1]
+        page = page[: fitting(map(len, page))]
+        return Page(page if forward else page[::-1], len(seen) == len(page))
 
     def _place(self, user: str, place: str) -> tuple[Conversation, Member] | None:
         pair = user if place == "self" else None

@@ -25,7 +25,7 @@ from tuppence_server.domain.rows import (
 from tuppence_server.domain.views import member_view, user_view
 
 from . import tables
-from .base import Funds, LogReader, Misplaced, OutcomeRow, Page, Place, place_of
+from .base import Funds, LogReader, Misplaced, OutcomeRow, Page, Place, fitting, place_of
 from .faults import store_faults
 from .soundness import faults
 from .sqlite_log import SqliteLog
@@ -94,14 +94,14 @@ class SqliteReads(MoneyReads):
             forward = after is not None and before is None
             low = max(member.since, 1 if after is None else after + 1)
             high = conversation.seq if before is None else min(conversation.seq, before - 1)
-            order = "ASC" if forward else "DESC"
-            rows = list(
-                await db.execute_fetchall(
-                    "SELECT head, body FROM event WHERE conv = ? AND seq BETWEEN ? AND ? "
-                    f"ORDER BY seq {order} LIMIT ?",
-                    (conversation.id, low, high, limit),
-                )
+            of_page = (
+                "FROM event WHERE conv = ? AND seq BETWEEN ? AND ? "
+                f"ORDER BY seq {'ASC' if forward else 'DESC'} LIMIT ?"
             )
+            span = (conversation.id, low, high)
+            sizes = await db.execute_fetchall(f"SELECT length(head) + length(body) {of_page}", (*span, limit))
+            count = fitting(size for (size,) in sizes)
+            rows = list(await db.execute_fetchall(f"SELECT head, body {of_page}", (*span, count)))
         events = [splice(row[0], row[1]) for row in (rows if forward else reversed(rows))]
         return Page(events, len(rows) >= high - low + 1)
 
