@@ -1,5 +1,6 @@
 """Programs of other people that tests run: found where they are, installed where that is allowed, else named."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -7,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from filelock import FileLock
 
 INSTALL_S_MAX: Final = 300
 _PLACES: Final = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
@@ -18,7 +18,8 @@ def program(name: str, package: str) -> str:
     """The path of a program; its Debian package is installed where it is missing and this process may."""
     found = shutil.which(name, path=_PLACES)
     if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        with FileLock(_LOCK, timeout=INSTALL_S_MAX):
+        with _LOCK.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
             found = shutil.which(name, path=_PLACES) or _install(name, package)
     if found is None:
         pytest.fail(f"{name} is missing. Install it: apt-get install {package}", pytrace=False)
