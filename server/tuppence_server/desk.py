@@ -198,7 +198,8 @@ def look(access: AdminAccess) -> None:
 
 
 def _unreachable(access: AdminAccess, fault: Exception) -> Unreachable:
-    why = "it is silent" if isinstance(fault, TimeoutError) else str(fault) or type(fault).__name__
+    why = getattr(fault, "strerror", None) or str(fault).strip() or type(fault).__name__
+    why = "it is silent" if isinstance(fault, TimeoutError) else why
     return Unreachable(
         f"The server (process {access.pid}) at {access.url} does not answer: {why}. It is starting, stopping, stuck "
         f"or suspended; see its log. A suspended one goes on with: kill -CONT {access.pid}"

@@ -101,6 +101,9 @@ def _examine_server(access: AdminAccess | None, note: Any) -> None:
 
 def _examine_disk(settings: Settings, note: Any) -> None:
     data = settings.data
+    if os.path.lexists(data) and not data.is_dir():
+        note("data", "problem", f"{data} is no directory")
+        return
     place = data if data.exists() else data.absolute().parent
     if not os.access(place, os.W_OK):
         note("data", "problem", f"{place} cannot be written to")

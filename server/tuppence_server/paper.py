@@ -73,8 +73,17 @@ class Paper(Console):
         """Every string comes through here: what is printed, and each cell of a table."""
         return super().render_str(printable(text), **options)
 
+    def print(self, *things: Any, **options: Any) -> None:
+        """As ever; what could not be written is not tried again."""
+        try:
+            super().print(*things, **options)
+        except OSError:
+            self._buffer.clear()
+            raise
+
     def on_broken_pipe(self) -> None:
         """Whoever read has seen enough: the rest goes nowhere, and the command ends as it would have."""
+        self._buffer.clear()
         unplug(self)
 
     def json(self, value: Any) -> None:

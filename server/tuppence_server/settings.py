@@ -247,8 +247,8 @@ def _file(path: Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as fault:
-        if not os.access(path.parent, os.X_OK):
-            return {}  # the data directory itself is closed to this user, which whoever opens it will say
+        if not _open_to_us(path.parent):
+            return {}  # which whoever opens the directory itself will say
         raise SettingsError(f"{path}: cannot be read: {fault.strerror}.") from fault
     try:
         return tomllib.loads(raw.decode("utf-8-sig").replace("\r\n", "\n"))
@@ -256,6 +256,14 @@ def _file(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: not TOML: {fault}; save it as UTF-8.") from fault
     except (tomllib.TOMLDecodeError, RecursionError) as fault:
         raise SettingsError(f"{path}: not TOML: {fault}.") from fault
+
+
+def _open_to_us(directory: Path) -> bool:
+    try:
+        os.stat(f"{directory}/.")  # noqa: PTH116 - a Path drops the dot, which asks
+    except OSError:
+        return False
+    return True
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -81,11 +81,11 @@ def guarded(work: Callable[..., None]) -> Callable[..., None]:
 
 def _readable(given: dict[str, Any]) -> None:
     for name, value in given.items():
-        if isinstance(value, str) and not value.isascii():
+        if isinstance(value, (str, Path)):
             try:
-                value.encode()
+                str(value).encode()
             except UnicodeEncodeError:
-                raise fail(f"{name} is not UTF-8: {value!r}.", USAGE) from None
+                raise fail(f"{name} is not UTF-8: {str(value)!r}.", USAGE) from None
 
 
 def _told(fault: Exception) -> tuple[str, int]:
