@@ -115,9 +115,7 @@ def packet(book: Book, request: Request) -> list[Fact] | Refusal:
     return facts
 
 
-def _nobody_here(
-    book: Book, author: str, conversation: Conversation, facts: list[Fact]
-) -> Refusal | None:
+def _nobody_here(book: Book, author: str, conversation: Conversation, facts: list[Fact]) -> Refusal | None:
     """Why nobody could claim: in a dm there is one other; who is written to for the first time is not disabled."""
     peer = None if facts else book.users.get(peer_of(book, conversation, author) or "")
     return UNAVAILABLE if peer is not None and peer.disabled else None
