@@ -8,7 +8,6 @@ import random
 import signal
 import socket
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from tuppence_protocol.currencies import exponent
 from tuppence_protocol.errors import CLOSES
 
 from . import ids
+from .clock import Clock
 from .directory import (
     ADMIN_ACCESS,
     DATABASE,
@@ -33,6 +33,7 @@ from .directory import (
     make_data,
     publish,
 )
+from .domain.policy import Policy
 from .edge.addresses import Counted
 from .edge.frames import text_frame
 from .edge.http import Api, crowded
@@ -71,11 +72,6 @@ class AdminAccess(msgspec.Struct):
     token: str
     pid: int
     mode: str = "live"
-
-
-def clock_ms() -> int:
-    """Ms since the epoch."""
-    return time.time_ns() // 1_000_000
 
 
 def make_store(path: Path) -> Store:
@@ -136,16 +132,23 @@ async def opened_office(settings: Settings, *, make: bool = False) -> AsyncItera
     """The office over the road in this process, while no server runs."""
     async with opened_store(settings.data, settings.mode, make=make) as store:
         head = await store.head()
-        pipeline = Pipeline(
-            store, policy(settings, head.mode), ids.Randomness(), _tell_submitters, Metrics(), lambda: None
-        )
+        terms = policy(settings, head.mode)
+        clock = await _clock(store, terms)
+        pipeline = Pipeline(store, terms, ids.Randomness(), _tell_submitters, Metrics(), lambda: None, clock)
         pipeline.start(head)
         passwords = Passwords(settings.password_workers, settings.password_memory_kib)
         try:
-            yield Office(pipeline, store, passwords, settings.session_days, clock_ms), store
+            yield Office(pipeline, store, passwords, settings.session_days, clock.now_ms), store
         finally:
             await pipeline.stop()
             passwords.close()
+
+
+async def _clock(store: Store, terms: Policy) -> Clock:
+    """A clock that goes on from all that was committed, with an event or without."""
+    clock = Clock()
+    clock.begin(max((await store.head()).at, await store.latest(terms.quote_ms)))
+    return clock
 
 
 def _tell_submitters(commit: Committed) -> None:
@@ -241,13 +244,14 @@ async def _serve(
 
     head = await store.head()
     policy_now = policy(settings, head.mode)
-    pipeline = Pipeline(store, policy_now, ids.Randomness(), broker.commit, metrics, fail)
+    clock = await _clock(store, policy_now)
+    pipeline = Pipeline(store, policy_now, ids.Randomness(), broker.commit, metrics, fail, clock)
     rates = UNLIMITED if settings.rate_limits == "off" else LIMITED
     services = Services(
-        settings, store, pipeline, hub, broker, metrics, rates, make_rates(settings), head.mode, clock_ms
+        settings, store, pipeline, hub, broker, metrics, rates, make_rates(settings), head.mode, clock.now_ms
     )
     passwords = Passwords(settings.password_workers, settings.password_memory_kib)
-    office = Office(pipeline, store, passwords, settings.session_days, clock_ms)
+    office = Office(pipeline, store, passwords, settings.session_days, clock.now_ms)
     access = AdminAccess(settings.base_url, ids.token(), os.getpid(), head.mode)
     _gauges(services)
 
@@ -302,9 +306,18 @@ def _config(settings: Settings, services: Services, app: Any) -> uvicorn.Config:
 
 
 def _gauges(services: Services) -> None:
+    clock = services.pipeline.clock
     metrics, hub, wheel = services.metrics, services.hub, services.wheel
     metrics.gauge("inbox_frames", "Frames waiting on the road.", lambda: services.pipeline.depth)
     metrics.gauge("connections", "Open WebSockets.", lambda: len(_sockets(services)))
+    metrics.gauge(
+        "clock_behind_seconds",
+        "How far the machine's clock is behind commit time.",
+        lambda: clock.behind_ms() / 1000,
+    )
+    metrics.gauge(
+        "clock_jumps", "How often the machine's clock was found set by minutes.", lambda: clock.jumps
+    )
     metrics.gauge("people", "People connected here.", lambda: len(hub.people))
     metrics.gauge(
         "outbox_bytes",

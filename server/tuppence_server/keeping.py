@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from .app import AdminAccess, make_store, opened_store
 from .backup import restore
+from .clock import BEHIND, JUMP_MS
 from .desk import Unreachable, look, running
 from .directory import DATABASE, remnants
 from .settings import Settings
@@ -115,6 +117,15 @@ def _examine_disk(settings: Settings, note: Any) -> None:
         note("data", "warning", f"others can look into {data}; chmod 700 {data}")
 
 
+def _examine_clock(at_ms: int, note: Any) -> None:
+    """Commit time goes on from the last commit, so that a clock which was ahead once is noticed for long."""
+    behind_ms = at_ms - time.time_ns() // 1_000_000
+    if behind_ms > JUMP_MS:
+        note("clock", "warning", f"{behind_ms // 1000} s behind the last commit: {BEHIND}")
+    else:
+        note("clock", "ok", "not behind the last commit")
+
+
 def _examine_database(path: Path, note: Any) -> None:
     wrong = remnants(path.parent)
     if wrong is not None:
@@ -135,13 +146,14 @@ def _examine_database(path: Path, note: Any) -> None:
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{alone}", uri=True)
     try:
         applied = connection.execute("SELECT max(version) FROM migration").fetchone()[0]
-        pos = connection.execute("SELECT pos FROM head").fetchone()[0]
+        pos, at = connection.execute("SELECT pos, at FROM head").fetchone()
         problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.Error as fault:
         note("database", "problem", f"cannot be read: {fault}")
         return
     finally:
         connection.close()
+    _examine_clock(at, note)
     newest = migrations()[-1].version
     state = "ok" if applied <= newest and problem == "ok" else "problem"
     note("database", state, f"schema {applied} of {newest}, log position {pos}, quick check: {problem}")

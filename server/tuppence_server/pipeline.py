@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from tuppence_protocol.errors import Refusal
 
+from .clock import Clock
 from .domain.batch import Changes, Keys
 from .domain.book import Book, Fresh
 from .domain.outflow import Balance, Outcome, Outflow
@@ -87,7 +88,8 @@ class _Open:
 class Pipeline:
     """Takes requests from everybody and commits them in batches.
 
-    `tell` receives each commit; `fatal` is called once if what is on disk can no longer be trusted.
+    `tell` receives each commit; `fatal` is called once if what is on disk can no longer be trusted. Times are the
+    `clock`'s, by this machine's own where none is given.
     """
 
     def __init__(
@@ -98,8 +100,10 @@ class Pipeline:
         tell: Callable[[Committed], None],
         metrics: Metrics,
         fatal: Callable[[], None],
+        clock: Clock | None = None,
     ) -> None:
         self._store = store
+        self.clock = clock or Clock()
         self._book = Book(Head(""), policy, fresh)
         self._tell = tell
         self._metrics = metrics
@@ -111,7 +115,6 @@ class Pipeline:
         self._bell_frames = 1
         self._task: asyncio.Task[None] | None = None
         self._next_policy: Policy | None = None
-        self._clock_ms = 0
         self._stopping = False
         self.writable = True
         self._broken = False
@@ -124,7 +127,7 @@ class Pipeline:
     def start(self, head: Head) -> None:
         """Begin from where the log stands."""
         self._book.forget(head)
-        self._clock_ms = max(self._clock_ms, head.at)
+        self.clock.begin(head.at)
         self._task = asyncio.get_running_loop().create_task(self._run(), name="road")
         self._task.add_done_callback(self._ended)
 
@@ -390,6 +393,5 @@ class Pipeline:
             self._fatal()
 
     def now_ms(self) -> int:
-        """Commit time; never behind the commit before, even where the clock was set back."""
-        self._clock_ms = max(self._clock_ms, time.time_ns() // 1_000_000)
-        return self._clock_ms
+        """Commit time; never behind the commit before, and never standing still."""
+        return self.clock.now_ms()

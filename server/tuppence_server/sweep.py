@@ -1,8 +1,8 @@
 """The sweep: sees to it that what has run out of time is given back, by the same road as everything.
 
 What is due is a row in the store, so a restart forgets nothing; a payment that was ended meanwhile is let be, however
-often it is asked for. It goes by the road's clock, which never runs back:
-a payment may expire late, where the machine's clock was set back, but never twice and never early.
+often it is asked for. It goes by commit time, which neither runs back nor stands still: a payment expires neither
+twice nor early, nor late where the machine's clock was set back.
 """
 
 import asyncio

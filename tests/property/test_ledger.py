@@ -16,6 +16,7 @@ from tests.property.ledger_model import IDS, PEOPLE, STEPS, Model, Step
 from tests.property.narrow import narrowed
 
 from tuppence_protocol.errors import Refusal
+from tuppence_server.clock import Clock
 from tuppence_server.domain.office import CreateUser
 from tuppence_server.domain.outflow import Outcome, Stored
 from tuppence_server.domain.request import Request
@@ -37,10 +38,8 @@ class Road(Pipeline):
     def __init__(self, store: Store, fresh: Counted) -> None:
         self.fatals = 0
         self.told: list[int] = []
-        super().__init__(store, POLICY, fresh, self._pass_on, Metrics(), self._note_fatal)
-
-    def now_ms(self) -> int:
-        return START_MS
+        clock = Clock(lambda: START_MS * 10**6, lambda: 0)
+        super().__init__(store, POLICY, fresh, self._pass_on, Metrics(), self._note_fatal, clock)
 
     def _note_fatal(self) -> None:
         self.fatals += 1

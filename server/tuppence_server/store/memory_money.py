@@ -13,6 +13,7 @@ from tuppence_server.domain.rows import (
     Payment,
     Quote,
     Receipt,
+    Session,
     Share,
     ShareKey,
     Transfer,
@@ -52,7 +53,14 @@ class MemoryMoney:
     _payments: dict[str, Payment]
     _shares: dict[ShareKey, Share]
     _quotes: dict[str, Quote]
+    _sessions: dict[str, Session]
     _receipts: dict[str, Receipt]
+
+    async def latest(self, quote_ms: int) -> int:
+        """The latest commit without an event that rows tell of: a login, or a quote that holds for `quote_ms`."""
+        promised = (quote.expires_at - quote_ms for quote in self._quotes.values())
+        begun = (session.created_at for session in self._sessions.values())
+        return max([0, *promised, *begun])
 
     async def payments(self, user: str, before: int | None, limit: int) -> Items:
         """Some of a person's payments, latest first: sent, asked for, shared, claimed, received."""

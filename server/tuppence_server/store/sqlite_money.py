@@ -49,6 +49,10 @@ _BEGUN: Final = tuple(
     f"SELECT pos FROM {table} WHERE {whose} = ? AND pos < ? ORDER BY pos DESC LIMIT ?"
     for table, whose in (("payment", "payer"), ("payment", "payee"), ("split_share", "person"))
 )
+_LATEST: Final = (
+    "SELECT max((SELECT ifnull(max(expires_at), 0) FROM quote) - ?, "
+    "(SELECT ifnull(max(created_at), 0) FROM session), 0)"
+)
 _MOVED: Final = (
     f"SELECT t.pos, t.code, t.phase FROM ({moving('DESC')}) AS m CROSS JOIN transfer AS t ON t.id = m.id "
     "ORDER BY m.id DESC"
@@ -177,6 +181,11 @@ class MoneyReads(SessionReads):
             {row[0]: Quote(*row) for row in await self._rows(_KEPT["quote"], rates)},
             {row[0]: LoggedEvent(*row[1:]) for row in await self._rows(_KEPT_EVENTS, ids)},
         )
+
+    async def latest(self, quote_ms: int) -> int:
+        """The latest commit without an event that rows tell of: a login, or a quote that holds for `quote_ms`."""
+        ((latest,),) = await self._rows(_LATEST, quote_ms)
+        return int(latest)
 
     async def tally(self) -> Tally:
         """How many rows of money there are, and what they say was refunded."""
