@@ -46,7 +46,7 @@ async def token_of(args: argparse.Namespace, handle: str, prefix: str) -> str:
         return token
     password = os.environ.get(f"{prefix}PASSWORD")
     if password is None and args.password_stdin:
-        password = sys.stdin.readline().rstrip("\r\n")
+        password = sys.stdin.readline().removeprefix("\ufeff").rstrip("\r\n")
     if password is None:
         password = await asyncio.to_thread(getpass.getpass, f"Password of @{handle}: ")
     if args.register:

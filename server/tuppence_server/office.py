@@ -33,6 +33,7 @@ from .arguments import (
 )
 from .backup import make_backup
 from .books import books
+from .credentials import can_be_typed, opaque
 from .domain.office import (
     Command,
     CreateUser,
@@ -62,6 +63,11 @@ log = structlog.get_logger("tuppence.operator")
 WEAK: Final = Refusal(
     "bad_frame",
     f"A password has {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters.",
+    "$.password",
+)
+UNSEEN: Final = Refusal(
+    "bad_frame",
+    "A password has no control characters and none that cannot be seen, such as a line break or a byte order mark.",
     "$.password",
 )
 OVERLOADED: Final = Refusal("busy", "Too many logins at once; try again.", retry_ms=2_000)
@@ -327,7 +333,9 @@ class Office:
         return user
 
     async def _hash(self, password: str, source: str = "") -> str:
-        if not PASSWORD_CHARS_MIN <= len(password) <= PASSWORD_CHARS_MAX:
+        if not can_be_typed(password):
+            raise Refused(UNSEEN)
+        if not PASSWORD_CHARS_MIN <= len(opaque(password)) <= PASSWORD_CHARS_MAX:
             raise Refused(WEAK)
         try:
             return await self._passwords.hash(password, source)

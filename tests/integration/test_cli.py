@@ -122,6 +122,17 @@ async def test_passwords_and_logins(stopped):
     )
     await refused("user", "add", "a1ice", "--no-password", "--data", data, code=FAILED, text="handle_taken")
     await refused("user", "passwd", "nobody", "--data", data, env=secret, code=FAILED, text="not_found")
+    await run(server, "user", "add", "zoe", "--password-stdin", stdin="\ufeffgrößer als\u00a012\r\n")
+    for handle, password in (
+        ("zoe", "größer als 12"),
+        ("@zoe", "gro\u0308\u00dfer als 12"),
+        (" Zoe", "größer\u3000als 12"),
+    ):
+        assert (await log_in(handle, password)).status == 201, (handle, password)
+    assert (await log_in("zoe", "Größer als 12")).status == 401
+    register = {"handle": "yves", "password": "correct\rhorse"}
+    said = await server.http("POST", "/v1/users", register)
+    assert (said.status, said.json["code"], said.json["field"]) == (400, "bad_frame", "$.password")
     assert "horse" not in server.log.read_text()
 
 

@@ -19,6 +19,7 @@ from tuppence_protocol.limits import DEVICE_CHARS_MAX, FRAME_BYTES_MAX
 from tuppence_protocol.shapes import Ask, Durable
 from tuppence_server import __version__
 from tuppence_server.backup import BackupError
+from tuppence_server.credentials import handle_meant
 from tuppence_server.domain.office import Probe
 from tuppence_server.domain.outflow import Done, Stored
 from tuppence_server.domain.request import Request as Submission
@@ -147,11 +148,11 @@ class Api:
         body: LogIn = await self._read_from_anybody(request, LogIn)
         if len(body.device) > DEVICE_CHARS_MAX:
             raise Refused(Refusal("too_big", f"At most {DEVICE_CHARS_MAX} characters.", "$.device"))
-        address = _address(request)
-        _hurry(self._guests.logs_in(address, body.handle))
+        address, handle = _address(request), handle_meant(body.handle)
+        _hurry(self._guests.logs_in(address, handle))
         network = neighbourhood(address)
         try:
-            return _json(await self._office.log_in(body.handle, body.password, body.device, network), 201)
+            return _json(await self._office.log_in(handle, body.password, body.device, network), 201)
         except Refused as refused:
             self._tell_failed_login(request, refused.refusal)
             raise

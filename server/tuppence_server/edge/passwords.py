@@ -12,6 +12,8 @@ from typing import Final
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from tuppence_server.credentials import forms, opaque
+
 WAITING_MAX: Final = 64
 """Checks that may wait; beyond that the answer is `busy`, so that a flood of logins cannot pile up."""
 WAITING_PER_NETWORK_MAX: Final = 8
@@ -40,7 +42,7 @@ class Passwords:
         Raises:
             TooManyChecks: try again later.
         """
-        return str(await self._run(source, self._hasher.hash, password))
+        return str(await self._run(source, self._hasher.hash, opaque(password)))
 
     async def check(self, kept: str | None, password: str, source: str = "") -> bool:
         """True where the password is right; takes as long where there is nobody to check it for.
@@ -56,9 +58,12 @@ class Passwords:
         return bool(await self._run(source, self._verify, kept, password))
 
     def _verify(self, kept: str, password: str) -> bool:
+        return any(self._fits(kept, form) for form in forms(password))
+
+    def _fits(self, kept: str, password: str) -> bool:
         try:
             return self._hasher.verify(kept, password)
-        except (VerificationError, InvalidHashError):
+        except (VerificationError, InvalidHashError, UnicodeEncodeError):
             return False
 
     async def _run(self, source: str, work: object, *arguments: str) -> object:
