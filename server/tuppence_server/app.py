@@ -260,8 +260,8 @@ async def _serve(
         access.url = services.settings.base_url
         _write_access(settings.data, access)
         gc.freeze()
-        log.info("started", pid=access.pid, url=access.url, mode=head.mode, epoch=head.epoch, pos=head.pos)
         announce(access)
+        log.info("started", pid=access.pid, url=access.url, mode=head.mode, epoch=head.epoch, pos=head.pos)
 
     api = Api(services, office, access.token)
     config = _config(settings, services, Counted(api.app(), services.addresses, crowded))

@@ -26,8 +26,6 @@ async def test_a_suspended_server_is_told_after_a_bounded_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The waits are shortened here; the bound that people meet is the sum of the two."""
-    monkeypatch.setattr(desk, "SILENCE_S", 0.1)
-    monkeypatch.setattr(desk, "LIFE_S_MAX", 0.3)
     for secure in (False, True):
         pair = make_pair(tmp_path / "pair")
         tls = {"TLS_CERTIFICATE": str(pair.certificate), "TLS_KEY": str(pair.key)} if secure else {}
@@ -42,7 +40,12 @@ async def test_a_suspended_server_is_told_after_a_bounded_wait(
                 lambda access=access: desk.look(access),
                 lambda access=access: desk._remotely(access, "user.list", {}),
             ):
-                with pytest.raises(Unreachable, match=f"kill -CONT {server.pid}"):
+                with (
+                    monkeypatch.context() as short,
+                    pytest.raises(Unreachable, match=f"kill -CONT {server.pid}"),
+                ):
+                    short.setattr(desk, "SILENCE_S", 0.1)
+                    short.setattr(desk, "LIFE_S_MAX", 0.3)
                     await asyncio.to_thread(call)
             os.kill(server.pid, signal.SIGCONT)
             assert await asyncio.to_thread(desk._remotely, access, "user.list", {}) == []
