@@ -11,6 +11,7 @@ from tests.contract.stores import EPOCH, KINDS, World, head_of, opened
 from tests.contract.work import counting
 
 from tuppence_protocol.limits import RESUME_BYTES_MAX, TEXT_CHARS_MAX
+from tuppence_server.store import entries, sqlite_money
 from tuppence_server.store.base import Cursor, Snapshot
 from tuppence_server.store.migrate import migrations
 from tuppence_server.store.sqlite import SqliteStore
@@ -30,6 +31,16 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 async def back(world: World, who: str, cursor: int) -> Snapshot:
     return await world.store.snapshot(world.users[who], "s_none", Cursor(EPOCH, cursor))
+
+
+def migrated(db: sqlite3.Connection, version: int) -> None:
+    """Bring a new file to where that migration left it."""
+    db.execute(
+        "CREATE TABLE migration (version INTEGER PRIMARY KEY, name TEXT, checksum TEXT, applied_at INTEGER)"
+    )
+    for each in migrations()[:version]:
+        db.executescript(each.sql)
+        db.execute("INSERT INTO migration VALUES (?, ?, ?, 0)", (each.version, each.name, each.checksum))
 
 
 # --- coming back ------------------------------------------------------------------------------------------
@@ -105,12 +116,7 @@ async def test_stays_are_found_in_data_of_before(tmp_path: Path) -> None:
     """A file as the fourth migration left it: one who stayed, one who left, one who left and came back."""
     path = tmp_path / "tuppence.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        db.execute(
-            "CREATE TABLE migration (version INTEGER PRIMARY KEY, name TEXT, checksum TEXT, applied_at INTEGER)"
-        )
-        for each in migrations()[:4]:
-            db.executescript(each.sql)
-            db.execute("INSERT INTO migration VALUES (?, ?, ?, 0)", (each.version, each.name, each.checksum))
+        migrated(db, 4)
         db.execute("INSERT INTO head VALUES (1, ?, 9, zeroblob(32), 0, 0, 0, 'live', 0)", (EPOCH,))
         for conv, pair in (("c_1", None), ("c_2", None), ("c_3", "a|b")):
             kind = "dm" if pair else "group"
@@ -140,6 +146,78 @@ async def test_stays_are_found_in_data_of_before(tmp_path: Path) -> None:
             ("c_1", "b"): 4, ("c_2", "b"): 2, ("c_1", "c"): 7,
         }  # fmt: skip
         assert groups == {"a": 2, "b": 1, "c": 0}
+    finally:
+        await store.close()
+
+
+# --- statements and payments ------------------------------------------------------------------------------
+
+
+async def paid(world: World, count: int) -> None:
+    """So many payments of Alice's, a second apart for each hundred."""
+    for _ in range(count // 100):
+        world.now += 1_000
+        await world.settle(
+            *[world.frame("alice", "pay.send", "@bob", amount="0.01", currency="EUR") for _ in range(100)]
+        )
+
+
+async def test_a_statement_of_any_time_costs_the_same_behind_a_long_history(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entries, "ENTRIES_BEHIND_MAX", 64)
+    await world.credit("alice", "1000")
+    start, steps, done = world.now, {}, 0
+    for count in (400, 4_000):
+        await paid(world, count - done)
+        done = count
+        last = await world.store.head()
+        for part in (0, 1, 2, 3, 4):
+            moment = start + 1 + part * (world.now - start) // 4
+            after = last.transfer_id * part // 4
+            async with counting(world.store) as work:
+                span = await world.store.span(world.users["alice"], "EUR", moment, None, after)
+            steps[count, part] = work.steps
+            paid_before = (moment - 1 - start) // 1_000 * 100
+            assert span.opening == 100_000 - paid_before
+            assert span.carried == 100_000 - max(paid_before, after - 1)
+            assert span.closing == 100_000 - count
+    most = max(cost for (count, _), cost in steps.items() if count == 400)
+    assert max(steps.values()) < 2 * most + 1_000, steps
+
+
+async def test_balances_are_carried_of_what_was_there_before(tmp_path: Path) -> None:
+    """A file as the fifth migration left it, with 2,500 transfers."""
+    path, transfers = tmp_path / "tuppence.db", 2_500
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        migrated(db, 5)
+        db.execute(
+            "INSERT INTO head VALUES (1, ?, 0, zeroblob(32), 2, ?, 0, 'live', ?)",
+            (EPOCH, transfers, transfers),
+        )
+        for number, owner in ((1, "a"), (2, "b")):
+            db.execute(
+                "INSERT INTO account VALUES (?, ?, 'EUR', 'customer', 9, 90000000, 0, 0, 0)", (number, owner)
+            )
+        db.execute("BEGIN")
+        for number in range(1, transfers + 1):
+            phase = "pending" if number % 7 == 0 else "single"
+            row = (number, 1 + number % 2, 2 - number % 2, number, phase)
+            db.execute("INSERT INTO transfer VALUES (?1, 1, ?2, ?3, ?4, 'x', ?5, 0)", row)
+            db.execute("INSERT INTO entry VALUES (1, ?1), (2, ?1)", (number,))
+        db.execute("COMMIT")
+    store = SqliteStore(path)
+    await store.open()
+    try:
+        async with store._snapshot() as reader:
+            for transfer in (0, 1, 999, 1_000, 1_001, 2_000, 2_499):
+                posted = [n for n in range(1, transfer + 1) if n % 7]
+                expected = sum(n if n % 2 else -n for n in posted)
+                for account, sign in ((1, 1), (2, -1)):
+                    found = await sqlite_money._balance_at(reader, account, transfer, (transfers, 0))
+                    assert found == sign * expected, (account, transfer)
+        with closing(sqlite3.connect(path)) as db:
+            assert db.execute("SELECT count(*) FROM carried").fetchone() == (4,)
     finally:
         await store.close()
 

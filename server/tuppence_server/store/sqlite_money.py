@@ -11,7 +11,7 @@ from tuppence_server.domain.rows import LoggedEvent, Payment, Quote, Share
 
 from . import tables
 from .base import Item, Items, Kept, Mark, Movement, Span, Tally, Total
-from .entries import moving
+from .entries import CARRIED, moving
 from .sqlite_sessions import SessionReads
 
 TRANSFERS_SCANNED_MAX: Final = 500
@@ -239,13 +239,12 @@ async def _mark_before(db: aiosqlite.Connection, moment: int) -> Mark:
 
 
 async def _balance_at(db: aiosqlite.Connection, account: int, transfer: int, now: tuple[int, int]) -> int:
-    """An account's posted balance after a transfer, from the nearer end: none at all, or `now`'s, after its last."""
+    """An account's posted balance after a transfer; `now` is the last transfer, and what it is after that."""
     made, balance = now
-    late = transfer > made // 2
-    bounds = {
-        "account": account, "after": transfer if late else 0, "upto": made if late else transfer, "limit": -1
-    }  # fmt: skip
-    if bounds["after"] == bounds["upto"]:
-        return balance if late else 0
+    if transfer >= made:
+        return balance
+    rows = list(await db.execute_fetchall(CARRIED, {"account": account, "transfer": transfer}))
+    after, carried = rows[0] if rows else (0, 0)
+    bounds = {"account": account, "after": after, "upto": transfer, "limit": -1}
     ((moved,),) = await db.execute_fetchall(_MOVED_BY, bounds)
-    return int(balance - moved if late else moved)
+    return int(carried + moved)
