@@ -40,13 +40,11 @@ async def test_a_suspended_server_is_told_after_a_bounded_wait(
                 lambda access=access: desk.look(access),
                 lambda access=access: desk._remotely(access, "user.list", {}),
             ):
-                with (
-                    monkeypatch.context() as short,
-                    pytest.raises(Unreachable, match=f"kill -CONT {server.pid}"),
-                ):
+                with monkeypatch.context() as short:
                     short.setattr(desk, "SILENCE_S", 0.1)
                     short.setattr(desk, "LIFE_S_MAX", 0.3)
-                    await asyncio.to_thread(call)
+                    with pytest.raises(Unreachable, match=f"kill -CONT {server.pid}"):
+                        await asyncio.to_thread(call)
             os.kill(server.pid, signal.SIGCONT)
             assert await asyncio.to_thread(desk._remotely, access, "user.list", {}) == []
         finally:
