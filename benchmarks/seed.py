@@ -12,13 +12,14 @@ from typing import Any
 from tuppence_protocol import codec, frames, payments
 from tuppence_server import ids
 from tuppence_server.app import clock_ms, opened_store
+from tuppence_server.commits import Committed
 from tuppence_server.domain.office import Command, CreateUser, Deposit, OpenSession
 from tuppence_server.domain.outflow import Outcome, Stored
 from tuppence_server.domain.policy import Policy
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import OPERATOR
 from tuppence_server.metrics import Metrics
-from tuppence_server.pipeline import Committed, Pipeline
+from tuppence_server.pipeline import Pipeline
 from tuppence_server.store.base import Store
 
 YEAR_MS = 31_536_000_000
@@ -142,8 +143,7 @@ def _spelled(handle: str) -> str:
 
 
 def _tell(commit: Committed) -> None:
-    for request, sink, outcome in commit.outcomes:
-        sink(request, outcome)
+    commit.answer()
 
 
 def _silent(_: int) -> None:

@@ -22,6 +22,7 @@ from tuppence_protocol.errors import CLOSES
 
 from . import ids
 from .clock import Clock
+from .commits import Committed
 from .directory import (
     ADMIN_ACCESS,
     DATABASE,
@@ -49,7 +50,7 @@ from .listening import bind
 from .metrics import Metrics
 from .money_settings import policy
 from .office import Office
-from .pipeline import Committed, Pipeline
+from .pipeline import Pipeline
 from .reloading import Reloader
 from .settings import Settings
 from .store.base import Store
@@ -134,7 +135,7 @@ async def opened_office(settings: Settings, *, make: bool = False) -> AsyncItera
         head = await store.head()
         terms = policy(settings, head.mode)
         clock = await _clock(store, terms)
-        pipeline = Pipeline(store, terms, ids.Randomness(), _tell_submitters, Metrics(), lambda: None, clock)
+        pipeline = Pipeline(store, terms, ids.Randomness(), Committed.answer, Metrics(), lambda: None, clock)
         pipeline.start(head)
         passwords = Passwords(settings.password_workers, settings.password_memory_kib)
         try:
@@ -149,11 +150,6 @@ async def _clock(store: Store, terms: Policy) -> Clock:
     clock = Clock()
     clock.begin(max((await store.head()).at, await store.latest(terms.quote_ms)))
     return clock
-
-
-def _tell_submitters(commit: Committed) -> None:
-    for request, sink, outcome in commit.outcomes:
-        sink(request, outcome)
 
 
 class Server(uvicorn.Server):

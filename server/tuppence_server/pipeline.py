@@ -8,7 +8,7 @@ fails, what was decided after it is void as well.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -17,9 +17,10 @@ from msgspec import Struct
 from tuppence_protocol.errors import Refusal
 
 from .clock import Clock
+from .commits import BUSY, INTERNAL, STOPPING, UNAVAILABLE, Committed, Sink, Submission
 from .domain.batch import Changes, Keys
 from .domain.book import Book, Fresh
-from .domain.outflow import Balance, Outcome, Outflow
+from .domain.outflow import Balance, Outcome
 from .domain.policy import Policy
 from .domain.request import Request
 from .domain.rows import Head
@@ -38,26 +39,7 @@ OVERLAP_FRAMES_MIN: Final = 24
 """With fewer frames waiting beside a save, more are awaited, or its end: a load costs the same for few as for many."""
 BOOK_ROWS_MAX: Final = 400_000
 LOAD_WAVES_MAX: Final = 4
-BUSY: Final = Refusal("busy", "The server has too much to do; send again.", retry_ms=500)
-STOPPING: Final = Refusal("busy", "The server is stopping; send again after reconnecting.", retry_ms=1_000)
-UNAVAILABLE: Final = Refusal(
-    "unavailable", "The server cannot store now; send again under the same id.", retry_ms=2_000
-)
-INTERNAL: Final = Refusal("internal", "The server failed on this frame; it was not stored.", retry_ms=2_000)
-
-Sink = Callable[[Request, Outcome], None]
-"""Where the outcome of a request goes; called after the commit, must not raise."""
-Submission = tuple[Request, Sink]
 log = structlog.get_logger("tuppence.road")
-
-
-class Committed(Struct, frozen=True):
-    """All that one commit lets out, in order."""
-
-    pos: int
-    outflow: list[Outflow]
-    balances: list[Balance]
-    outcomes: list[tuple[Request, Sink, Outcome]]
 
 
 class _Sealed(Struct, frozen=True):
@@ -109,6 +91,7 @@ class Pipeline:
         self._metrics = metrics
         self._fatal = fatal
         self._inbox: deque[Submission] = deque()
+        self._taken: Sequence[Submission] = ()
         self._open = _Open()
         self._sealed: _Sealed | None = None
         self._bell: asyncio.Future[None] | None = None
@@ -133,9 +116,20 @@ class Pipeline:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A road that breaks takes the server with it, so that a supervisor starts anew."""
-        if not task.cancelled() and task.exception() is not None:
-            log.error("road_broke", exc_info=task.exception())
-            self.writable = False
+        fault = None if task.cancelled() else task.exception()
+        if fault is not None:
+            log.error("road_broke", exc_info=fault)
+            self._give_up()
+        left = [*(self._sealed.batch if self._sealed else ()), *self._open.batch, *self._taken, *self._inbox]
+        self._inbox.clear()
+        if left:
+            self._tell_all(Committed(0, [], [], [(request, sink, UNAVAILABLE) for request, sink in left]))
+
+    def _give_up(self) -> None:
+        """Commit nothing any more, and end the server: what is on disk, or in the book, is in doubt."""
+        self.writable = False
+        if not self._broken:
+            self._broken = True
             self._fatal()
 
     def submit(self, request: Request, sink: Sink) -> Refusal | None:
@@ -170,7 +164,7 @@ class Pipeline:
         self._stopping = True
         self._ring()
         if self._task is not None:
-            await asyncio.shield(self._task)
+            await asyncio.wait([self._task])
 
     async def _run(self) -> None:
         """Decide what comes beside the save of what was decided before; hand over whenever the writer is free."""
@@ -180,7 +174,9 @@ class Pipeline:
             elif self._open.batch and self._sealed is None:
                 self._seal()
             elif self._may_decide():
-                await self._decide(self._take())
+                self._taken = self._take()
+                await self._decide(self._taken)
+                self._taken = ()
             else:
                 await self._wait()
 
@@ -241,7 +237,12 @@ class Pipeline:
         opened = self._open
         try:
             await self._settle_all(opened, taken)
-        except Exception:
+        except Exception as fault:
+            if isinstance(fault, StoreFault) and fault.fatal:
+                self._open = _Open()
+                await self._rest()
+                await self._failed(opened.batch, fault, taken)
+                return
             log.exception("batch_fault", frames=len(opened.batch) + len(taken))
             await self._one_by_one(opened.batch + taken)
         else:
@@ -297,7 +298,11 @@ class Pipeline:
         try:
             sealed.saving.result()
         except StoreFault as fault:
-            await self._failed(sealed, fault)
+            await self._failed(sealed.batch, fault)
+            return
+        except Exception as fault:
+            log.exception("save_fault")
+            await self._failed(sealed.batch, StoreFault(type(fault).__name__, fatal=True))
             return
         if self._open.batch:
             self._seal()
@@ -315,18 +320,19 @@ class Pipeline:
         self.writable = True
         self._tell_all(commit)
 
-    async def _failed(self, sealed: _Sealed, fault: StoreFault) -> None:
+    async def _failed(
+        self, saved: list[Submission], fault: StoreFault, taken: Sequence[Submission] = ()
+    ) -> None:
         """What was decided on a batch that failed is void as well; a frame that the store refuses is lost alone."""
         opened, self._open = self._open, _Open()
-        batch = sealed.batch + opened.batch
+        batch = [*saved, *opened.batch, *taken]
         log.error("store_fault", error=str(fault), fatal=fault.fatal, frames=len(batch))
         if fault.refused:
             await self._one_by_one(batch)
             return
         self.writable = False
         if fault.fatal:
-            self._broken = True
-            self._fatal()
+            self._give_up()
         await self._void(batch, UNAVAILABLE)
 
     async def _one_by_one(self, batch: list[Submission]) -> None:
@@ -337,7 +343,8 @@ class Pipeline:
             await self._void(batch, INTERNAL)
             return
         await self._forget()
-        for submission in batch:
+        for number, submission in enumerate(batch):
+            self._taken = batch[number:]
             await self._decide([submission])
             if self._open.batch:
                 self._seal()
@@ -388,9 +395,7 @@ class Pipeline:
             self._book.forget(await self._store.head())
         except Exception:  # what the book holds is not what is stored, and nothing may be decided on it
             log.exception("store_unreadable")
-            self.writable = False
-            self._broken = True
-            self._fatal()
+            self._give_up()
 
     def now_ms(self) -> int:
         """Commit time; never behind the commit before, and never standing still."""

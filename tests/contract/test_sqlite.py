@@ -1,6 +1,8 @@
 """What the SQLite file itself holds: invariants once more, one schema ever, and nothing half-committed."""
 
+import asyncio
 import pickle
+import resource
 import sqlite3
 import stat
 from collections.abc import AsyncIterator, Iterator
@@ -12,8 +14,9 @@ from tests.contract.stores import EPOCH, POLICY, Counted, World, commit, event_i
 
 from tuppence_server.domain.batch import Changes
 from tuppence_server.domain.book import Book
+from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import Account, Head, LoggedEvent, Receipt
-from tuppence_server.store import entries
+from tuppence_server.store import entries, sqlite
 from tuppence_server.store.base import SchemaTooNew, StoreFault, Unusable
 from tuppence_server.store.migrate import migrations
 from tuppence_server.store.sqlite import SqliteStore
@@ -391,3 +394,93 @@ async def test_entries_are_filled_in_behind_the_transfers_and_after_a_save_that_
         await commit(store, changes, head)
     await world.pay("alice", "@bob", "0.01")
     assert filled() == (12, 12)
+
+
+# --- the log is folded into the file -------------------------------------------------------------------------
+
+BALLAST_BYTES = 24 << 20
+LIMIT_BYTES = 20 << 20
+"""More than the log has when it is folded, less than where the file grows."""
+
+
+@contextmanager
+def no_file_beyond(limit: int) -> Iterator[None]:
+    """Every write of this process beyond that offset fails, for whatever user: a real fault of write()."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+async def test_a_fault_in_folding_the_log_is_fatal_and_loses_nothing(tmp_path: Path) -> None:
+    async with opened("sqlite", tmp_path) as store:
+        await World(store).register("alice")
+    with database(tmp_path) as db:
+        db.execute("CREATE TABLE ballast (x)")
+        db.execute("INSERT INTO ballast VALUES (zeroblob(?))", (BALLAST_BYTES,))
+    store = SqliteStore(tmp_path / "tuppence.db")
+    await store.open()
+    world = World(store)
+    world.users = {"alice": (await store.users())[0].id}
+    world.used = 10
+    acknowledged = 0
+
+    async def talk() -> None:
+        nonlocal acknowledged
+        for _ in range(100):
+            assert {said(each) for each in await world.settle(*_long_texts(world, 20))} == {"stored"}
+            acknowledged += 20
+
+    with no_file_beyond(LIMIT_BYTES):
+        with pytest.raises(StoreFault, match="I/O error") as fault:
+            await talk()
+        assert fault.value.fatal
+        assert acknowledged > 0
+        await store.close()
+    log_bytes = (tmp_path / "tuppence.db-wal").stat().st_size
+    assert log_bytes > 0, "what is in doubt is not folded in closing"
+    assert log_bytes < LIMIT_BYTES - (2 << 20), (
+        "it is the folding that failed, not the log that found no room"
+    )
+    again = SqliteStore(tmp_path / "tuppence.db")
+    assert (await again.open()).pos == acknowledged
+    await again.close()
+
+
+def _long_texts(world: World, number: int) -> list[Request]:
+    return [world.frame("alice", "chat.text", "self", text="\u00e9" * 8_000) for _ in range(number)]
+
+
+async def test_a_long_reader_makes_no_commit_wait_and_the_log_begins_anew_behind_it(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = _store(world)
+    monkeypatch.setattr(sqlite, "WAL_BYTES_MAX", 4_096)
+    monkeypatch.setattr(sqlite, "WAL_PAGES_FOLD", 20, raising=False)
+    await store._db.execute_fetchall("PRAGMA busy_timeout = 60000")
+    with database(tmp_path) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM event").fetchone()
+        async with asyncio.timeout(30):
+            for _ in range(250):
+                assert said(await world.say("alice", "@bob")) == "stored"
+        reader.execute("COMMIT")
+    index = store._index
+    assert index is not None
+    before = index.generation
+    for _ in range(20):
+        assert said(await world.say("alice", "@bob")) == "stored"
+    assert index.generation != before
+    assert index.frames < 100
+
+
+async def test_the_log_is_as_long_as_sqlite_says(world: World) -> None:
+    store = _store(world)
+    assert store._index is not None
+    for _ in range(5):
+        await world.say("alice", "@bob")
+        said_so = store._index.frames
+        ((_, frames, _),) = await store._db.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
+        assert said_so == frames > 0

@@ -5,13 +5,17 @@ TUPPENCE_TEST_KILLS=50 makes it long; TUPPENCE_TEST_SEED repeats a run.
 
 import asyncio
 import os
+import resource
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing, suppress
 
-from tests.harness import ROOT, serving
+from tests.harness import ROOT, Server, serving
 from tests.integration.crash_run import crash_run
 from tests.waiting import seeded
 from tests.wire import make
+from websockets.exceptions import WebSocketException
 
 
 async def test_killed_at_random_moments(tmp_path):
@@ -52,3 +56,47 @@ async def test_a_restore_that_is_killed_at_any_step_can_be_begun_again(tmp_path)
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 20, "steps"
+
+
+async def test_a_disk_that_fails_beneath_the_log_ends_the_server_and_costs_nothing_acknowledged(tmp_path):
+    """The file cannot grow, the log can: commits would go on for long if nobody looked at how it is folded."""
+    server = Server(tmp_path / "data")
+    await server.start()
+    try:
+        (alice,) = await server.people("alice", credit="10.00")
+        await server.stop()
+        with closing(sqlite3.connect(server.data / "tuppence.db")) as db:
+            db.execute("CREATE TABLE ballast (x)")
+            db.execute("INSERT INTO ballast VALUES (zeroblob(?))", (24 << 20,))
+            db.commit()
+        await server.start()
+        a = await server.connect(alice)
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (20 << 20, resource.RLIM_INFINITY))
+        acknowledged = []
+        with suppress(WebSocketException, EOFError):
+            for _ in range(60):
+                frames = [make("chat.text", "self", text="\u00e9" * 8_000) for _ in range(50)]
+                for frame in frames:
+                    await a.send(frame)
+                for frame in frames:
+                    answer = await a.answer(frame["id"])
+                    if answer["kind"] == "error":
+                        assert answer["body"]["code"] == "unavailable", answer
+                    else:
+                        acknowledged.append(frame["id"])
+        process, server.process = server.process, None
+        assert await asyncio.to_thread(process.wait, 30) == 1
+        process.stdout.close()
+        assert '"fatal": true' in server.log.read_text()
+        assert len(acknowledged) > 100
+        assert (server.data / "tuppence.db-wal").stat().st_size < 18 << 20, (
+            "the log had room; the file had none"
+        )
+        await server.start()
+        a = await server.connect(alice)
+        kept = {row[0] for row in server.rows("SELECT id FROM receipt WHERE pos IS NOT NULL")}
+        assert kept.issuperset(acknowledged)
+        assert (await a.text("self", "it goes on"))["kind"] == "chat.text"
+        assert await server.stop() == 0
+    finally:
+        await server.close()

@@ -45,6 +45,7 @@ from tuppence_protocol.packets import Mode, is_fair
 from tuppence_protocol.payments import PaymentsBody, StatementBody
 from tuppence_server import payments, statements
 from tuppence_server.clock import Clock
+from tuppence_server.commits import Committed
 from tuppence_server.domain import office
 from tuppence_server.domain.batch import Keys
 from tuppence_server.domain.book import Book
@@ -53,7 +54,7 @@ from tuppence_server.domain.policy import FeeRule, Limits, Policy
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import Head, LoggedEvent, Transfer
 from tuppence_server.metrics import Metrics
-from tuppence_server.pipeline import Committed, Pipeline
+from tuppence_server.pipeline import Pipeline
 from tuppence_server.store.base import Misplaced, Packed, Store, StoreFault
 from tuppence_server.sweep import sweep
 from tuppence_server.verify import verify
@@ -204,8 +205,7 @@ class MoneyRoad(Pipeline):
         self.town.told += told
         if commit.balances:
             self.town.shown.append((commit.pos, commit.balances))
-        for request, sink, outcome in commit.outcomes:
-            sink(request, outcome)
+        commit.answer()
 
     async def at_once(self, requests: Sequence[Request]) -> list[Outcome]:
         """Put all requests on the road before any of them is settled."""

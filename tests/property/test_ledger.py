@@ -17,12 +17,13 @@ from tests.property.narrow import narrowed
 
 from tuppence_protocol.errors import Refusal
 from tuppence_server.clock import Clock
+from tuppence_server.commits import Committed
 from tuppence_server.domain.office import CreateUser
 from tuppence_server.domain.outflow import Outcome, Stored
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import OPERATOR
 from tuppence_server.metrics import Metrics
-from tuppence_server.pipeline import Committed, Pipeline
+from tuppence_server.pipeline import Pipeline
 from tuppence_server.store.base import Store
 from tuppence_server.verify import verify
 
@@ -46,8 +47,7 @@ class Road(Pipeline):
 
     def _pass_on(self, commit: Committed) -> None:
         self.told += [item.event.pos for item in commit.outflow if hasattr(item, "event")]
-        for request, sink, outcome in commit.outcomes:
-            sink(request, outcome)
+        commit.answer()
 
     async def at_once(self, requests: Sequence[Request]) -> list[Outcome]:
         """Put all requests on the road before any of them is settled."""

@@ -11,11 +11,12 @@ from tests.property.ledger_model import IDS, Model, Step
 from tests.property.test_ledger import Road, road_on, word
 
 from tuppence_server import pipeline
+from tuppence_server.commits import Committed
 from tuppence_server.domain.office import Expire, OpenSession, Preview, Reverse, RevokeSession, SetPassword
 from tuppence_server.domain.outflow import Outcome
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import Head
-from tuppence_server.pipeline import BATCH_BYTES_MAX, BATCH_FRAMES_MAX, OVERLAP_FRAMES_MIN, Committed
+from tuppence_server.pipeline import BATCH_BYTES_MAX, BATCH_FRAMES_MAX, OVERLAP_FRAMES_MIN
 from tuppence_server.store.base import Packed, Store, StoreFault
 from tuppence_server.store.memory import MemoryStore
 
@@ -324,3 +325,60 @@ async def test_a_book_that_is_full_is_dropped_only_while_nothing_is_on_its_way(
         gate.open.set()
         assert {word(each) for each in await first + await more} == {"stored"}
         assert (await gate.head()).pos == 2 + MANY
+
+
+# --- whoever waits is answered ------------------------------------------------------------------------------
+
+
+async def test_a_sink_that_raises_keeps_nobody_else_from_their_outcome() -> None:
+    async with gated() as (gate, road, model):
+        gate.open.set()
+        answered: list[Request] = []
+
+        def good(request: Request, _: Outcome) -> None:
+            answered.append(request)
+
+        def bad(_: Request, __: Outcome) -> None:
+            raise RuntimeError("this connection is gone")
+
+        requests = texts(model, 6)
+        for number, each in enumerate(requests):
+            assert road.submit(each, bad if number % 2 == 0 else good) is None
+        await road.ask(texts(model, 1, 9_000)[0])
+        assert answered == requests[1::2]
+        assert road.fatals == 0
+
+
+@pytest.mark.parametrize("where", ["take", "save", "load", "forget", "metrics"])
+async def test_whatever_breaks_on_the_road_everybody_is_answered_and_the_server_ends(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with gated() as (gate, road, model):
+        first = ask_all(road, texts(model, 1))
+        await until(lambda: gate.seen == ["save"])
+        more = ask_all(road, texts(model, 2 * MANY, 3_000))
+
+        def raises(*_: object) -> None:
+            raise RuntimeError("nobody thought of this")
+
+        async def faults(*_: object) -> None:
+            raise StoreFault("disk I/O error", fatal=True)
+
+        if where == "take":
+            monkeypatch.setattr(road, "_take", raises)
+        elif where == "save":
+            gate.fault = RuntimeError("nobody thought of this")  # type: ignore[assignment]
+        elif where == "load":
+            gate.load = faults  # type: ignore[attr-defined]
+        elif where == "forget":
+            gate.fault = StoreFault("database or disk is full", fatal=False)
+            gate.head = faults  # type: ignore[attr-defined]
+        else:
+            monkeypatch.setattr(road._metrics.commit_seconds, "observe", raises)
+        gate.open.set()
+        road._ring()
+        async with asyncio.timeout(10):
+            assert {word(each) for each in await first + await more} <= {"unavailable", "stored"}
+        assert road.fatals == 1
+        assert not road.writable
+        assert word(await road.ask(texts(model, 1, 9_000)[0])) == "unavailable"

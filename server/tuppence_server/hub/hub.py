@@ -14,6 +14,7 @@ from tuppence_protocol.events import (
     ReceiptNotice,
 )
 from tuppence_protocol.limits import RECEIPT_MEMBERS_MAX
+from tuppence_server.commits import Committed
 from tuppence_server.domain.outflow import (
     Balance,
     Joined,
@@ -26,7 +27,6 @@ from tuppence_server.domain.outflow import (
 )
 from tuppence_server.domain.views import balance_view
 from tuppence_server.metrics import Metrics
-from tuppence_server.pipeline import Committed
 
 from .broker import Whisper
 from .outbox import Joining, Outbox
@@ -130,6 +130,13 @@ class Hub:
 
     def committed(self, commit: Committed) -> None:
         """Hand one commit to every connection that it concerns."""
+        try:
+            self._tell(commit)
+        finally:
+            commit.answer()
+            self.flush()
+
+    def _tell(self, commit: Committed) -> None:
         for run_of, run in groupby(commit.outflow, _run):
             if run_of is None:
                 for item in run:
@@ -139,9 +146,6 @@ class Hub:
                 self._publish(pieces, commit, alone=len(pieces) == len(commit.outflow))
         for balance in commit.balances:
             self._balance(balance)
-        for request, sink, outcome in commit.outcomes:
-            sink(request, outcome)
-        self.flush()
 
     def _publish(self, run: list[Publish], commit: Committed, *, alone: bool) -> None:
         """Send consecutive events of one conversation as one piece.

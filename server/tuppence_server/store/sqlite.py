@@ -8,9 +8,12 @@ fsync. Only the road's task uses the writer, and nothing cancels that task: a st
 aiosqlite runs even where the await is cancelled, and would leave a transaction open.
 """
 
+import asyncio
 import os
+import sqlite3
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast
@@ -39,18 +42,20 @@ from tuppence_server.domain.rows import (
 )
 
 from . import entries, tables
-from .base import Packed
+from .base import Packed, StoreFault
 from .batch import BATCH, BatchConnection, Statement
 from .faults import store_faults, translated
 from .migrate import migrate
 from .ours import APPLICATION_ID, recognise
 from .sqlite_reads import SqliteReads
+from .wal import WalIndex
 
-WAL_PAGES_CHECKPOINT: Final = 4_000
-"""Pages in the WAL before a commit also checkpoints; SQLite's default of 1000 halves the throughput."""
+WAL_PAGES_FOLD: Final = 4_000
+"""Pages in the log before it is folded into the file; SQLite's default of 1000 halves the throughput."""
 WAL_BYTES_MAX: Final = 512 * 1024 * 1024
-"""Beyond this the writer waits for readers to finish, so that the WAL starts again."""
-WAL_CHECK_COMMITS: Final = 200
+"""Beyond this the road pauses for short readers once all is folded, so that the log can begin anew."""
+WAL_DRAIN_S: Final = 0.05
+PAGE_BYTES: Final = 4_096
 CACHE_KIB: Final = 65_536
 
 _SIZES: Final = (1, 4, 8, 16, 32, 64, 128, 192, 256, 384, 512, 768, 1024)
@@ -112,7 +117,10 @@ class SqliteStore(SqliteReads):
     def __init__(self, path: Path, readers: int = 2) -> None:
         super().__init__(path, readers)
         self._writer: aiosqlite.Connection | None = None
-        self._commits = 0
+        self._index: WalIndex | None = None
+        self._generation = b""
+        self._folded = 0
+        self._doubted = False
         self._filled = 0
 
     async def open(self) -> Head:
@@ -125,37 +133,70 @@ class SqliteStore(SqliteReads):
         self.path.parent.mkdir(parents=True, exist_ok=True)
         named = os.path.lexists(self.path) and recognise(self.path)
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-        with store_faults():
-            self._writer = await self._open_writer(named)
         try:
+            with store_faults():
+                await self._open_writer(named)
             await self.open_readers()
             return await self.head()
-        except BaseException:
+        except BaseException as fault:
+            self._doubted = isinstance(fault, StoreFault) and fault.fatal
             await self.close()
             raise
 
-    async def _open_writer(self, named: bool) -> aiosqlite.Connection:
-        writer = await aiosqlite.connect(
+    async def _open_writer(self, named: bool) -> None:
+        writer = self._writer = await aiosqlite.connect(
             self.path, isolation_level=None, cached_statements=512, factory=BatchConnection
         )
-        try:
-            if not named:
-                await writer.execute_fetchall(f"PRAGMA application_id = {APPLICATION_ID}")
-            for pragma in _pragmas():
-                await writer.execute_fetchall(f"PRAGMA {pragma}")
-            await migrate(writer, time.time_ns() // 1_000_000)
-            ((self._filled,),) = await writer.execute_fetchall(entries.FILLED)
-        except BaseException:
-            await writer.close()
-            raise
-        return writer
+        if not named:
+            await writer.execute_fetchall(f"PRAGMA application_id = {APPLICATION_ID}")
+        for pragma in _pragmas():
+            await writer.execute_fetchall(f"PRAGMA {pragma}")
+        await migrate(writer, time.time_ns() // 1_000_000)
+        ((self._filled,),) = await writer.execute_fetchall(entries.FILLED)
+        await writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._index = WalIndex(self.path)
 
     async def close(self) -> None:
-        """Close all connections; the last one folds the WAL into the file."""
-        await self.close_readers()
-        if self._writer is not None:
-            await self._writer.close()
-            self._writer = None
+        """Close all connections; the last one folds the log into the file, unless the disk is in doubt.
+
+        Raises:
+            StoreFault: that failed so that the disk is in doubt. The log stays, and the next start reads it.
+        """
+        writer, self._writer = self._writer, None
+        keeper: aiosqlite.Connection | None = None
+        try:
+            if writer is not None and not self._doubted:
+                await writer.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
+        except sqlite3.Error as fault:
+            if (told := self._told(fault)).fatal:
+                raise told from fault
+        finally:
+            if self._doubted:
+                keeper = await self._keeper()
+            await self.close_readers()
+            for each in (writer, keeper):
+                if each is not None:
+                    await each.close()
+            if self._index is not None:
+                self._index.close()
+                self._index = None
+
+    async def _keeper(self) -> aiosqlite.Connection | None:
+        """A connection that cannot write and closes last. SQLite would fold, and drop, the log in closing the last.
+
+        After a failed fsync the next one succeeds, whatever became of the pages.
+        """
+        with suppress(sqlite3.Error):
+            keeper = await aiosqlite.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)
+            with suppress(sqlite3.Error):
+                await keeper.execute_fetchall("SELECT pos FROM head")
+            return keeper
+        return None
+
+    def _told(self, fault: Exception) -> StoreFault:
+        told = translated(fault)
+        self._doubted = self._doubted or told.fatal
+        return told
 
     async def start_epoch(self, epoch: str, mode: DataMode | None = None) -> None:
         """Begin a generation of the log: at first, when `mode` is settled for good, and after a restore."""
@@ -269,18 +310,26 @@ class SqliteStore(SqliteReads):
             StoreFault: nothing of it was committed; `fatal` where the disk can no longer be trusted.
         """
         try:
+            await self._fold_if_long()
             await self._db.executemany(BATCH, cast("list[Statement]", packed))
         except Exception as fault:  # of SQLite, or of a value that cannot be bound
             self._filled = 0  # whatever was filled in with it is not; the next batch sees to it
-            raise translated(fault) from fault
-        self._commits += 1
-        if self._commits % WAL_CHECK_COMMITS == 0:
-            await self._bound_wal()
+            raise self._told(fault) from fault
 
-    async def _bound_wal(self) -> None:
-        wal = self.path.with_name(self.path.name + "-wal")
-        if wal.exists() and wal.stat().st_size > WAL_BYTES_MAX:
-            await self._db.execute_fetchall("PRAGMA wal_checkpoint(RESTART)")
+    async def _fold_if_long(self) -> None:
+        """Fold the log into the file before it grows further: a call of its own, whose errors are seen.
+
+        It never waits for a reader. Behind a long one the log grows; what can be folded is, once in so many pages.
+        """
+        index = self._index
+        assert index is not None, "the store is open"
+        if index.generation != self._generation:
+            self._generation, self._folded = index.generation, 0
+        if index.frames - self._folded < WAL_PAGES_FOLD:
+            return
+        ((_, self._folded, done),) = await self._db.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
+        if done == self._folded > WAL_BYTES_MAX // PAGE_BYTES:
+            await asyncio.sleep(WAL_DRAIN_S)  # who begins to read now reads the file; the others end
 
 
 def _statements(table: tables.Table, rows: list[Any]) -> Iterator[Statement]:
@@ -297,7 +346,7 @@ def _pragmas() -> tuple[str, ...]:
         "foreign_keys = ON",
         "busy_timeout = 5000",
         f"cache_size = -{CACHE_KIB}",
-        f"wal_autocheckpoint = {WAL_PAGES_CHECKPOINT}",
+        "wal_autocheckpoint = 0",
         f"journal_size_limit = {WAL_BYTES_MAX}",
         "temp_store = MEMORY",
     )
