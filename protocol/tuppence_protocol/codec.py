@@ -17,7 +17,8 @@ from . import events as ev
 from . import views
 from .errors import Refusal
 from .frames import CLIENT_FRAMES
-from .limits import FRAME_BYTES_MAX
+from .limits import BAD_ID_CHARS_MAX, FRAME_BYTES_MAX
+from .payments import STATED_ALONE, AskPreview, PaySend
 from .shapes import ID_PATTERN, Ask, Durable, Frame, InPlace
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ _BACKSLASH: Final = ord("\\")
 """As a number: Python looks for a byte many times faster than for bytes of length one."""
 
 
-_BAD_ID: Final = Refusal("bad_id", "An id is a lower-case UUID of version 4 or 7.", "$.id")
+_BAD_ID: Final = "An id is a lower-case UUID of version 4 or 7."
 _BAD_REF: Final = Refusal(
     "bad_id", "A ref is the id of an event: a lower-case UUID of version 4 or 7.", "$.ref"
 )
@@ -92,16 +93,35 @@ def decode_client(raw: bytes | str) -> Decoded | Refusal:
     try:
         frame: Frame = _decode_client(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
-        return _explain(fault)
+        return _explain(fault, text)
     content = _plain(frame)
     if (doubtful := _doubtful(text, frame, content)) is not None:
         return doubtful
     if type(frame) in _with_id:
+        if type(frame) is PaySend:
+            incomplete = _incomplete(frame)
+        elif type(frame) is AskPreview and type(frame.body.frame) is PaySend:
+            incomplete = _incomplete(frame.body.frame, "$.body.frame.body")
+        else:
+            incomplete = None
+        if incomplete is not None:
+            return incomplete
         if _id(frame.id) is None:  # type: ignore[attr-defined]
-            return _BAD_ID
+            return _bad_id(frame.id)  # type: ignore[attr-defined]
         if type(frame) in _in_place and frame.ref is not msgspec.UNSET and _id(frame.ref) is None:  # type: ignore[attr-defined]
             return _BAD_REF
     return Decoded(frame, content)
+
+
+def _incomplete(frame: PaySend, path: str = "$.body") -> Refusal | None:
+    """Only a plain payment of what `ref` asks for need not say how much."""
+    body, unset = frame.body, msgspec.UNSET
+    if body.amount is not unset and body.currency is not unset:
+        return None
+    if frame.ref is not unset and all(getattr(body, name) is unset for name in STATED_ALONE):
+        return None
+    missing = "amount" if body.amount is unset else "currency"
+    return Refusal("bad_frame", f"Object missing required field `{missing}`.", path)
 
 
 def _doubtful(text: bytes, frame: Frame, content: bytes) -> Refusal | None:
@@ -137,24 +157,37 @@ def _twice(text: bytes) -> Refusal | None:
     return None
 
 
-def _explain(fault: Exception) -> Refusal:
+def _bad_id(came: str) -> Refusal:
+    """With the id as it came, so that the sender knows which frame is meant; `ref` names good ids only."""
+    return Refusal("bad_id", _BAD_ID, "$.id", state={"id": came} if len(came) <= BAD_ID_CHARS_MAX else None)
+
+
+def _id_as_it_came(text: bytes) -> str:
+    """The id of a frame that was not decoded since its id is too long."""
+    try:
+        return str(orjson.loads(text)["id"])
+    except ValueError:  # what else is wrong with it need not be told
+        return "?" * (BAD_ID_CHARS_MAX + 1)
+
+
+def _explain(fault: Exception, text: bytes) -> Refusal:
     if isinstance(fault, RecursionError):
         return Refusal("bad_json", "Nested too deeply.", "$")
     if isinstance(fault, UnicodeDecodeError):
         return Refusal("bad_json", f"Not UTF-8 ({fault.reason}).", "$")
-    text = str(fault)
+    said = str(fault)
     if not isinstance(fault, msgspec.ValidationError):
-        return Refusal("bad_json", f"{text}.", "$")
-    if (unknown := _unknown_member(text)) is not None:
+        return Refusal("bad_json", f"{said}.", "$")
+    if (unknown := _unknown_member(said)) is not None:
         path = f"${unknown[2] or ''}.{unknown[1]}"[:200]
         return Refusal("bad_frame", "Unknown member.", path)
-    located = _located(text)
-    what, path = (located[1], f"${located[2]}") if located else (text, "$")
+    located = _located(said)
+    what, path = (located[1], f"${located[2]}") if located else (said, "$")
     if path == "$.kind" and what.startswith("Invalid value"):
         return Refusal("unknown_kind", f"{what[:200]}.", path)
     too_big = what.startswith("Expected") and "of length <=" in what
     if too_big and path == "$.id":
-        return _BAD_ID
+        return _bad_id(_id_as_it_came(text))
     code = "too_big" if too_big else "bad_frame"
     return Refusal(code, f"{what[:300]}.", path)
 
@@ -312,7 +345,7 @@ def decode_strict(raw: bytes, cls: type[Any]) -> Any | Refusal:
         found = msgspec.json.decode(raw, type=cls)
         return _twice(raw) or found
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
-        return _explain(fault)
+        return _explain(fault, raw)
 
 
 def plain_members(values: Sequence[msgspec.Struct]) -> list[Any]:

@@ -25,6 +25,8 @@ NAME_CHARS_MAX: Final = 80
 CLIENT_CHARS_MAX: Final = 80
 DEVICE_CHARS_MAX: Final = 80
 TOKEN_CHARS_MAX: Final = 128
+BAD_ID_CHARS_MAX: Final = 128
+"""The longest id that is none which a refusal tells again."""
 HANDLE_CHARS_MIN: Final = 2
 HANDLE_CHARS_MAX: Final = 32
 PASSWORD_CHARS_MIN: Final = 8

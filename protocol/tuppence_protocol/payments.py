@@ -18,14 +18,18 @@ class Acting(InPlace, kw_only=True, frozen=True):
 
 
 class SendBody(Body, frozen=True):
-    amount: Amount
-    currency: Currency
+    amount: Amount | UnsetType = UNSET
+    currency: Currency | UnsetType = UNSET
     payee: Person | UnsetType = UNSET
     note: Note | UnsetType = UNSET
     not_after: Moment | UnsetType = UNSET
     accept: Literal[True] | UnsetType = UNSET
     expires_s: Seconds | UnsetType = UNSET
     quote: Id | UnsetType = UNSET
+
+
+STATED_ALONE: Final = ("accept", "expires_s", "quote")
+"""With one of these a payment answers no request, so it says amount and currency itself."""
 
 
 class RequestBody(Body, frozen=True):
@@ -78,7 +82,8 @@ class FaucetBody(Body, frozen=True):
 class PaySend(InPlace, tag="pay.send", kw_only=True, frozen=True):
     """Pay at once; with `accept` once the payee accepts; with `quote` in the payee's currency; with `ref` a request.
 
-    `payee` may be left out in a DM; refused after `not_after` (ms since the epoch).
+    `payee` may be left out in a DM, and all three where `ref` is a request or split, which says them; refused after
+    `not_after` (ms since the epoch).
     """
 
     body: SendBody

@@ -16,7 +16,7 @@ import msgspec
 from . import _tables, limits, views
 from . import events as ev
 from .frames import CLIENT_FRAMES
-from .payments import Acting
+from .payments import STATED_ALONE, Acting
 from .shapes import CONV_PATTERN, ID_PATTERN, Lane
 
 Schema = dict[str, Any]
@@ -88,10 +88,20 @@ def _definitions() -> Schema:
         "description": "By `kind`: what the body of its event would be.",
         "anyOf": [{"$ref": f"{_REF}{ev.EVENT_BODIES[kind].__name__}"} for kind in previewed],
     }
+    defs["PaySend"] |= _said_or_asked()
     defs["ClientFrame"] = _one_of("What a client may send.", [cls.__name__ for cls in CLIENT_FRAMES])
     sent = [*map(event_name, _KNOWN), "UnknownEvent", *(cls.__name__ for cls in ev.SERVER_FRAMES)]
     defs["ServerFrame"] = _one_of("What a server may send.", sent)
     return defs
+
+
+def _said_or_asked() -> Schema:
+    """A plain payment of what `ref` asks for need not say how much."""
+    asked = {"not": {"anyOf": [{"required": [name]} for name in STATED_ALONE]}}
+    return {
+        "if": {"required": ["ref"], "properties": {"body": asked}},
+        "else": {"properties": {"body": {"required": ["amount", "currency"]}}},
+    }
 
 
 def event_name(kind: str) -> str:

@@ -48,12 +48,14 @@ def _walk(schema: Schema, found: Schema, value: Any, path: Path) -> Iterator[tup
     if "anyOf" in found:
         found = _one_of(schema, found["anyOf"], value["kind"])
     yield path, found, value
+    always = found.get("else", {}).get("properties", {})  # the samples are of what must say it
     if "properties" in found:
         left_out = found["properties"].keys() - value.keys()
         assert not left_out, f"the sample of {path} lacks {left_out}"
         for name, member in found["properties"].items():
             if (*path, name) != ("kind",):
-                yield from _walk(schema, member, value[name], (*path, name))
+                more = _follow(schema, member) | always.get(name, {})
+                yield from _walk(schema, more, value[name], (*path, name))
     elif "items" in found:
         yield from _walk(schema, found["items"], value[0], (*path, 0))
 

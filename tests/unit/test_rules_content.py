@@ -125,6 +125,8 @@ SAME: Final[list[tuple[str, Members]]] = [
     ("timed", {"amount": "5.00"}),
     ("exchange", {"amount": "10.00"}),
     ("settling", {"amount": "3.00", "conv": "{dm}"}),
+    ("settling", {"amount": None, "currency": None}),
+    ("share", {"amount": None, "currency": None, "payee": None}),
     ("share", {"payee": "{alice's id}", "amount": "3.00"}),
     ("request", {"payer": "{bob's id}", "amount": "5.00"}),
     ("request", {"payer": None, "conv": "{dm}"}),

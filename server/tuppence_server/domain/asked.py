@@ -44,6 +44,7 @@ NOT_HERE: Final = Refusal("not_a_member", "That person is not in this conversati
 PAID_PLAINLY: Final = Refusal(
     "bad_frame", "What was asked for is paid at once, in its own currency.", "$.ref"
 )
+UNSAID: Final = Refusal("bad_frame", "Say it, or name in ref what asks for it.", "$.body.amount")
 OTHER_AMOUNT: Final = Refusal("bad_frame", "Pay what was asked for.", "$.body.amount")
 OTHER_CURRENCY: Final = Refusal("bad_frame", "Pay in the currency that was asked for.", "$.body.currency")
 OTHER_PAYEE: Final = Refusal("bad_frame", "Pay the one who asked.", "$.body.payee")
@@ -68,6 +69,29 @@ class Settling(Struct, frozen=True):
 
     facts: list[Fact]
     view: Settles
+
+
+def as_asked(book: Book, frame: PaySend, author: str) -> PaySend | Refusal:
+    """The frame with the amount, currency and payee that it leaves to its ref, if that asks for money here."""
+    body = frame.body
+    missing = "amount" if body.amount is UNSET else "currency" if body.currency is UNSET else None
+    payment = book.payments.get(frame.ref) if frame.ref else None
+    if payment is None or payment.kind not in {"request", "split"}:
+        return frame if missing is None else replace(UNSAID, field=f"$.body.{missing}")
+    place = find_place(book, author, frame.conv)
+    if not isinstance(place, Conversation) or place.id != payment.conv:
+        return frame if missing is None else NO_PAYMENT
+    if body.amount is UNSET and body.currency not in {UNSET, payment.currency}:
+        return OTHER_CURRENCY
+    shares = book.shares[payment.id] if payment.kind == "split" else ()
+    due = next((share.amount for share in shares if share.person == author), payment.amount)
+    said = replace(
+        body,
+        amount=body.amount or format_amount(due, payment.currency),
+        currency=body.currency or payment.currency,
+        payee=body.payee or payment.payee or UNSET,
+    )
+    return replace(frame, body=said)
 
 
 def answered(

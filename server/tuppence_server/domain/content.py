@@ -21,7 +21,7 @@ _AMOUNT: Final = frozenset({"amount", "total"})
 _PERSON: Final = frozenset({"payee", "payer", "user"})
 _PEOPLE: Final = frozenset({"members", "users"})
 _OPTIONAL: Final = ("note", "not_after", "mentions", "accept", "quote", "reason")
-
+_SAID_BY_REF: Final = ("amount", "currency")
 _LASTING: Final = {
     "pay.send": ACCEPT_S_DEFAULT, "pay.packet": ACCEPT_S_DEFAULT,
     "pay.request": REQUEST_S_DEFAULT, "pay.split": REQUEST_S_DEFAULT,
@@ -83,13 +83,22 @@ def _body_difference(
             same = _rewritten(book, name, value, head) == stored.get(name)
         if not same:
             return f"$.body.{name}"
-    if head["kind"] == "pay.refund" and "amount" not in sent and stored["state"] != "refunded":
-        return "$.body.amount"  # without an amount it gives back all that is left
+    if (unsaid := _unsaid(head["kind"], stored, sent)) is not None:
+        return unsaid
     for name in _OPTIONAL:
         if name in stored and name not in sent:
             return f"$.body.{name}"
     if head["kind"] in _LASTING and "expires_at" in stored and "expires_s" not in sent:
         return None if stored["expires_at"] == _expiry(head, _LASTING[head["kind"]]) else "$.body.expires_s"
+    return None
+
+
+def _unsaid(kind: str, stored: dict[str, Any], sent: dict[str, Any]) -> str | None:
+    """What a frame leaves to its ref, where the event is not one that its ref says."""
+    if kind == "pay.refund" and "amount" not in sent and stored["state"] != "refunded":
+        return "$.body.amount"  # without an amount it gives back all that is left
+    if kind == "pay.send" and "settles" not in stored:
+        return next((f"$.body.{name}" for name in _SAID_BY_REF if name not in sent), None)
     return None
 
 

@@ -23,7 +23,7 @@ from .accounts import (
     own_room,
     room_for,
 )
-from .asked import Asked, answered, settled_by
+from .asked import Asked, answered, as_asked, settled_by
 from .batch import Keys
 from .book import Book
 from .chat import writable
@@ -63,19 +63,22 @@ def needs_send(book: Book, keys: Keys, request: Request) -> None:
     """The conversation, the payee, their accounts, and what the payment answers or is exchanged by."""
     frame, author = request.frame, request.author
     assert isinstance(frame, PaySend)
-    body = frame.body
-    need_account(book, keys, (author, body.currency, "customer"))
+    body, currency, named = frame.body, frame.body.currency, frame.body.payee
     conversation = need_place(book, keys, author, frame.conv)
-    if book.policy.fees:
-        need_account(book, keys, operator("fees", body.currency))
-    if book.policy.limits:
-        need_limits(book, keys, author, body.currency)
     if frame.ref:
         asked = need_payment(book, keys, frame.ref)
         if asked is not None:
             need_parties(book, keys, asked)
-    if body.payee is not UNSET:
-        payee = need_person(book, keys, body.payee)
+            currency, named = currency or asked.currency, named or asked.payee or UNSET
+    if currency is UNSET:
+        return  # what says it comes with the next wave, or is not there
+    need_account(book, keys, (author, currency, "customer"))
+    if book.policy.fees:
+        need_account(book, keys, operator("fees", currency))
+    if book.policy.limits:
+        need_limits(book, keys, author, currency)
+    if named is not UNSET:
+        payee = need_person(book, keys, named)
         if payee is None:
             return
         payee_id = payee.id
@@ -88,7 +91,7 @@ def needs_send(book: Book, keys: Keys, request: Request) -> None:
         if payee is None:
             return
         payee_id = payee.id
-    need_account(book, keys, (payee_id, body.currency, "customer"))
+    need_account(book, keys, (payee_id, currency, "customer"))
     if body.quote:
         _need_quote(book, keys, body.quote, payee_id)
 
@@ -108,11 +111,12 @@ def send(book: Book, request: Request) -> list[Fact] | Refusal:
     """Pay: the money moves, or is held, in the commit that stores the message."""
     frame = request.frame
     assert isinstance(frame, PaySend)
+    author = request.author
+    told = _told(book, frame, author)
+    if type(told) is Refusal:
+        return told
+    frame, currency, minor = told
     body = frame.body
-    minor = _well_formed(book, body)
-    if type(minor) is Refusal:
-        return minor
-    author, currency = request.author, body.currency
     place = writable(book, author, frame.conv)
     if type(place) is Refusal:
         return place
@@ -125,7 +129,7 @@ def send(book: Book, request: Request) -> list[Fact] | Refusal:
         return asked
     payer = book.users[author]
     assert payer is not None, "the author was found before the rule ran"
-    terms = _terms(book, payer, minor, body)
+    terms = _terms(book, payer, minor, body, currency)
     if type(terms) is Refusal:
         return terms
     debit, credit = (author, currency, "customer"), (payee.id, terms.received_currency, "customer")
@@ -138,11 +142,12 @@ def send(book: Book, request: Request) -> list[Fact] | Refusal:
     if refusal is not None:
         return refusal
     settling = None if asked is None else settled_by(book, asked)
-    text = _sent(payer, payee, body, minor, terms, book.now, None if settling is None else settling.view)
-    moves = _moves(debit, credit, minor, body, terms)
+    settles = None if settling is None else settling.view
+    text = _sent(payer, payee, body, currency, minor, terms, book.now, settles)
+    moves = _moves(debit, credit, minor, currency, body, terms)
     facts.append(Append(conversation.id, "pay.send", frame.id, author, frame.ref or None, text, moves))
     if body.accept is not UNSET:
-        facts.append(KeepPayment(_waiting(book, frame, conversation, payer, payee, minor, terms)))
+        facts.append(KeepPayment(_waiting(book, frame, currency, conversation, payer, payee, minor, terms)))
     if terms.quote is not None:
         facts.append(KeepQuote(replace(terms.quote, used_by=frame.id)))
     if settling is not None:
@@ -150,33 +155,43 @@ def send(book: Book, request: Request) -> list[Fact] | Refusal:
     return facts + spend(book, payer, currency, minor) if book.policy.limits else facts
 
 
-def _well_formed(book: Book, body: SendBody) -> int | Refusal:
-    """Minor units, where the members of the frame go together."""
+def _told(book: Book, frame: PaySend, author: str) -> tuple[PaySend, str, int] | Refusal:
+    """The frame with all that its ref says for it, the currency and minor units, where its members go together."""
+    body = frame.body
     if body.accept is UNSET:
         if body.expires_s is not UNSET:
             return EXPIRES_ALONE
     elif body.quote is not UNSET:
         return ACCEPT_ALONE
-    return enabled_amount(book, body.amount, body.currency)
+    if body.amount is UNSET or body.currency is UNSET or (body.payee is UNSET and frame.ref is not UNSET):
+        completed = as_asked(book, frame, author)
+        if type(completed) is Refusal:
+            return completed
+        frame, body = completed, completed.body
+    amount, currency = body.amount, body.currency
+    assert amount is not UNSET, "as_asked has filled it in"
+    assert currency is not UNSET, "as_asked has filled it in"
+    minor = enabled_amount(book, amount, currency)
+    return minor if type(minor) is Refusal else (frame, currency, minor)
 
 
-def _terms(book: Book, payer: User, minor: int, body: SendBody) -> _Terms | Refusal:
+def _terms(book: Book, payer: User, minor: int, body: SendBody, currency: str) -> _Terms | Refusal:
     if body.quote is not UNSET:
         quote = book.quotes.get(body.quote)
         if quote is None or quote.owner != payer.id:
             return NO_QUOTE
-        if quote.sell != body.currency:
+        if quote.sell != currency:
             return OTHER_CURRENCY
         if quote.sell_amount != minor:
             return OTHER_QUOTE
         return _Terms(minor + quote.fee, quote.buy_amount, quote.buy, quote.fee, "payer", quote)
     if not book.policy.fees:
-        return _Terms(minor, minor, body.currency)
-    fee, fee_on = book.policy.fee("send", body.currency, payer.tier, minor)
+        return _Terms(minor, minor, currency)
+    fee, fee_on = book.policy.fee("send", currency, payer.tier, minor)
     if fee_on == "payer":
-        return _Terms(minor + fee, minor, body.currency, fee)
+        return _Terms(minor + fee, minor, currency, fee)
     fee = min(fee, minor - 1)
-    return _Terms(minor, minor - fee, body.currency, fee, "payee")
+    return _Terms(minor, minor - fee, currency, fee, "payee")
 
 
 def _untimely(book: Book, body: SendBody, quote: Quote | None, asked: Asked | None) -> Refusal | None:
@@ -217,9 +232,9 @@ def _room(
 
 
 def _moves(
-    debit: AccountKey, credit: AccountKey, minor: int, body: SendBody, terms: _Terms
+    debit: AccountKey, credit: AccountKey, minor: int, currency: str, body: SendBody, terms: _Terms
 ) -> tuple[Move, ...]:
-    currency, quote = body.currency, terms.quote
+    quote = terms.quote
     phase: Phase = "single" if body.accept is UNSET else "pending"
     if quote is None:
         paid = Move(debit, credit, terms.received, "pay.send", phase)
@@ -242,6 +257,7 @@ def _moves(
 def _waiting(
     book: Book,
     frame: PaySend,
+    currency: str,
     conversation: Conversation,
     payer: User,
     payee: User,
@@ -258,7 +274,7 @@ def _waiting(
         conv=conversation.id,
         payer=payer.id,
         payee=payee.id,
-        currency=frame.body.currency,
+        currency=currency,
         amount=minor,
         state="pending",
         fee=terms.fee,
@@ -268,7 +284,7 @@ def _waiting(
         hold=hold,
         fee_hold=hold + 1 if terms.fee else 0,
         expires_at=_expiry(frame.body, book.now),
-        counted=int(counts(book, payer, frame.body.currency)),
+        counted=int(counts(book, payer, currency)),
     )
 
 
@@ -277,9 +293,16 @@ def _expiry(body: SendBody, now: int) -> int:
 
 
 def _sent(
-    payer: User, payee: User, body: SendBody, minor: int, terms: _Terms, now: int, settles: Any
+    payer: User,
+    payee: User,
+    body: SendBody,
+    currency: str,
+    minor: int,
+    terms: _Terms,
+    now: int,
+    settles: Any,
 ) -> bytes:
-    amount, currency = format_amount(minor, body.currency), body.currency
+    amount = format_amount(minor, currency)
     waits = body.accept is not UNSET
     verb = "offers" if waits else "paid"
     alt = f"@{payer.handle} {verb} @{payee.handle} {amount} {currency}"

@@ -94,7 +94,10 @@ class Book(Reads):
             if getattr(payment, member) is not UNSET:
                 message = f"The fake server pays at once, without {member}: use a sandbox server."
                 return Refusal("bad_frame", message, f"$.body.{member}")
-        minor = parse_amount(payment.amount, payment.currency)
+        amount, currency = payment.amount, payment.currency
+        if amount is UNSET or currency is UNSET:
+            return not_here("what a request asks for")
+        minor = parse_amount(amount, currency)
         if isinstance(minor, Refusal):
             return minor
         payee = self.person(payment.payee) if isinstance(payment.payee, str) else None
@@ -104,16 +107,16 @@ class Book(Reads):
             )
         if payee is me:
             return Refusal("same_account", "Payer and payee are the same.", "$.body.payee")
-        mine, theirs = (me.id, payment.currency), (payee.id, payment.currency)
+        mine, theirs = (me.id, currency), (payee.id, currency)
         available = self.money.get(mine, 0)
         if available < minor:
-            state: dict[str, str | int] = {"available": format_amount(available, payment.currency)}
+            state: dict[str, str | int] = {"available": format_amount(available, currency)}
             return Refusal("insufficient_funds", "The available balance does not cover this.", state=state)
         self.money[mine] = available - minor
         self.money[theirs] = self.money.get(theirs, 0) + minor
-        amount = format_amount(minor, payment.currency)
-        alt = f"@{me.handle} paid @{payee.handle} {amount} {payment.currency}"
-        return payment_events.PaymentSent(amount, payment.currency, payee.id, "completed", alt, payment.note)
+        amount = format_amount(minor, currency)
+        alt = f"@{me.handle} paid @{payee.handle} {amount} {currency}"
+        return payment_events.PaymentSent(amount, currency, payee.id, "completed", alt, payment.note)
 
     def _invite(self, me: ev.UserView, place: Place, names: list[str]) -> ev.EventBody | Refusal:
         people = [person for name in names if (person := self.person(name)) is not None]
