@@ -370,9 +370,9 @@ class Model:
 
     def _meaning(self, who: str, content: Mapping[str, Any], past: Past) -> Any:
         """What a frame says, whichever way it says it; what it leaves open is as it then was."""
-        if content["kind"] in {"pay.deposit", "pay.expire"}:
+        if content["kind"] in {"pay.deposit", "pay.withdraw", "pay.reverse", "pay.expire"}:
             amount = _minor_or_text(content.get("amount", ""), content.get("currency", ""))
-            return {**content, "amount": amount}
+            return {**content, "amount": amount, "force": None}  # how much was there then, the event tells
         event, body = past.body or {}, dict(content.get("body", {}))
         for name in ("payee", "payer"):
             if name in event:
@@ -564,8 +564,9 @@ class Model:
         }  # fmt: skip
         if kind in commands:
             return commands[kind](content)
-        if kind == "pay.deposit":
-            return Verdict("stored", self._deposit(content))
+        orders = {"pay.deposit": self._deposit, "pay.withdraw": self._withdraw, "pay.reverse": self._reverse}
+        if kind in orders:
+            return Verdict("stored", orders[kind](content))
         if who in self.disabled:
             raise No("account_disabled")
         if kind == "pay.packet":
@@ -1188,6 +1189,55 @@ class Model:
             self._end(payment, "expired")
 
         return Verdict("stored", Effect(payment.room, told, moves, then, touched=payment, author=SERVER))
+
+    def _withdraw(self, command: Mapping[str, Any]) -> Effect:
+        currency = command["currency"]
+        minor = read(command["amount"], currency)
+        who = command["handle"]
+        if who not in PEOPLE:
+            raise No("not_found")
+        told = {
+            "amount": show(minor, currency), "currency": currency, "payer": IDS[who], "state": "completed",
+            "reason": command["reason"],
+        }  # fmt: skip
+        moves = self._taken(command, who, (OPERATOR, currency, "cash"), minor, told)
+        return Effect(self.pairs[frozenset({who})], told, moves, author=SERVER)
+
+    def _reverse(self, command: Mapping[str, Any]) -> Effect:
+        payment = self.payments.get(command["payment"])
+        if payment is None or payment.kind != "send":
+            raise No("not_found")
+        if payment.state not in {"completed", "partly_refunded"}:
+            raise No(ENDS.get(payment.state, "not_pending"), {"state": payment.state})
+        if payment.payer == payment.payee:
+            raise No("same_account")
+        currency, minor = payment.received_currency, payment.received - payment.refunded
+        if self.flags(payment.payer, currency) & CLOSED:
+            raise No("account_closed")
+        told = {
+            "amount": show(minor, currency), "currency": currency, "payer": IDS[payment.payee],
+            "payee": IDS[payment.payer], "state": "refunded", "refunded": show(payment.received, currency),
+            "reason": command["reason"],
+        }  # fmt: skip
+        moves = self._taken(command, payment.payee, (payment.payer, currency, "customer"), minor, told)
+
+        def then() -> None:
+            payment.state, payment.refunded = "refunded", payment.received
+
+        return Effect(payment.room, told, moves, then, touched=payment, author=SERVER)
+
+    def _taken(
+        self, command: Mapping[str, Any], who: str, target: Key, minor: int, told: dict[str, Any]
+    ) -> list[Move]:
+        """What a person has of it, and by force the rest from the operator."""
+        currency = target[1]
+        if not command["force"]:
+            self._covered(who, currency, minor)
+        there = min(minor, self.available(who, currency))
+        if there < minor:
+            told["shortfall"] = show(minor - there, currency)
+        sources = (((who, currency, "customer"), there), ((OPERATOR, currency, "losses"), minor - there))
+        return [Move(source, target, part) for source, part in sources if part]
 
     def _set_flags(self, command: Mapping[str, Any]) -> Verdict:
         who, currency = command["handle"], command["currency"]

@@ -36,6 +36,7 @@ PROGRESS_STEPS: Final = 10_000
 KINDS_STORED: Final = (
     "pay.send", "pay.request", "pay.split", "pay.packet", "pay.claim", "pay.accept", "pay.decline",
     "pay.cancel", "pay.refund", "pay.waive", "pay.remind", "pay.faucet", "pay.deposit", "pay.expire",
+    "pay.withdraw", "pay.reverse",
     "chat.text", "room.invite", "room.remove", "room.role",
 )  # fmt: skip
 MUST_BE_DONE: Final = (

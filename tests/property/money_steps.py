@@ -39,7 +39,7 @@ VERBS: Final = {
     "deposit": 7, "faucet": 5, "pay": 12, "offer": 8, "exchange": 8, "answer": 9, "request": 9, "split": 6,
     "packet": 6, "claim": 11, "accept": 7, "decline": 5, "cancel": 4, "refund": 7, "waive": 3, "remind": 4,
     "chat": 3, "flags": 4, "tier": 4, "disable": 1, "room": 2, "expire": 3, "retry": 4, "respell": 4,
-    "reuse": 4, "steal": 2, "recycle": 9, "misname": 3,
+    "reuse": 4, "steal": 2, "recycle": 9, "misname": 3, "withdraw": 3, "reverse": 4,
 }  # fmt: skip
 """What can be done, and how often it is."""
 ON_ITS_OWN: Final = frozenset({"exchange"})
@@ -50,7 +50,7 @@ OLD_IDS: Final = frozenset({"retry", "respell", "reuse", "steal", "recycle"})
 """Verbs that use an id once more."""
 ACTING: Final = ("refund", "refund", "accept", "claim", "decline", "cancel", "waive", "remind", "answer")
 ACTS: Final[Mapping[str, Sequence[str]]] = {
-    "send": ("refund", "refund", "refund", "accept", "decline", "cancel"),
+    "send": ("refund", "refund", "refund", "reverse", "accept", "decline", "cancel"),
     "request": ("answer", "decline", "cancel", "remind"),
     "split": ("answer", "decline", "cancel", "remind", "waive"),
     "packet": ("claim",),
@@ -142,7 +142,7 @@ class Composer:
             order = replace(order, author=self._other(step))
         if order.verb not in NO_IDS | OLD_IDS:
             self.orders.append(order)
-        self.near.extend(filter(None, (order.content.get("id"), order.content.get("ref"))))
+        self.near.extend(order.content[name] for name in ("id", "ref", "payment") if order.content.get(name))
         return order
 
     def quote(self, step: Step) -> Order:
@@ -497,6 +497,28 @@ class Composer:
 
     # --- what the operator does -------------------------------------------------------------------------
 
+    def withdraw(self, step: Step) -> Order:
+        """Out of somebody's balance, and now and then more than there is."""
+        order = self.deposit(
+            replace(step, twist=step.twist if step.twist in {"bad_amount", "unknown"} else "")
+        )
+        minor = self._minor(step, self._who(step))
+        amount = order.content["amount"] if step.twist == "bad_amount" else show(minor, step.currency)
+        force = step.pick % 3 == 0
+        return self._taken_back(
+            step, {**order.content, "kind": "pay.withdraw", "amount": amount, "force": force}
+        )
+
+    def reverse(self, step: Step) -> Order:
+        """All that is left of a payment goes back to who paid it."""
+        payment, _ = self._target(step, "refund")
+        named = event_id(9_999_999) if payment is None or step.twist == "unknown" else payment.id
+        content = {"kind": "pay.reverse", "id": self.key(), "payment": named, "note": None}
+        return self._taken_back(step, {**content, "force": step.pick % 2 == 0})
+
+    def _taken_back(self, step: Step, content: dict[str, Any]) -> Order:
+        return Order(OPERATOR, {**content, "reason": f"mistake {step.pick % 2}"}, step.verb)
+
     def expire(self, step: Step) -> Order:
         """The server's own order for one payment, due or not."""
         due = self.model.due()
@@ -600,6 +622,8 @@ class Composer:
         content = dict(order.content)
         if content["kind"] == "pay.expire":
             return replace(order, content={**content, "payment": event_id(1)}, verb="reuse")
+        if content["kind"] == "pay.reverse":
+            return replace(order, content={**content, "reason": "another"}, verb="reuse")
         if "body" not in content:
             content["currency"] = "KWD" if content.get("currency") != "KWD" else "EUR"
             return replace(order, content=content, verb="reuse")

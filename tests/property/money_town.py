@@ -354,7 +354,7 @@ def _nothing_of_the_frozen(
     moved: list[Transfer], accounts: dict[int, tuple[str, str, str]], line: Line
 ) -> None:
     """Nothing is spent of what is frozen out or closed, and nothing comes to what is frozen in or closed."""
-    if not line.flags:
+    if not line.flags or line.content["kind"] in {"pay.withdraw", "pay.reverse"}:  # the operator's own word
         return
     net: Counter[tuple[str, str]] = Counter()
     for row in moved:
@@ -712,6 +712,12 @@ class Town:
             case "pay.deposit":
                 named = (content["handle"], content["amount"], content["currency"], content["note"])
                 return command(office.Deposit(content["id"], *named))
+            case "pay.withdraw":
+                named = (content["handle"], content["amount"], content["currency"], content["reason"])
+                return command(office.Withdraw(content["id"], *named, content["note"], content["force"]))
+            case "pay.reverse":
+                told = (content["payment"], content["reason"], content["note"], content["force"])
+                return command(office.Reverse(content["id"], *told))
             case "pay.expire":
                 return command(office.Expire(content["id"], content["payment"]))
             case "user.flags":
@@ -898,9 +904,11 @@ class Town:
             payment = self.model.payments.get(content["id"])
             if payment is not None and who in {payment.payer, payment.payee, *_sharers(payment)}:
                 wanted.append((pos, content["id"], payment.state, show(payment.amount, payment.currency)))
-            elif content["kind"] in {"pay.deposit", "pay.faucet", "pay.claim"}:
+            elif content["kind"] in {"pay.deposit", "pay.withdraw", "pay.faucet", "pay.claim"}:
                 body_ = line.body or {}
-                if body_["payee"] == IDS[who]:
+                borne = body_.get("shortfall") == body_["amount"]  # nothing of theirs was moved
+                named = body_["payer" if content["kind"] == "pay.withdraw" else "payee"]
+                if named == IDS[who] and not borne:
                     wanted.append((pos, content["id"], "completed", body_["amount"]))
         assert [(view.pos, view.id, view.state, view.amount) for view in found] == wanted
         for view in found:

@@ -80,6 +80,9 @@ async def test_by_force_the_operator_bears_what_is_missing(
     (euro,) = (await books(world.store)).currencies
     assert euro.balanced
     assert {line.name: line.amount for line in euro.income}["losses borne"] == f"-{shortfall}"
+    listed = (await world.store.payments(world.users["alice"], None, 9)).items
+    kinds = [head_of(Stored(item.event))["kind"] for item in listed]
+    assert ("pay.withdraw" in kinds) == (has != "0"), "a debit that took nothing of theirs is not theirs"
 
 
 async def test_force_alone_costs_nothing(world: MoneyWorld) -> None:

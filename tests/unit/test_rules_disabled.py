@@ -141,6 +141,15 @@ async def test_a_reminder_goes_out_while_one_of_those_asked_can_answer(scene: Sc
     assert said(await world.do("alice", "pay.remind", scene.group, ref=bill)) == STORED
 
 
+async def test_who_can_answer_is_asked_before_how_often(scene: Scene) -> None:
+    world = scene.world
+    await world.order(DisableUser("bob", False))
+    assert said(await world.do("alice", "pay.remind", "@bob", ref=scene.made["her request"])) == STORED
+    await world.order(DisableUser("bob", True))
+    again = await world.do("alice", "pay.remind", "@bob", ref=scene.made["her request"])
+    assert told(again)[0] == UNAVAILABLE, "as limits come after accounts in the catalogue"
+
+
 async def test_what_was_held_comes_back_in_time_to_both(scene: Scene) -> None:
     world = scene.world
     world.now += 8 * DAY_MS

@@ -371,13 +371,13 @@ def remind(book: Book, request: Request) -> list[Fact] | Refusal:
     refusal = over(book, payment)
     if refusal is not None:
         return refusal
+    users = [payment.payer] if payment.kind == "request" else _open(book, payment)
+    if all(_disabled(book, user) for user in users):
+        return UNAVAILABLE
     wait = payment.reminded_at + REMIND_MS_MIN - book.now
     if payment.reminded_at and wait > 0:
         again = payment.reminded_at + REMIND_MS_MIN
         return Refusal("too_soon", "A reminder went out in the last hour.", state={"resets_at": again})
-    users = [payment.payer] if payment.kind == "request" else _open(book, payment)
-    if all(_disabled(book, user) for user in users):
-        return UNAVAILABLE
     shown = f"{format_amount(payment.amount, payment.currency)} {payment.currency}"
     whom = ", ".join(name(book, user) for user in users)
     alt = f"{name(book, request.author)} reminds {whom} of {shown}"

@@ -72,8 +72,8 @@ class MemoryMoney:
 
     def _item(self, user: str, event: LoggedEvent) -> Iterator[Item]:
         head, body = codec.decode_head(event.head), codec.fields_of(event.body)
-        if head["kind"] not in _LISTED:
-            return
+        if head["kind"] not in _LISTED or body.get("shortfall") == body.get("amount", 0):
+            return  # the operator alone bore it
         payment = self._payments.get(str(head["ref" if head["kind"] == "pay.claim" else "id"]))
         split = payment is not None and payment.kind == "split"
         shares = tuple(s for s in self._shares.values() if split and payment and s.payment == payment.id)
