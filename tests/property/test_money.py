@@ -22,7 +22,7 @@ BOUNDED = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )  # fmt: skip
 SEED = 20_261_122
-SHORT_STEPS = 8_000
+SHORT_STEPS = 5_000
 """By this seed, as long as it takes until every verb and every refusal has come about."""
 faults = st.sampled_from(("", "", "", *FAULTS))
 
