@@ -42,6 +42,7 @@ from .edge.http_protocol import http_protocol
 from .edge.passwords import Passwords
 from .edge.rates import LIMITED, UNLIMITED
 from .edge.services import Services
+from .edge.tls import behind_door
 from .edge.websocket import Socket, connect, end
 from .exchange_rates import make_rates
 from .hub.broker import LocalBroker
@@ -167,8 +168,16 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then tell where."""
-        await super().startup(sockets)
+        """Listen, then tell where. The door shakes hands, and not the loop's server."""
+        config = self.config
+        context, config.ssl = config.ssl, None
+        if context is not None:
+            inner = config.http_protocol_class
+            config.http_protocol_class = behind_door(self._services, context, inner)  # type: ignore[assignment]
+        try:
+            await super().startup(sockets)
+        finally:
+            config.ssl = context
         if self.started:
             self._services.wheel.start()
             self._on_started(self.servers[0].sockets[0].getsockname()[1])

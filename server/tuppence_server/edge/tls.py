@@ -1,0 +1,126 @@
+"""TLS handshakes: counted per address from the first byte on, and over in HANDSHAKE_S_MAX or cut.
+
+The loop's own TLS server tells nobody of a connection before its handshake is done, so that those which never begin
+one would be neither counted nor bounded. Here a connection is taken in the clear, counted, and only then shakes
+hands. That task and its deadline end with the handshake.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+from .handshake import client_address
+from .services import Services
+
+HANDSHAKE_S_MAX: Final = 10.0
+SHUTDOWN_S_MAX: Final = 5.0
+"""How long a peer may take to say goodbye in TLS."""
+
+
+class Door(asyncio.Protocol):
+    """A connection before and during its handshake; `inner` makes the protocol that it is for."""
+
+    def __init__(
+        self, services: Services, context: ssl.SSLContext, inner: Callable[[], asyncio.Protocol]
+    ) -> None:
+        self._services = services
+        self._context = context
+        self._inner = inner
+        self._early: list[bytes] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count it, or turn it away before anything is computed for it."""
+        stream = cast("asyncio.Transport", transport)
+        addresses, address = self._services.addresses, client_address(transport)
+        addresses.enter(address)
+        if addresses.crowded(address):
+            addresses.leave(address)
+            stream.abort()
+            return
+        self._services.spawn(self._shake(stream, address))
+
+    def data_received(self, data: bytes) -> None:
+        """The handshake's first bytes, where they are here before it begins."""
+        self._early.append(data)
+
+    async def _shake(self, transport: asyncio.Transport, address: str) -> None:
+        threshold, loop = _Threshold(), self._services.loop
+        handshake = loop.start_tls(
+            transport,
+            threshold,
+            self._context,
+            server_side=True,
+            ssl_handshake_timeout=HANDSHAKE_S_MAX,
+            ssl_shutdown_timeout=SHUTDOWN_S_MAX,
+        )
+        try:
+            shaking = loop.create_task(handshake)
+            await asyncio.sleep(0)  # it has put its own protocol in place, and not yet read
+            _feed(transport.get_protocol(), self._early)
+            secure = await shaking
+        except (
+            OSError,
+            RuntimeError,
+        ):  # no handshake, or not in time, or gone; the latter is uvloop's word for that
+            self._services.metrics.closes["tls_handshake"] += 1
+            transport.abort()
+            return
+        finally:
+            self._services.addresses.leave(address)
+        if secure is not None:
+            threshold.cross(secure, self._inner())
+
+
+def _feed(protocol: Any, early: list[bytes]) -> None:
+    """Hand bytes to a TLS protocol, which lends its buffer as to a transport (`asyncio.BufferedProtocol`)."""
+    rest = memoryview(b"".join(early))
+    while rest:
+        buffer = protocol.get_buffer(len(rest))
+        size = min(len(buffer), len(rest))
+        buffer[:size] = rest[:size]
+        protocol.buffer_updated(size)
+        rest = rest[size:]
+
+
+class _Threshold(asyncio.Protocol):
+    """Keeps what comes between the end of the handshake and the protocol's turn."""
+
+    def __init__(self) -> None:
+        self._early: list[bytes] = []
+        self._ended = False
+        self._lost = False
+
+    def data_received(self, data: bytes) -> None:
+        """The first bytes may come together with the handshake's last."""
+        self._early.append(data)
+
+    def eof_received(self) -> None:
+        """The peer has said all."""
+        self._ended = True
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """It was gone before it came in."""
+        self._lost = True
+
+    def cross(self, transport: asyncio.Transport, protocol: asyncio.Protocol) -> None:
+        """Hand the connection over, with what has come."""
+        if self._lost:
+            return
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        for data in self._early:
+            protocol.data_received(data)
+        if self._ended:
+            protocol.eof_received()
+
+
+def behind_door(
+    services: Services, context: ssl.SSLContext, protocol: Callable[..., asyncio.Protocol]
+) -> Callable[..., asyncio.Protocol]:
+    """What uvicorn calls for each connection, in place of the protocol."""
+
+    def make(**given: Any) -> asyncio.Protocol:
+        return Door(services, context, lambda: protocol(**given))
+
+    return make
