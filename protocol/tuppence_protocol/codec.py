@@ -171,10 +171,13 @@ def _id_as_it_came(text: bytes) -> str:
 
 
 def _explain(fault: Exception, text: bytes) -> Refusal:
+    """Say what is wrong; bytes that are not UTF-8 come first, wherever decoding had stopped before them."""
+    try:
+        text.decode()
+    except UnicodeDecodeError as spoiled:
+        return Refusal("bad_json", f"Not UTF-8 ({spoiled.reason}).", "$")
     if isinstance(fault, RecursionError):
         return Refusal("bad_json", "Nested too deeply.", "$")
-    if isinstance(fault, UnicodeDecodeError):
-        return Refusal("bad_json", f"Not UTF-8 ({fault.reason}).", "$")
     said = str(fault)
     if not isinstance(fault, msgspec.ValidationError):
         return Refusal("bad_json", f"{said}.", "$")

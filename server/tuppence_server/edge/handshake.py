@@ -15,6 +15,8 @@ from tuppence_server.settings import Settings
 from .services import Services
 
 PATH: Final = "/v1/ws"
+VERSION: Final = "13"
+"""RFC 6455's; others were drafts."""
 _quiet = logging.getLogger("tuppence.websockets")
 _quiet.setLevel(logging.CRITICAL)
 
@@ -36,6 +38,16 @@ def judge(services: Services, engine: ServerProtocol, request: Request, address:
     path, _, _query = request.path.partition("?")
     if path != PATH:
         return engine.reject(HTTPStatus.NOT_FOUND, f"The WebSocket is at {PATH}.\n")
+    versions = request.headers.get_all("Sec-WebSocket-Version")
+    if versions and versions != [VERSION]:
+        response = engine.reject(
+            HTTPStatus.UPGRADE_REQUIRED, f"WebSocket version {VERSION} is spoken here.\n"
+        )
+        response.headers["Upgrade"] = "websocket"
+        response.headers["Sec-WebSocket-Version"] = VERSION
+        return response
+    if len(request.headers.get_all("Host")) != 1:
+        return engine.reject(HTTPStatus.BAD_REQUEST, "A request has one Host header.\n")
     if services.draining:
         return engine.reject(HTTPStatus.SERVICE_UNAVAILABLE, "The server is stopping.\n")
     if services.addresses.crowded(address):

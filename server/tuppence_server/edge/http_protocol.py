@@ -66,6 +66,18 @@ class HttpProtocol(HttpToolsProtocol):
             self._started = self.services.loop.time()
         super().data_received(data)
 
+    def _get_upgrade(self) -> bytes | None:
+        """What the request asks for instead of HTTP; HTTP/1.0 has no such thing (RFC 9110 section 7.8)."""
+        if self.parser.get_http_version() != "1.1":
+            return None
+        asked = b",".join(value for name, value in self.headers if name == b"connection").lower()
+        if b"upgrade" not in {token.strip() for token in asked.split(b",")}:
+            return None
+        return b", ".join(value for name, value in self.headers if name == b"upgrade").lower()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """The request is answered as the HTTP that it is; there is nothing to tell."""
+
     def handle_websocket_upgrade(self) -> None:
         """From here on the socket watches and counts itself."""
         self._unwatch()
