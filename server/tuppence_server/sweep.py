@@ -13,16 +13,20 @@ import structlog
 from tuppence_protocol.errors import Refusal
 
 from . import ids
-from .domain.office import Expire
+from .domain.office import Expire, Forget
 from .domain.outflow import Outcome
 from .domain.request import Request
 from .domain.rows import OPERATOR
+from .domain.stale import before
 from .pipeline import Pipeline
 from .store.base import Store
 
 SWEEP_S: Final = 1.0
 SWEEP_PAYMENTS_MAX: Final = 500
 """Payments that are ended at once; the rest follow without a pause."""
+PRUNE_ROWS_MAX: Final = 500
+"""Rows of each kind that nobody needs any more and that one request drops; PRUNE_BITES_MAX requests a second."""
+PRUNE_BITES_MAX: Final = 8
 log = structlog.get_logger("tuppence.sweep")
 
 
@@ -40,11 +44,29 @@ async def sweep(store: Store, pipeline: Pipeline) -> int:
     return swept
 
 
+async def prune(store: Store, pipeline: Pipeline) -> int:
+    """Drop what nobody needs any more, in bites that keep nobody waiting; how many rows that were."""
+    dropped = 0
+    for _ in range(PRUNE_BITES_MAX):
+        stale = await store.stale(before(pipeline.now_ms()), PRUNE_ROWS_MAX)
+        bite = max(len(stale.quotes), len(stale.sessions), len(stale.uses))
+        if not bite:
+            break
+        outcome = await pipeline.ask(Request(Forget(stale.quotes, stale.sessions, stale.uses), OPERATOR))
+        if isinstance(outcome, Refusal):
+            break
+        dropped += len(stale.quotes) + len(stale.sessions) + len(stale.uses)
+        if bite < PRUNE_ROWS_MAX:
+            break
+    return dropped
+
+
 async def keep_sweeping(store: Store, pipeline: Pipeline) -> None:
     """Sweep every SWEEP_S seconds until cancelled; a fault is logged and tried again."""
     while True:
         try:
             await sweep(store, pipeline)
+            await prune(store, pipeline)
         except Exception:
             log.exception("sweep_fault")
         await asyncio.sleep(SWEEP_S)

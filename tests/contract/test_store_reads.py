@@ -248,8 +248,8 @@ async def test_logins_that_are_still_good_are_listed_latest_first(world: World) 
     second = await world.log_in("alice", 2)
     await world.log_in("bob", 3)
     alice = world.users["alice"]
-    assert [session.id for session in await world.store.sessions(alice)] == [second, first]
+    assert [session.id for session in await world.store.sessions(alice, world.now, 99)] == [second, first]
     await world.order(RevokeSession(second, alice))
-    assert [session.id for session in await world.store.sessions(alice)] == [first]
+    assert [session.id for session in await world.store.sessions(alice, world.now, 99)] == [first]
     await world.order(DisableUser("alice", True))
-    assert await world.store.sessions(alice) == []
+    assert await world.store.sessions(alice, world.now, 99) == []

@@ -30,7 +30,9 @@ def newcomer(handle: str, number: int = 90, name: str = "") -> CreateUser:
 
 
 def opening(world: World, who: str, number: int, proof: str | None = None) -> OpenSession:
-    return OpenSession(wire_id("s_", number), world.users[who], f"token {number}", "phone", 9, proof)
+    return OpenSession(
+        wire_id("s_", number), world.users[who], f"token {number}", "phone", world.now + 9, proof
+    )
 
 
 def refusal(outcome: Outcome) -> tuple[str, str | None]:
@@ -39,7 +41,7 @@ def refusal(outcome: Outcome) -> tuple[str, str | None]:
 
 
 async def open_logins(world: World, who: str) -> list[str]:
-    return [session.id for session in await world.store.sessions(world.users[who])]
+    return [session.id for session in await world.store.sessions(world.users[who], world.now, 99)]
 
 
 async def test_a_newcomer_has_a_place_of_their_own(world: World) -> None:

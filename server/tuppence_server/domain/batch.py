@@ -56,7 +56,7 @@ class Changes:
     """What one batch has to save, each row once."""
 
     __slots__ = (
-        "accounts", "conversations", "currencies", "ended_users", "events", "members", "opened",
+        "accounts", "conversations", "currencies", "dropped_quotes", "dropped_sessions", "dropped_uses", "ended_users", "events", "members", "opened",
         "partly_refunded", "payments", "quotes", "receipts", "sessions", "shares", "touched", "transfers",
         "users", "uses",
     )  # fmt: skip
@@ -80,6 +80,9 @@ class Changes:
         self.quotes: dict[str, Quote] = {}
         self.uses: dict[tuple[str, str, int], Use] = {}
         self.currencies: dict[str, int] = {}
+        self.dropped_quotes: set[str] = set()
+        self.dropped_sessions: set[str] = set()
+        self.dropped_uses: set[tuple[str, str, int]] = set()
 
     def __bool__(self) -> bool:
         return any(getattr(self, table) for table in self.__slots__)

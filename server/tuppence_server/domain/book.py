@@ -329,6 +329,17 @@ class Book(HeldPayments):
         account.flags = fact.flags
         self.changes.accounts[fact.account] = account
 
+    def _drop(self, fact: facts.Drop) -> None:
+        for id in fact.quotes:
+            self.quotes.pop(id, None)
+        for id in fact.sessions:
+            self.sessions.pop(id, None)
+        for user, currency, slot in fact.uses:
+            self.uses.get((user, currency), {}).pop(slot, None)
+        self.changes.dropped_quotes.update(fact.quotes)
+        self.changes.dropped_sessions.update(fact.sessions)
+        self.changes.dropped_uses.update(fact.uses)
+
     def _touch(self, _fact: facts.Touch) -> None:
         self.changes.touched = True
 
@@ -368,6 +379,7 @@ _APPLY: dict[type, Callable[[Book, facts.Fact], None]] = {
     facts.KeepQuote: Book._keep_quote,  # type: ignore[dict-item]
     facts.Spend: Book._spend,  # type: ignore[dict-item]
     facts.Flag: Book._flag,  # type: ignore[dict-item]
+    facts.Drop: Book._drop,  # type: ignore[dict-item]
     facts.Touch: Book._touch,  # type: ignore[dict-item]
     facts.EndSessions: Book._end_sessions,  # type: ignore[dict-item]
 }

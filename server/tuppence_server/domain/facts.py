@@ -143,6 +143,14 @@ class Flag(Struct, frozen=True, gc=False):
     flags: int
 
 
+class Drop(Struct, frozen=True, gc=False):
+    """Nobody needs these any more: quotes and logins by id, spending by (user, currency, slot)."""
+
+    quotes: tuple[str, ...]
+    sessions: tuple[str, ...]
+    uses: tuple[tuple[str, str, int], ...]
+
+
 class Touch(Struct, frozen=True, gc=False):
     """Nothing but a commit, to see whether the store takes one."""
 
@@ -150,5 +158,5 @@ class Touch(Struct, frozen=True, gc=False):
 Fact = (
     Append | OpenConversation | Join | Leave | GiveRole | Retitle | Mark
     | AddUser | ChangeUser | AddSession | EndSession | EndSessions
-    | KeepPayment | KeepShare | KeepQuote | Spend | Flag | Touch
+    | KeepPayment | KeepShare | KeepQuote | Spend | Flag | Drop | Touch
 )  # fmt: skip

@@ -132,6 +132,14 @@ class SetTier(Command, tag="user.tier", frozen=True):
     tier: str
 
 
+class Forget(Command, tag="forget", frozen=True):
+    """Drop of these rows what nobody needs any more: quotes and logins by id, spending by (user, currency, slot)."""
+
+    quotes: tuple[str, ...]
+    sessions: tuple[str, ...]
+    uses: tuple[tuple[str, str, int], ...]
+
+
 class Probe(Command, tag="probe", frozen=True):
     """Commit nothing, to see whether the store takes it."""
 

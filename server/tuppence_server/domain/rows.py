@@ -61,6 +61,11 @@ class Session(Struct, gc=False):
     expires_at: int
     revoked_at: int | None = None
 
+    @property
+    def over_at(self) -> int:
+        """When it ends or ended."""
+        return self.expires_at if self.revoked_at is None else self.revoked_at
+
 
 class Conversation(Struct, gc=False):
     """A conversation and where its order stands. `pair` names the people of a dm or self."""

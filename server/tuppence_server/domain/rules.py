@@ -23,6 +23,7 @@ from . import (
     pay,
     people,
     rooms,
+    stale,
     wallets,
 )
 from .batch import Keys
@@ -70,6 +71,7 @@ RULES: Final[dict[type, tuple[Needs, Rule]]] = {
     office.DisableUser: (people.needs_handle, people.disable),
     office.OpenSession: (people.needs_open, people.open_session),
     office.RevokeSession: (people.needs_revoke, people.revoke),
+    office.Forget: (stale.needs_forget, stale.forget),
     office.Probe: (people.needs_nothing, people.probe),
     office.MarkSeen: (people.needs_seen, people.seen),
 }

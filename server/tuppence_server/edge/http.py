@@ -47,6 +47,7 @@ A_SOCKET: Final = Refusal(
     "This is the address of the WebSocket: open it with one (ws:// or wss://). Single frames: POST /v1/frames.",
 )
 JSON: Final = "application/json"
+SESSIONS_LISTED_MAX: Final = 200
 _COMMON_HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
@@ -174,7 +175,9 @@ class Api:
                 "expires_at": session.expires_at,
                 "current": session.id == identity.session.id,
             }
-            for session in await self._services.store.sessions(identity.user.id)
+            for session in await self._services.store.sessions(
+                identity.user.id, self._services.clock_ms(), SESSIONS_LISTED_MAX
+            )
         ]
         return _json({"sessions": views})
 

@@ -30,6 +30,7 @@ from tuppence_server.domain.rows import (
     Transfer,
     User,
 )
+from tuppence_server.domain.stale import Before
 
 
 class StoreFault(Exception):
@@ -97,6 +98,14 @@ class Cursor(Struct, frozen=True):
 
     epoch: str
     pos: int
+
+
+class Stale(Struct, frozen=True):
+    """What nobody needs any more: quotes and logins by id, spending by (user, currency, slot)."""
+
+    quotes: tuple[str, ...]
+    sessions: tuple[str, ...]
+    uses: tuple[tuple[str, str, int], ...]
 
 
 class Place(Struct, frozen=True):
@@ -270,7 +279,7 @@ class Store(Protocol):
     async def user(self, handle: str) -> User | None: ...
     async def users(self) -> list[User]: ...
     async def funds(self, user: str) -> tuple[list[Funds], int]: ...
-    async def sessions(self, user: str) -> list[Session]: ...
+    async def sessions(self, user: str, now: int, limit: int) -> list[Session]: ...
 
     async def payments(self, user: str, before: int | None, limit: int) -> Items: ...
     async def span(
@@ -295,4 +304,5 @@ class Store(Protocol):
     async def currencies(self) -> dict[str, int]: ...
     async def latest(self, quote_ms: int) -> int: ...
     async def due(self, now: int, limit: int) -> list[str]: ...
+    async def stale(self, before: Before, limit: int) -> Stale: ...
     async def backup(self, path: Path) -> Head: ...

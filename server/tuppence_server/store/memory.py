@@ -133,8 +133,11 @@ class MemoryStore(MemoryAudit):
         copies = [{key: replace(row) for key, row in table.items()} for table in tables]
         lists = (list(changes.events.values()), list(changes.transfers), list(changes.receipts.values()))
         money = (changes.payments, changes.shares, changes.quotes, changes.uses, changes.currencies)
+        gone = [set(changes.dropped_quotes), set(changes.dropped_sessions), set(changes.dropped_uses)]
         kept = [list(changes.partly_refunded), *[dict(rows) for rows in money]]
-        return Packed((copies, lists, dict(changes.ended_users), kept, set(changes.opened), replace(head)))
+        return Packed(
+            (copies, lists, dict(changes.ended_users), kept, gone, set(changes.opened), replace(head))
+        )
 
     async def save(self, packed: Packed) -> None:
         """Take in one batch.
@@ -146,7 +149,7 @@ class MemoryStore(MemoryAudit):
         if self.fail is not None:
             fault, self.fail = self.fail, None
             raise fault
-        copies, (events, transfers, receipts), ended, money, opened, head = cast("Any", packed)
+        copies, (events, transfers, receipts), ended, money, gone, opened, head = cast("Any", packed)
         if any(receipt.id in self._receipts for receipt in receipts):
             raise StoreFault("one outcome per id", fatal=False, refused=True)
         if opened and any(account.id in opened for account in self._accounts.values()):
@@ -157,6 +160,7 @@ class MemoryStore(MemoryAudit):
             for session in self._sessions.values():
                 if session.user == user and session.revoked_at is None:
                     session.revoked_at = at
+        self._drop(*gone)
         users, sessions, conversations, members, accounts = copies
         self._users |= users
         self._sessions |= sessions
@@ -342,10 +346,11 @@ class MemoryStore(MemoryAudit):
         own.sort(key=lambda account: account.currency)
         return [Funds(a.currency, a.available, a.held) for a in own], self._head.pos
 
-    async def sessions(self, user: str) -> list[Session]:
+    async def sessions(self, user: str, now: int, limit: int) -> list[Session]:
         """A person's logins that are still good, latest first."""
         own = [s for s in self._sessions.values() if s.user == user and s.revoked_at is None]
-        return [replace(s) for s in sorted(own, key=lambda s: (-s.created_at, s.id))]
+        good = sorted((s for s in own if s.expires_at > now), key=lambda s: (-s.created_at, s.id))
+        return [replace(s) for s in good[:limit]]
 
     # Checking and copying
 

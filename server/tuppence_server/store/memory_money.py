@@ -17,10 +17,12 @@ from tuppence_server.domain.rows import (
     Share,
     ShareKey,
     Transfer,
+    Use,
     User,
 )
+from tuppence_server.domain.stale import Before
 
-from .base import Item, Items, Kept, LogReader, Mark, Movement, Span, StoreFault, Tally, Total
+from .base import Item, Items, Kept, LogReader, Mark, Movement, Span, Stale, StoreFault, Tally, Total
 
 _LISTED = frozenset(
     {
@@ -55,6 +57,7 @@ class MemoryMoney:
     _quotes: dict[str, Quote]
     _sessions: dict[str, Session]
     _receipts: dict[str, Receipt]
+    _uses: dict[tuple[str, str, int], Use]
 
     async def latest(self, quote_ms: int) -> int:
         """The latest commit without an event that rows tell of: a login, or a quote that holds for `quote_ms`."""
@@ -155,6 +158,26 @@ class MemoryMoney:
             {id: self._quotes[id] for id in quotes if id in self._quotes},
             {id: self._events[pos - 1] for id, pos in found.items() if pos is not None},
         )
+
+    async def stale(self, before: Before, limit: int) -> Stale:
+        """What nobody needs any more, so many of each, the longest first."""
+        quotes = [q for q in self._quotes.values() if not q.used_by and q.expires_at <= before.quotes]
+        sessions = [s for s in self._sessions.values() if s.over_at <= before.sessions]
+        return Stale(
+            tuple(q.id for q in sorted(quotes, key=lambda q: q.expires_at)[:limit]),
+            tuple(s.id for s in sorted(sessions, key=lambda s: s.over_at)[:limit]),
+            tuple(
+                sorted((key for key in self._uses if key[2] < before.slot), key=lambda key: key[2])[:limit]
+            ),
+        )
+
+    def _drop(self, quotes: set[str], sessions: set[str], uses: set[tuple[str, str, int]]) -> None:
+        for id in quotes:
+            self._quotes.pop(id, None)
+        for id in sessions:
+            self._sessions.pop(id, None)
+        for key in uses:
+            self._uses.pop(key, None)
 
     async def tally(self) -> Tally:
         """How many rows of money there are, and what they say was refunded."""

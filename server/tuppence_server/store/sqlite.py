@@ -41,7 +41,7 @@ from tuppence_server.domain.rows import (
     User,
 )
 
-from . import entries, tables
+from . import entries, stale, tables
 from .base import Packed, StoreFault
 from .batch import BATCH, BatchConnection, Statement
 from .faults import store_faults, translated
@@ -277,6 +277,7 @@ class SqliteStore(SqliteReads):
     def pack(self, changes: Changes, head: Head) -> Packed:
         """Copy a batch out of the book as statements with their values, in the order to be written."""
         statements: list[Statement] = [(_END_USER, (at, user)) for user, at in changes.ended_users.items()]
+        statements += stale.drops(changes)
         for table, rows in (
             (tables.USER, changes.users.values()),
             (tables.SESSION, changes.sessions.values()),

@@ -22,10 +22,11 @@ from tuppence_server.domain.rows import (
     User,
     pair_of,
 )
+from tuppence_server.domain.stale import Before
 from tuppence_server.domain.views import member_view, user_view
 
-from . import tables
-from .base import Funds, LogReader, Misplaced, OutcomeRow, Page, Place, fitting, place_of
+from . import stale, tables
+from .base import Funds, LogReader, Misplaced, OutcomeRow, Page, Place, Stale, fitting, place_of
 from .faults import store_faults
 from .soundness import faults
 from .sqlite_log import SqliteLog
@@ -61,6 +62,12 @@ _WITHOUT_RECEIPT: Final = (
 _WITHOUT_EVENT: Final = (
     "SELECT r.id FROM receipt AS r WHERE r.pos IS NOT NULL AND NOT EXISTS "
     f"(SELECT 1 FROM event AS e WHERE e.pos = r.pos AND {_ITS_OWN}) LIMIT ?"
+)
+
+
+_SESSIONS: Final = (
+    f"SELECT {tables.SESSION.select()} FROM session WHERE user = ? AND revoked_at IS NULL AND expires_at > ? "
+    "ORDER BY created_at DESC, id LIMIT ?"
 )
 
 
@@ -188,14 +195,9 @@ class SqliteReads(MoneyReads):
             rows = await db.execute_fetchall(FUNDS, (user,))
         return [Funds(*row) for row in rows], pos
 
-    async def sessions(self, user: str) -> list[Session]:
+    async def sessions(self, user: str, now: int, limit: int) -> list[Session]:
         """A person's logins that are still good, latest first."""
-        rows = await self._rows(
-            f"SELECT {tables.SESSION.select()} FROM session "
-            "WHERE user = ? AND revoked_at IS NULL ORDER BY created_at DESC, id",
-            user,
-        )
-        return [Session(*row) for row in rows]
+        return [Session(*row) for row in await self._rows(_SESSIONS, user, now, limit)]
 
     # Checking and copying
 
@@ -268,6 +270,17 @@ class SqliteReads(MoneyReads):
             limit,
         )
         return [row[0] for row in rows]
+
+    async def stale(self, before: Before, limit: int) -> Stale:
+        """What nobody needs any more, so many of each, the longest first."""
+        quotes = await self._rows(stale.QUOTES, before.quotes, limit)
+        sessions = await self._rows(stale.SESSIONS, before.sessions, limit)
+        uses = await self._rows(stale.USES, before.slot, limit)
+        return Stale(
+            tuple(row[0] for row in quotes),
+            tuple(row[0] for row in sessions),
+            tuple(tuple(row) for row in uses),
+        )
 
     async def backup(self, path: Path) -> Head:
         """Write a whole, compact copy as of one moment, while the road goes on; where the copy's log stands."""
