@@ -323,6 +323,11 @@ def _gauges(services: Services) -> None:
     metrics.gauge(
         "clock_jumps", "How often the machine's clock was found set by minutes.", lambda: clock.jumps
     )
+    metrics.gauge(
+        "exchange_currencies_refused",
+        "Currencies whose rates in the file contradict the fixed ones.",
+        lambda: len(services.exchange_rates.refused()),
+    )
     metrics.gauge("people", "People connected here.", lambda: len(hub.people))
     metrics.gauge(
         "outbox_bytes",

@@ -17,10 +17,12 @@ from .pipeline import Pipeline
 class Rates(Protocol):
     """Units of `buy` for one of `sell` at the middle of the market, at a time in ms since the epoch.
 
-    None where the source does not know the pair; a refusal where what it knows is too old.
+    None where the source does not know the pair; a refusal where what it knows is too old. `refused` are currencies
+    whose rates are not used, since people would gain by going round.
     """
 
     def rate(self, sell: str, buy: str, now: int) -> Fraction | Refusal | None: ...
+    def refused(self) -> frozenset[str]: ...
 
 
 async def quote(rates: Rates, pipeline: Pipeline, user: str, body: QuoteBody) -> Quote | Refusal:

@@ -19,6 +19,7 @@ from .backup import restore
 from .clock import BEHIND, JUMP_MS
 from .desk import Unreachable, look, running
 from .directory import DATABASE, remnants
+from .exchange_rates import make_rates
 from .settings import Settings
 from .store.base import Unusable
 from .store.migrate import migrations
@@ -83,6 +84,12 @@ def examine(settings: Settings) -> list[dict[str, str]]:
             "tls",
             "warning",
             "listens beyond this machine without TLS; set tls_certificate or use a TLS proxy",
+        )
+    if settings.exchange_rates_file is not None and settings.exchange_rates:
+        refused = ", ".join(sorted(make_rates(settings).refused()))
+        detail = f"the file's rates of {refused} are not used: with exchange_rates people would gain by going round"
+        note(
+            "exchange", "warning" if refused else "ok", detail if refused else "table and file fit each other"
         )
     if settings.rate_limits == "off":
         note("limits", "warning", "rate limits are off")

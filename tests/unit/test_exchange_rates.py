@@ -393,7 +393,7 @@ def test_the_first_source_with_a_rate_counts(
 
 
 def test_sources_are_made_as_the_settings_say(path: Path) -> None:
-    table_of = {"EUR/USD": "1.5", "EUR/KWD": "0.3"}
+    table_of = {"EUR/USD": "1.195", "EUR/KWD": "0.3"}
     assert isinstance(make_rates(Settings()), NoRates)
     assert make_rates(Settings()).rate("EUR", "USD", 0) is None
     assert isinstance(make_rates(Settings(exchange_rates=table_of)), TableRates)
@@ -401,8 +401,8 @@ def test_sources_are_made_as_the_settings_say(path: Path) -> None:
     assert file.rate("EUR", "USD", PUBLISHED + 2 * HOUR - 1) == Fraction("1.1919")
     assert file.rate("EUR", "USD", PUBLISHED + 2 * HOUR) == OLD_RATES
     both = make_rates(Settings(exchange_rates=table_of, exchange_rates_file=path))
-    assert both.rate("EUR", "USD", PUBLISHED) == Fraction("1.5"), "the table before the file"
+    assert both.rate("EUR", "USD", PUBLISHED) == Fraction("1.195"), "the table before the file"
     assert both.rate("EUR", "GBP", PUBLISHED) == Fraction("0.86735")
     assert both.rate("GBP", "KWD", PUBLISHED) is None, "no rate is made of two sources"
-    assert both.rate("EUR", "USD", PUBLISHED + STALE) == Fraction("1.5"), "what is fixed never ages"
+    assert both.rate("EUR", "USD", PUBLISHED + STALE) == Fraction("1.195"), "what is fixed never ages"
     assert both.rate("EUR", "GBP", PUBLISHED + STALE) == OLD_RATES
