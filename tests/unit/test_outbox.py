@@ -1,8 +1,12 @@
 """A slow reader costs itself: first its live frames, then its connection, never our memory."""
 
-import pytest
-from tests.unit.test_hub import DM, House
+import json
 
+import pytest
+from tests.unit.test_hub import DM, Ear, House
+from tests.waiting import seeded
+
+from tuppence_protocol.money import parse_amount
 from tuppence_server.domain.outflow import Balance
 from tuppence_server.hub.broker import Whisper
 from tuppence_server.hub.outbox import OUTBOX_BYTES_MAX
@@ -21,7 +25,7 @@ def test_a_slow_reader_loses_live_frames_and_keeps_events(house: House) -> None:
     house.commit(house.event(2, "c_dm", DM))
     assert alice.writes == []
     alice.resume_writing()
-    assert alice.heard() == [1, 2]
+    assert alice.heard() == [1, 2, "live.balance"], "but the balance, which would stay wrong"
     assert alice.backlog_bytes == 0
     house.commit(house.event(3, "c_dm", DM), balances=[Balance("alice", "EUR", 1, 0, 3)])
     assert alice.heard() == [3, "live.balance"]
@@ -56,3 +60,74 @@ def test_a_reader_that_does_not_come_back_ends_once_with_bounded_memory(house: H
     house.hub.flush()
     assert (alice.overflows, alice.backlog_bytes, alice.backlog) == (1, 0, None)
     assert alice.writes == []
+
+
+def test_whoever_joins_or_falls_behind_hears_the_last_of_everything_that_has_only_a_present() -> None:
+    """Random comings, stops and commits: once nothing moves, the last that was heard is how things stand."""
+    random = seeded()
+    for _ in range(200):
+        house, pos = House(), 0
+        alice = house.enter("alice")
+        balances: dict[str, tuple[int, int]] = {}
+        heard: dict[str, tuple[int, int]] = {}
+        online: dict[str, bool] = {}
+        house.hub.people.watch(alice, frozenset({"bob", "carol"}))
+        house.hub.show(alice, ["bob", "carol"])
+        house.hub.flush()
+        others: dict[str, Ear] = {}
+        snapshot: tuple[int, dict[str, tuple[int, int]]] | None = None
+        for _ in range(random.randrange(2, 30)):
+            act = random.randrange(6)
+            if act == 0:
+                alice.pause_writing()
+            elif act == 1:
+                alice.resume_writing()
+            elif act == 2:
+                currency, pos = random.choice(["EUR", "JPY", "KWD"]), pos + 1
+                balances[currency] = (random.randrange(10**6), pos)
+                told = Balance("alice", currency, balances[currency][0], 0, pos)
+                house.commit(house.event(pos, "c_dm", DM), balances=[told])
+            elif act == 3:
+                who = random.choice(["bob", "carol"])
+                ear = others.pop(who, None)
+                if ear is None:
+                    others[who] = house.enter(who)
+                elif (person := house.hub.detach(ear, 1)) is not None:
+                    house.hub.gone(person)
+                    house.hub.flush()
+            elif act == 4 and snapshot is None and not alice.paused:
+                _listen(alice, heard, online)
+                house.hub.detach(alice, 1)
+                alice = house.arrive("alice")
+                snapshot = (pos, dict(balances))
+            elif act == 5 and snapshot is not None:
+                heard = dict(snapshot[1])
+                house.hub.admit(alice, snapshot[0], [], [])
+                house.hub.people.watch(alice, frozenset({"bob", "carol"}))
+                house.hub.show(alice, ["bob", "carol"])
+                house.hub.flush()
+                snapshot = None
+        if snapshot is not None:
+            heard = dict(snapshot[1])
+            house.hub.admit(alice, snapshot[0], [], [])
+            house.hub.people.watch(alice, frozenset({"bob", "carol"}))
+            house.hub.show(alice, ["bob", "carol"])
+            house.hub.flush()
+        alice.resume_writing()
+        _listen(alice, heard, online)
+        assert heard == balances
+        assert {who for who, there in online.items() if there} == set(others)
+
+
+def _listen(ear: Ear, heard: dict[str, tuple[int, int]], online: dict[str, bool]) -> None:
+    """Take in all that was written, as a client does."""
+    for line in (json.loads(line) for data in ear.writes for line in data.splitlines()):
+        body = line["body"]
+        if line["kind"] == "live.balance":
+            minor = parse_amount(body["available"], body["currency"])
+            assert isinstance(minor, int)
+            assert body["pos"] >= heard.get(body["currency"], (0, 0))[1], "a balance never goes back"
+            heard[body["currency"]] = (minor, body["pos"])
+        elif line["kind"] == "live.presence":
+            online[body["user"]] = body["online"]
+    ear.writes.clear()

@@ -43,8 +43,7 @@ async def _act(services: Services, socket: Peer, person: Person, frame: Live) ->
     if isinstance(frame, LiveWatch):
         near = await services.store.acquainted(person.id, frame.body.users)
         services.hub.people.watch(socket, frozenset(near))
-        for notice in services.hub.presence_of(near):
-            socket.push_live(notice)
+        services.hub.show(socket, near)
         return None
     assert isinstance(frame, (LiveTyping, LiveRead)), "the lane has three kinds"
     place = await services.store.place(person.id, frame.conv)

@@ -82,6 +82,7 @@ class Hub:
         for conv, at, data in joining.events:
             if at > pos and (conv not in foreign or at >= since.get(conv, at + 1)):
                 outbox.push(conv, at, data)
+        outbox.catch_up()
         self.flush()
 
     def enter(self, outbox: Outbox, groups: Iterable[str]) -> bool:
@@ -234,7 +235,7 @@ class Hub:
         view = balance_view(balance.currency, balance.available, balance.held, balance.pos)
         data = self._frame(codec.encode(BalanceNotice(body=view)))
         for outbox in person.outboxes:
-            outbox.push_live(data)
+            outbox.push_latest(balance.currency, data, balance.pos)
 
     def _end_all(self, user: str, code: CloseCode, session: str | None) -> None:
         for outbox in self._outboxes(user):
@@ -248,14 +249,11 @@ class Hub:
         self._live(whisper.conv, whisper.people, self._frame(whisper.data), whisper.author)
         self.flush()
 
-    def presence_of(self, users: Iterable[str]) -> list[bytes]:
-        """How each of these people stands now, ready to send."""
-        notices = []
+    def show(self, outbox: Outbox, users: Iterable[str]) -> None:
+        """Tell a connection how each of these people stands now."""
         for user in users:
-            person = self.people.get(user)
-            online = person is not None
-            notices.append(self._frame(_presence(user, online=online, last_seen=None)))
-        return notices
+            online = self.people.get(user) is not None
+            outbox.push_latest(user, self._frame(_presence(user, online=online, last_seen=None)))
 
     def flush(self) -> None:
         """Write what is pending, once per connection."""
@@ -280,7 +278,7 @@ class Hub:
         if watchers:
             data = self._frame(_presence(user, online=online, last_seen=last_seen))
             for outbox in watchers:
-                outbox.push_live(data)
+                outbox.push_latest(user, data)
 
     def _outboxes(self, user: str) -> tuple[Outbox, ...]:
         person = self.people.get(user)

@@ -41,6 +41,7 @@ class Outbox:
         "backlog_bytes",
         "groups",
         "joining",
+        "latest",
         "paused",
         "pending",
         "person",
@@ -62,6 +63,9 @@ class Outbox:
         """What the snapshot had: a commit may be read by a snapshot before the hub is told of it."""
         self.backlog: deque[bytes] | None = None
         self.backlog_bytes = 0
+        self.latest: dict[str, tuple[int | None, bytes]] | None = None
+        """What is to be said last of each thing that has only a present: a currency's balance, a person's presence.
+        No more than there are currencies and people watched."""
         self.paused = False
 
     def transmit(self, data: bytes) -> None:
@@ -97,6 +101,33 @@ class Outbox:
         if not self.paused and self.joining is None:
             self.push_answer(data)
 
+    def push_latest(self, key: str, data: bytes, pos: int | None = None) -> None:
+        """Queue what replaces all that was said under this key; a reader that is behind or not ready gets the last.
+
+        With `pos`, what the snapshot knew is not said again.
+        """
+        if self.paused or self.joining is not None:
+            if self.latest is None:
+                self.latest = {}
+            self.latest.pop(key, None)
+            self.latest[key] = (pos, data)
+        elif pos is None or pos > self.since:
+            self.push_answer(data)
+
+    def forget(self, key: str) -> None:
+        """Say nothing of this any more."""
+        if self.latest is not None:
+            self.latest.pop(key, None)
+
+    def catch_up(self) -> None:
+        """Queue the last of what was kept back, once the reader is ready and not behind."""
+        if self.latest is None or self.paused or self.joining is not None:
+            return
+        latest, self.latest = self.latest, None
+        for pos, data in latest.values():
+            if pos is None or pos > self.since:
+                self.push_answer(data)
+
     def flush(self) -> None:
         """Write all that is pending at once, or queue it where the socket is full."""
         pending, self.pending = self.pending, None
@@ -116,7 +147,7 @@ class Outbox:
 
     def discard(self) -> None:
         """Forget everything that has not been handed to the socket."""
-        self.pending = self.backlog = self.joining = None
+        self.pending = self.backlog = self.joining = self.latest = None
         self.backlog_bytes = 0
 
     def pause_writing(self) -> None:
@@ -132,3 +163,5 @@ class Outbox:
             self.transmit(data)
         if not self.backlog:
             self.backlog = None
+            self.catch_up()
+            self.flush()

@@ -82,6 +82,7 @@ class People:
     def watch(self, outbox: Outbox, users: frozenset[str]) -> None:
         """Let a connection watch exactly these people."""
         for user in outbox.watched - users:
+            outbox.forget(user)
             watchers = self._watchers[user]
             watchers.discard(outbox)
             if not watchers:
