@@ -111,7 +111,7 @@ def serve(
 
 def _greet(settings: Settings, access: Any) -> None:
     data = settings.data.resolve()
-    there = "" if data == Path("data").resolve() else f" --data {shlex.quote(str(settings.data))}"
+    there = "" if data == Path("data").resolve() else f" --data {shlex.quote(str(data))}"
     play = "sandbox: play money, with a faucet" if access.mode == "sandbox" else "live: the money is real"
     talk.print(Text(f"Tuppence {__version__}", "bold"), f"at {access.url}   data: {data}")
     if settings.everywhere:

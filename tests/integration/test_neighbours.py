@@ -3,12 +3,15 @@
 import asyncio
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from tests.harness import Server, serving
@@ -178,3 +181,35 @@ async def test_chat_with_a_wrong_password_or_the_wrong_scheme_is_one_line(tmp_pa
             env={"TUPPENCE_PASSWORD": "correct horse"},
         )  # fmt: skip
         assert (good.code, good.err) == (0, ""), good
+
+
+async def test_the_banner_can_be_followed_from_any_directory(tmp_path: Path) -> None:
+    """An address that opens, and commands that find the data directory, whatever its name."""
+    server = Server(tmp_path / "a place [/] of its own")
+    server.data.parent.mkdir(exist_ok=True)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tuppence_server", "serve", "--host", "0.0.0.0", "--port", "0",
+        "--data", str(server.data), stderr=subprocess.PIPE, env=server.env, cwd=tmp_path,
+    )  # fmt: skip
+    assert process.stderr is not None
+    try:
+        said = (await process.stderr.readuntil(b"Stop: Ctrl-C")).decode()
+        url = re.search(r"at (http://127\.0\.0\.1:\d+)", said)
+        assert url is not None, said
+        assert "every IPv4 address" in said
+        with await asyncio.to_thread(urlopen, f"{url[1]}/healthz") as answer:
+            assert answer.status == 200
+        hints = re.findall(r"^(?:Add|Give|Talk)[^:]*: +tuppence (.*?)(?:   .*)?$", said, re.MULTILINE)
+        assert len(hints) == 3
+        for hint, more in zip(hints, (["--no-password"], [], []), strict=True):
+            (tmp_path / "elsewhere").mkdir(exist_ok=True)
+            done = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "tuppence_server", *shlex.split(hint), *more,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                env=server.env, cwd=tmp_path / "elsewhere",
+            )  # fmt: skip
+            out, err = await done.communicate()
+            assert (done.returncode, err) == (0, b""), (hint, out, err)
+    finally:
+        process.terminate()
+        assert await process.wait() == 0
