@@ -49,10 +49,12 @@ from tuppence_server.commits import Committed
 from tuppence_server.domain import office
 from tuppence_server.domain.batch import Keys
 from tuppence_server.domain.book import Book
+from tuppence_server.domain.limits import oldest_slot
 from tuppence_server.domain.outflow import Balance, Outcome, Previewed, Publish, Quoted, Stored
 from tuppence_server.domain.policy import FeeRule, Limits, Policy
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import Head, LoggedEvent, Transfer
+from tuppence_server.domain.rules import needs
 from tuppence_server.metrics import Metrics
 from tuppence_server.pipeline import Pipeline
 from tuppence_server.store.base import Misplaced, Packed, Store, StoreFault
@@ -66,6 +68,12 @@ RICH: Final = ("alice", "bob", "carol")
 EXPECTED_LOGS: Final = frozenset({"clock_behind", "clock_jumped", "store_fault", "sweep_refused"})
 ASKED_FIRST: Final = 7
 """The `pick` of a step in a burst that comes with a preview before it."""
+BOOK_EVERY: Final = 3
+"""Events after which the book is held against the store."""
+BOOK_TABLES: Final = (
+    "users", "handles", "skeletons", "sessions", "conversations", "pairs", "members", "accounts", "payments",
+    "asked", "quotes",
+)  # fmt: skip
 READ_EVERY: Final = 5
 """Events after which a statement and a list of payments are read."""
 ENDLESS: Final = 10**12
@@ -189,6 +197,14 @@ class MoneyRoad(Pipeline):
             counts["forgot"] += 1
         self.forget_after -= len(taken)
         await super()._settle_all(opened, taken)
+
+    async def _load(self, batch: list[Any]) -> None:
+        """Load, and find that no rule would ask for more."""
+        await super()._load(batch)
+        keys = Keys()
+        for request, _ in batch:
+            needs(self._book, keys, request)
+        assert not keys, "a rule is decided without rows that it asked for"
 
     def _seal(self) -> None:
         """Note what becomes of a batch that is going to be written and nobody told of."""
@@ -753,6 +769,8 @@ class Town:
         head = await self.store.head()
         assert (head.pos, head.hash, head.transfer_id) == (self.fold.pos, self.fold.hash, self.fold.transfer)
         await self._check_accounts()
+        if whole or not self.fold.pos % BOOK_EVERY:
+            await self._check_book()
         await self._check_payments(self.model.payments if whole else self.touched)
         self.touched = {}
         if whole:
@@ -764,6 +782,21 @@ class Town:
                 await self._check_statement(who, currency)
             for who in PEOPLE if whole else [PEOPLE[turn % len(PEOPLE)]]:
                 await self._check_list(who)
+
+    async def _check_book(self) -> None:
+        """With nothing on its way, every row that the road's book holds is as the store has it."""
+        held, stored, keys = self.road._book, Book(Head(""), self.policy, self.fresh), Keys()
+        stored.begin(held.now)
+        for table in (*BOOK_TABLES, "uses"):
+            getattr(keys, table).update(getattr(held, table))
+        await self.store.load(keys, stored)
+        for table in (*BOOK_TABLES, "shares"):
+            found = getattr(stored, table)
+            for key, row in getattr(held, table).items():
+                assert row == found.get(key), f"the book's {table} are older than what is stored"
+        since = oldest_slot(held.now)
+        for use, slots in held.uses.items():
+            assert {slot: row for slot, row in slots.items() if slot >= since} == stored.uses[use]
 
     async def _check_accounts(self) -> None:
         sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
