@@ -5,7 +5,7 @@ from typing import Final
 from msgspec import UNSET, Struct
 
 from tuppence_protocol import codec
-from tuppence_protocol.limits import PAGE_BYTES_MAX
+from tuppence_protocol.limits import PAGE_BYTES_MAX, PAGE_ROWS_MAX
 from tuppence_protocol.money import format_amount
 from tuppence_protocol.payment_events import (
     Deposited,
@@ -23,8 +23,9 @@ from .domain.rows import Payment
 from .domain.views import money_view
 from .store.base import Item, Store
 
-FILTERED_MAX: Final = 500
-"""Payments that one question with filters looks through; the page may then be short, or empty, and not the last."""
+FILTERED_MAX: Final = PAGE_ROWS_MAX
+"""Payments that one question with filters looks through: as many as one without may bring, so that a filter that
+nothing fits costs no more. The page may then be short, or empty, and not the last."""
 
 
 class _Filters(Struct, frozen=True):

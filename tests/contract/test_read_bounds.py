@@ -82,6 +82,25 @@ async def test_a_hello_costs_nothing_for_groups_that_were_left(world: World) -> 
     assert after.bytes <= before.bytes + KIB
 
 
+async def test_whom_one_knows_is_found_however_many_those_know(world: World) -> None:
+    others = [f"other{letter}" for letter in "bcdefghjkmnpqrstuvwxyz"]
+    await world.register(*others)
+    asked = [world.users["bob"], "@carol"]
+    alice, steps = world.users["alice"], []
+    for _ in range(2):
+        async with counting(world.store) as work:
+            assert await world.store.acquainted(alice, asked) == []
+        steps.append(work.steps)
+        for other in others:
+            await world.say(other, "@bob")
+        await world.group("bob", *others)
+    assert steps[1] <= steps[0] + 20, steps
+    await world.say("carol", "@alice")
+    assert await world.store.acquainted(alice, asked) == [world.users["carol"]]
+    await world.group("bob", "alice")
+    assert sorted(await world.store.acquainted(alice, [*asked, alice])) == sorted([*world.users.values()][:3])
+
+
 async def test_finding_where_a_long_absence_began_is_halving_and_not_walking(world: World) -> None:
     steps = {}
     for count in (20, 1_500):

@@ -38,10 +38,15 @@ LOG_ROWS_PER_READ: Final = 2_000
 _C, _M, _U = tables.CONVERSATION.select("c"), tables.MEMBER.select("m"), tables.USER.select("u")
 _C_WIDTH: Final = len(tables.CONVERSATION.columns)
 _M_WIDTH: Final = len(tables.MEMBER.columns)
+# Whoever asks is in a bounded number of groups; whom they ask about may be in conversations with everybody.
 _ACQUAINTED: Final = (
-    "SELECT DISTINCT u.id FROM json_each(?) AS k CROSS JOIN user AS u ON u.id = k.value OR u.handle = k.value "
-    "WHERE EXISTS (SELECT 1 FROM member AS a JOIN member AS b ON b.conv = a.conv AND b.user = ?2 "
-    "WHERE a.user = u.id AND a.until IS NULL AND b.until IS NULL)"
+    "WITH own (conv) AS MATERIALIZED (SELECT m.conv FROM member AS m INDEXED BY member_here "
+    "CROSS JOIN conversation AS c ON c.id = m.conv WHERE m.user = ?2 AND m.until IS NULL AND c.pair IS NULL) "
+    "SELECT DISTINCT u.id FROM json_each(?1) AS k CROSS JOIN user AS u ON u.id = k.value OR u.handle = k.value "
+    "WHERE u.id = ?2 OR EXISTS (SELECT 1 FROM conversation AS c "
+    "WHERE c.pair = min(u.id, ?2) || '|' || max(u.id, ?2)) "
+    "OR EXISTS (SELECT 1 FROM own AS o CROSS JOIN member AS a ON a.conv = o.conv AND a.user = u.id "
+    "WHERE a.until IS NULL)"
 )
 _PLACE: Final = {
     "id": f"SELECT {_C}, {_M} FROM conversation AS c JOIN member AS m ON m.conv = c.id AND m.user = ? WHERE c.id = ?",
