@@ -17,6 +17,17 @@ from .checks.stories import Stories
 from .checks.tellers import TELLERS
 from .checks.whole import Whole
 from .domain.rows import Account, Head, User
+from .domain.seals import (
+    FLAGS,
+    MODE,
+    MODULUS,
+    PEOPLE,
+    REFUSALS,
+    digest,
+    of_flags,
+    of_person,
+    of_refusal,
+)
 from .store.base import Store
 
 __all__ = ["PROBLEMS_MAX", "Progress", "Report", "verify"]
@@ -127,12 +138,27 @@ class _Check:
         await self._stories.finish()
         self._totals = whole.accounts(self._accounts, self._stories.holds.sums())
         whole.opened(self._accounts, head, frozenset(self._users), await store.currencies())
+        await self._sealed()
         self._rooms.conversations(await store.all_conversations(), self._users, whole.begun, whole.lasts)
         members = 0
         async for some in store.all_members():
             members += self._rooms.members(some)
         if members != self._rooms.expected():
             whole.wrong(f"the log makes {self._rooms.expected()} memberships; there are {members}")
+
+    async def _sealed(self) -> None:
+        """What no event tells of, against what was summed up as it was written."""
+        sums = {
+            PEOPLE: sum(map(of_person, self._users.values())),
+            FLAGS: sum(map(of_flags, self._accounts)),
+            REFUSALS: 0,
+            MODE: digest(self._head.mode),
+        }
+        async for some in self._store.refusals():
+            sums[REFUSALS] += sum(map(of_refusal, some))
+        for name, told in sums.items():
+            if told % MODULUS != self._head.seals.get(name, 0):
+                self.whole.wrong(f"{name}: not as sealed when last written")
 
     async def receipts(self, stored: tuple[int, int]) -> None:
         """Each event's own receipt; which they are is looked up only where something is wrong."""

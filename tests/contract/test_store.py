@@ -133,7 +133,7 @@ async def test_every_row_comes_back_as_it_was_saved(store: Store) -> None:
     await commit(store, changes, head)
     book = await load(store, all_keys())
     expected, _ = batch()
-    assert book.head == head
+    assert replace(book.head, seals={}) == head
     assert book.users == expected.users
     assert book.sessions == expected.sessions
     assert book.conversations == expected.conversations
@@ -250,7 +250,7 @@ async def test_a_save_that_fails_leaves_nothing(store: Store) -> None:
     with pytest.raises(StoreFault) as fault:
         await commit(store, changes, head)
     assert not fault.value.fatal
-    assert await store.head() == Head(EPOCH)
+    assert replace(await store.head(), seals={}) == Head(EPOCH)
     book = await load(store, all_keys())
     for table in ("users", "sessions", "conversations", "members", "accounts", "receipts"):
         assert set(getattr(book, table).values()) == {None}, table

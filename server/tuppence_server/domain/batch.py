@@ -56,9 +56,9 @@ class Changes:
     """What one batch has to save, each row once."""
 
     __slots__ = (
-        "accounts", "conversations", "currencies", "dropped_quotes", "dropped_sessions", "dropped_uses", "ended_users", "events", "members", "opened",
-        "partly_refunded", "payments", "quotes", "receipts", "sessions", "shares", "touched", "transfers",
-        "users", "uses",
+        "accounts", "conversations", "currencies", "dropped_quotes", "dropped_sessions", "dropped_uses",
+        "ended_users", "events", "members", "opened", "partly_refunded", "payments", "quotes", "receipts",
+        "seals", "sessions", "shares", "touched", "transfers", "users", "uses",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -83,6 +83,7 @@ class Changes:
         self.dropped_quotes: set[str] = set()
         self.dropped_sessions: set[str] = set()
         self.dropped_uses: set[tuple[str, str, int]] = set()
+        self.seals: dict[str, int] = {}
 
     def __bool__(self) -> bool:
         return any(getattr(self, table) for table in self.__slots__)

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from tuppence_protocol import codec
 from tuppence_protocol.currencies import exponent
 
-from . import chain, facts, outflow
+from . import chain, facts, outflow, seals
 from .batch import Changes, Keys
 from .held_payments import HeldPayments
 from .policy import Policy
@@ -176,6 +176,8 @@ class Book(HeldPayments):
     def remember(self, receipt: Receipt) -> None:
         """Keep the one outcome of an id."""
         self.receipts[receipt.id] = self.changes.receipts[receipt.id] = receipt
+        if receipt.pos is None:
+            self._seal(seals.REFUSALS, seals.of_refusal(receipt))
 
     def _append(self, fact: facts.Append) -> None:
         conv, head, changes = fact.conv, self.head, self.changes
@@ -274,6 +276,9 @@ class Book(HeldPayments):
         )
 
     def _add_user(self, fact: facts.AddUser | facts.ChangeUser) -> None:
+        before = self.users.get(fact.user.id)
+        had = 0 if before is None else seals.of_person(before)
+        self._seal(seals.PEOPLE, seals.of_person(fact.user) - had)
         self.hold_user(fact.user)
         self.changes.users[fact.user.id] = fact.user
         if fact.user.disabled:
@@ -326,7 +331,9 @@ class Book(HeldPayments):
 
     def _flag(self, fact: facts.Flag) -> None:
         account = self.accounts[fact.account] or self._open_account(fact.account)
+        had = seals.of_flags(account)
         account.flags = fact.flags
+        self._seal(seals.FLAGS, seals.of_flags(account) - had)
         self.changes.accounts[fact.account] = account
 
     def _drop(self, fact: facts.Drop) -> None:
@@ -339,6 +346,10 @@ class Book(HeldPayments):
         self.changes.dropped_quotes.update(fact.quotes)
         self.changes.dropped_sessions.update(fact.sessions)
         self.changes.dropped_uses.update(fact.uses)
+
+    def _seal(self, name: str, more: int) -> None:
+        sealed = (self.head.seals.get(name, 0) + more) % seals.MODULUS
+        self.head.seals[name] = self.changes.seals[name] = sealed
 
     def _touch(self, _fact: facts.Touch) -> None:
         self.changes.touched = True

@@ -3,6 +3,7 @@
 from typing import Final, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 Role = Literal["owner", "admin", "member", "reader"]
 ConversationKind = Literal["dm", "group", "self"]
@@ -233,7 +234,7 @@ class LoggedEvent(Struct, frozen=True, gc=False):
 
 
 class Head(Struct, gc=False):
-    """Where the log and its counters stand; `at` is when the last event was committed."""
+    """Where the log and its counters stand; `at` is when the last event was committed; `seals` as in `seals.py`."""
 
     epoch: str
     pos: int = 0
@@ -242,6 +243,11 @@ class Head(Struct, gc=False):
     transfer_id: int = 0
     at: int = 0
     mode: DataMode = "live"
+    seals: dict[str, int] = {}
+
+    def copy(self) -> "Head":
+        """The same, for somebody else to change."""
+        return replace(self, seals=dict(self.seals))
 
 
 def pair_of(one: str, other: str) -> str:

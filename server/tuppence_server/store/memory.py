@@ -37,6 +37,7 @@ from tuppence_server.domain.rows import (
     User,
     pair_of,
 )
+from tuppence_server.domain.seals import MODE, digest
 from tuppence_server.domain.views import conversation_view, member_view, user_view
 
 from .base import (
@@ -61,7 +62,7 @@ class MemoryStore(MemoryAudit):
     """The `Store` contract over dictionaries; `fail` makes the next save fail like a disk would."""
 
     def __init__(self, epoch: str = "e_memory") -> None:
-        self._head = Head(epoch)
+        self._head = Head(epoch, seals={MODE: digest("live")})
         self._users: dict[str, User] = {}
         self._sessions: dict[str, Session] = {}
         self._conversations: dict[str, Conversation] = {}
@@ -86,7 +87,7 @@ class MemoryStore(MemoryAudit):
 
     async def head(self) -> Head:
         """Where the log stands."""
-        return replace(self._head)
+        return self._head.copy()
 
     # The road
 
@@ -136,7 +137,7 @@ class MemoryStore(MemoryAudit):
         gone = [set(changes.dropped_quotes), set(changes.dropped_sessions), set(changes.dropped_uses)]
         kept = [list(changes.partly_refunded), *[dict(rows) for rows in money]]
         return Packed(
-            (copies, lists, dict(changes.ended_users), kept, gone, set(changes.opened), replace(head))
+            (copies, lists, dict(changes.ended_users), kept, gone, set(changes.opened), head.copy())
         )
 
     async def save(self, packed: Packed) -> None:
@@ -372,6 +373,7 @@ class MemoryStore(MemoryAudit):
         """Begin a generation of the log."""
         self._head.epoch = epoch
         self._head.mode = mode or self._head.mode
+        self._head.seals[MODE] = digest(self._head.mode)
 
     async def currencies(self) -> dict[str, int]:
         """The exponent by which each currency's amounts were written."""

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from tuppence_protocol import codec
 from tuppence_protocol.views import SERVER_AUTHOR
-from tuppence_server.domain.rows import OPERATOR, Conversation, Member, MemberKey
+from tuppence_server.domain.rows import OPERATOR, Conversation, Member, MemberKey, Receipt
 
 from .base import Misplaced, OutcomeRow
 from .memory_money import MemoryMoney
@@ -23,6 +23,10 @@ class MemoryAudit(MemoryMoney):
         rows = [((r.id + r.sender).encode(), r.pos) for r in self._receipts.values() if r.pos is not None]
         if rows:
             yield rows
+
+    async def refusals(self) -> AsyncIterator[Sequence[Receipt]]:
+        """The receipts that keep a refusal."""
+        yield [receipt for receipt in self._receipts.values() if receipt.pos is None]
 
     async def misplaced(self, limit: int) -> Misplaced:
         """Events that have not exactly their receipt, and receipts that are no event's; so many of each."""

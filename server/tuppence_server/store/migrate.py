@@ -7,12 +7,27 @@ from typing import Final
 import aiosqlite
 from msgspec import Struct
 
+from tuppence_server.domain.seals import (
+    ACCOUNT,
+    FLAGS,
+    MODE,
+    MODULUS,
+    PEOPLE,
+    PERSON,
+    REFUSAL,
+    REFUSALS,
+    digest,
+)
+
 from .base import SchemaTooNew, StoreFault
 
 LEDGER: Final = (
     "CREATE TABLE IF NOT EXISTS migration "
     "(version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT"
 )
+_PEOPLE: Final = f"SELECT {', '.join(PERSON)} FROM user"
+_FLAGS: Final = f"SELECT {', '.join(ACCOUNT)} FROM account WHERE flags <> 0"
+_REFUSALS: Final = f"SELECT {', '.join(REFUSAL)} FROM receipt WHERE pos IS NULL"
 
 
 class Migration(Struct, frozen=True):
@@ -70,8 +85,24 @@ async def migrate(db: aiosqlite.Connection, now: int) -> list[Migration]:
             f"VALUES ({migration.version}, '{name}', '{migration.checksum}', {now})"
         )
         try:
-            await db.executescript(f"BEGIN IMMEDIATE;\n{migration.sql}\n;{note};\nCOMMIT;")
+            await db.executescript(f"BEGIN IMMEDIATE;\n{migration.sql}\n;{note}")
+            if migration is todo[-1]:
+                await _seal_anew(db)
+            await db.commit()
         except BaseException:
             await db.rollback()
             raise
     return todo
+
+
+async def _seal_anew(db: aiosqlite.Connection) -> None:
+    """Sum up what is sealed as it now is: a migration may have changed it."""
+    people = await db.execute_fetchall(_PEOPLE)
+    flags = await db.execute_fetchall(_FLAGS)
+    refusals = await db.execute_fetchall(_REFUSALS)
+    mode = list(await db.execute_fetchall("SELECT mode FROM head"))
+    sealed = {PEOPLE: people, FLAGS: flags, REFUSALS: refusals} | ({MODE: mode} if mode else {})
+    await db.execute("DELETE FROM seal")
+    for name, rows in sealed.items():
+        total = sum(digest(*row) for row in rows) % MODULUS
+        await db.execute("INSERT INTO seal VALUES (?, ?)", (name, total))

@@ -40,6 +40,7 @@ from tuppence_server.domain.rows import (
     Use,
     User,
 )
+from tuppence_server.domain.seals import MODE, digest
 
 from . import entries, stale, tables
 from .base import Packed, StoreFault
@@ -79,6 +80,12 @@ _WRITES: Final = {
 }
 _END_USER: Final = 'UPDATE "session" SET revoked_at = ? WHERE "user" = ? AND revoked_at IS NULL'
 _HEAD: Final = "UPDATE head SET pos = ?, hash = ?, account_id = ?, transfer_id = ?, at = ? WHERE one = 1"
+_EPOCH: Final = (
+    "INSERT INTO head (one, epoch, pos, hash, account_id, transfer_id, at, mode) "
+    "VALUES (1, ?, 0, zeroblob(32), 0, 0, 0, ?) ON CONFLICT (one) DO UPDATE SET epoch = excluded.epoch"
+)
+_MODE: Final = "INSERT INTO seal SELECT ?, ? WHERE NOT EXISTS (SELECT 1 FROM head)"
+_SEAL: Final = "INSERT INTO seal VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET digest = excluded.digest"
 _CURRENCY: Final = "INSERT INTO currency VALUES (?, ?) ON CONFLICT (code) DO NOTHING"
 
 
@@ -200,12 +207,10 @@ class SqliteStore(SqliteReads):
 
     async def start_epoch(self, epoch: str, mode: DataMode | None = None) -> None:
         """Begin a generation of the log: at first, when `mode` is settled for good, and after a restore."""
+        settled = mode or "live"
+        begun: list[Statement] = [(_MODE, (MODE, digest(settled))), (_EPOCH, (epoch, settled))]
         with store_faults():
-            await self._db.execute(
-                "INSERT INTO head (one, epoch, pos, hash, account_id, transfer_id, at, mode) "
-                "VALUES (1, ?, 0, zeroblob(32), 0, 0, 0, ?) ON CONFLICT (one) DO UPDATE SET epoch = excluded.epoch",
-                (epoch, mode or "live"),
-            )
+            await self._db.executemany(BATCH, begun)
 
     @property
     def _db(self) -> aiosqlite.Connection:
@@ -298,6 +303,7 @@ class SqliteStore(SqliteReads):
                 statements += _statements(table, list(rows))
         for code, exponent in changes.currencies.items():
             statements.append((_CURRENCY, (code, exponent)))
+        statements += ((_SEAL, sealed) for sealed in changes.seals.items())
         statements.append((_HEAD, (head.pos, head.hash, head.account_id, head.transfer_id, head.at)))
         if head.transfer_id - self._filled >= entries.ENTRIES_BEHIND_MAX:
             statements += ((sql, ()) for sql in entries.FILL)

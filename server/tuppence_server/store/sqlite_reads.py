@@ -17,6 +17,7 @@ from tuppence_server.domain.rows import (
     Head,
     LoggedEvent,
     Member,
+    Receipt,
     Session,
     Transfer,
     User,
@@ -54,6 +55,9 @@ _PLACE: Final = {
 }
 
 _OUTCOMES: Final = "SELECT CAST(id || sender AS BLOB), pos, id FROM receipt WHERE id > ? AND pos IS NOT NULL ORDER BY id LIMIT ?"
+_REFUSALS: Final = (
+    f"SELECT {tables.RECEIPT.select()} FROM receipt WHERE id > ? AND pos IS NULL ORDER BY id LIMIT ?"
+)
 _SENDER: Final = (
     f"iif(json_extract(CAST(e.head AS TEXT), '$.from') = '{SERVER_AUTHOR}', '{OPERATOR}', "
     "json_extract(CAST(e.head AS TEXT), '$.from'))"
@@ -237,6 +241,13 @@ class SqliteReads(MoneyReads):
         while rows := await self._rows(_OUTCOMES, after, LOG_ROWS_PER_READ):
             yield [row[:2] for row in rows]
             after = rows[-1][2]
+
+    async def refusals(self) -> AsyncIterator[Sequence[Receipt]]:
+        """The receipts that keep a refusal, in pieces."""
+        after = ""
+        while rows := await self._rows(_REFUSALS, after, LOG_ROWS_PER_READ):
+            yield [Receipt(*row) for row in rows]
+            after = rows[-1][0]
 
     async def misplaced(self, limit: int) -> Misplaced:
         """Events that have not exactly their receipt, and receipts that are no event's; so many of each."""

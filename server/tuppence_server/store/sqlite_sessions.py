@@ -83,8 +83,14 @@ class SessionReads(Pool):
 
     async def head(self) -> Head:
         """Where the log stands."""
-        rows = await self._rows(f"SELECT {HEAD} FROM head")
-        return Head(*rows[0]) if rows else Head("")
+        async with self._snapshot() as db:
+            rows = list(await db.execute_fetchall(f"SELECT {HEAD} FROM head"))
+            sealed = await db.execute_fetchall("SELECT name, digest FROM seal")
+        if not rows:
+            return Head("")
+        head = Head(*rows[0])
+        head.seals = {str(name): int(part) for name, part in sealed}
+        return head
 
     async def identify(self, token_hash: str) -> Identity | None:
         """Who the token belongs or belonged to; None where it is unknown."""
