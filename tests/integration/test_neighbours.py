@@ -1,6 +1,7 @@
 """What stands around a server and its commands: signals, proxies, servers that are silent, slow or something else."""
 
 import asyncio
+import fcntl
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import termios
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -213,3 +215,29 @@ async def test_the_banner_can_be_followed_from_any_directory(tmp_path: Path) -> 
     finally:
         process.terminate()
         assert await process.wait() == 0
+
+
+async def test_ctrl_c_ends_a_command_quietly_at_its_beginning_and_at_a_question(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data")
+    server.data.parent.mkdir(exist_ok=True)
+    (tmp_path / "early").mkdir()
+    (tmp_path / "early" / "typer.py").write_text("raise KeyboardInterrupt\n")
+    path = os.pathsep.join((str(tmp_path / "early"), server.env["PYTHONPATH"]))
+    done = await server.cli("user", "list", env={"PYTHONPATH": path})
+    assert (done.code, done.out, done.err) == (130, "", "")
+
+    controller, terminal = os.openpty()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tuppence_server", "user", "add", "alice", "--data", str(server.data),
+        stdin=terminal, stdout=terminal, stderr=terminal, env=server.env, start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )  # fmt: skip
+    os.close(terminal)
+    said = b""
+    while b"Password" not in said:
+        said += await asyncio.to_thread(os.read, controller, 1_024)
+    os.write(controller, b"\x03")
+    assert await process.wait() == 130
+    os.close(controller)
+    assert b"Traceback" not in said
+    assert not (server.data / "tuppence.db").exists()
