@@ -23,6 +23,7 @@ from tuppence_protocol.limits import (
     HELLO_MS_MAX,
     MESSAGE_COMPLETION_MS_MAX,
     SILENCE_MS_MAX,
+    SILENCE_PING_MS,
 )
 from tuppence_protocol.session import Phase, Refused
 from tuppence_protocol.shapes import Ask, Durable, Live
@@ -50,7 +51,7 @@ class Socket(Peer, asyncio.Protocol):
 
     __slots__ = (
         "control_at", "engine", "fragments", "heard",
-        "needed", "opened_at", "parts", "penalties", "penalty_at", "rest", "services", "slot", "started_at", "unread",
+        "needed", "opened_at", "parts", "penalties", "penalty_at", "pinged_at", "rest", "services", "slot", "started_at", "unread",
     )  # fmt: skip
 
     def __init__(self, services: Services) -> None:
@@ -59,7 +60,7 @@ class Socket(Peer, asyncio.Protocol):
         self.engine: ServerProtocol = make_engine(services.settings)
         self.slot = 0
         self.heard = self.opened_at = self.started_at = services.loop.time()
-        self.control_at = 0.0
+        self.control_at = self.pinged_at = 0.0
         self.penalties = 0
         self.penalty_at = 0.0
         self.parts: list[bytes] | None = None
@@ -284,6 +285,11 @@ class Socket(Peer, asyncio.Protocol):
         if self.penalties > PENALTY_REFUSALS_MAX:
             self.close(CLOSES["rate_limited"], retry_ms=int(PENALTY_WINDOW_S * 1000))
 
+    def _ping(self, now: float) -> None:
+        self.pinged_at = now
+        self.engine.send_ping(b"")
+        self._engine_output()
+
     # Ending
 
     def close(self, code: CloseCode, retry_ms: int | None = None) -> None:
@@ -335,6 +341,7 @@ class Socket(Peer, asyncio.Protocol):
     def _say_why(self, number: int) -> None:
         if self.closing_at is None:
             reason = RFC6455_CLOSES.get(int(number), "protocol_error")
+            self.services.metrics.closes[reason] += 1
             self.flush()
             bye = Bye(body=ByeBody(code=int(number), reason=reason, retry_ms=None))
             self.transmit(text_frame(codec.encode(bye)))
@@ -357,6 +364,8 @@ class Socket(Peer, asyncio.Protocol):
             self.overflow()
         elif now - self.heard > SILENCE_MS_MAX / 1000:
             self.close(CLOSES["no_heartbeat"])
+        elif now - self.heard > SILENCE_PING_MS / 1000 and self.pinged_at < self.heard:
+            self._ping(now)
         elif self.services.clock_ms() >= self.expires_at:
             self.close(CLOSES["token_expired"])
 
