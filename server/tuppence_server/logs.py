@@ -5,10 +5,14 @@ The one address that is told is that of a failed login, unless `log_addresses` i
 
 import logging
 import sys
+from typing import Final
 
 import structlog
 
 from .settings import Settings
+
+WINDOW_S: Final = 60.0
+LINES_PER_WINDOW_MAX: Final = 5
 
 
 def configure(settings: Settings) -> None:
@@ -38,12 +42,37 @@ def configure(settings: Settings) -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
+    handler.addFilter(Sparing())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("tuppence").setLevel(level)
     logging.getLogger("uvicorn.access").disabled = True
     logging.getLogger("aiosqlite").setLevel(logging.WARNING)
+
+
+class Sparing(logging.Filter):
+    """Lets each place in a library write a few lines a minute, since what it warns of may be what a peer sends.
+
+    Our own lines all pass: each is about somebody who is known, or is paced. What was left out is told with the next.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._written: dict[tuple[str, int], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a line is written."""
+        if record.name.startswith("tuppence"):
+            return True
+        place = (record.pathname, record.lineno)
+        since, count = self._written.get(place, (record.created, 0))
+        if record.created - since >= WINDOW_S:
+            if count > LINES_PER_WINDOW_MAX:
+                record.msg = f"{record.msg} [{count - LINES_PER_WINDOW_MAX} more of these were left out]"
+            since, count = record.created, 0
+        self._written[place] = (since, count + 1)
+        return count < LINES_PER_WINDOW_MAX
 
 
 def silence() -> None:

@@ -2,20 +2,35 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from platform import python_version
+from typing import Final
 
-from prometheus_client import CollectorRegistry, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+
+from tuppence_protocol.errors import CLOSES, CODES, RFC6455_CLOSES
+from tuppence_protocol.frames import CLIENT_FRAMES
+
+from . import __version__
 
 _COMMIT_BUCKETS_S = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.0)
+_KINDS: Final = tuple(str(cls.__struct_config__.tag) for cls in CLIENT_FRAMES)
+_REASONS: Final = (
+    *CLOSES,
+    *(RFC6455_CLOSES[number] for number in (1002, 1003, 1007, 1008, 1009)),
+    "tls_handshake",
+)
+"""Every series is there from the start, at 0, so that an alert on a rise sees the first."""
 
 
 class Metrics:
     """All counters of one server. `gauge` adds a figure that is read at the scrape."""
 
     def __init__(self) -> None:
-        self.frames: Counter[str] = Counter()
-        self.refusals: Counter[str] = Counter()
-        self.closes: Counter[str] = Counter()
+        self.frames = Counter(dict.fromkeys(_KINDS, 0))
+        self.refusals = Counter(dict.fromkeys(CODES, 0))
+        self.closes = Counter(dict.fromkeys(_REASONS, 0))
+        self.malformed_requests = 0
         self.batches = 0
         self.committed = 0
         self.deliveries = 0
@@ -28,6 +43,7 @@ class Metrics:
             registry=self.registry,
         )
         self.registry.register(self)
+        ProcessCollector(registry=self.registry)
 
     def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
         """Show a figure under `tuppence_<name>`."""
@@ -50,11 +66,14 @@ class Metrics:
                 family.add_metric([key], count)
             yield family
         for name, meaning, value in (
+            ("malformed_requests", "Requests that were no HTTP.", self.malformed_requests),
             ("batches", "Batches committed.", self.batches),
             ("events", "Events committed.", self.committed),
             ("deliveries", "Events handed to connections.", self.deliveries),
         ):
             yield CounterMetricFamily(f"tuppence_{name}", meaning, value=value)
+        build = {"version": __version__, "python": python_version()}
+        yield InfoMetricFamily("tuppence_build", "What runs here.", value=build)
         for name, meaning, read in self._gauges:
             yield GaugeMetricFamily(name, meaning, value=read())
 

@@ -1,66 +1,31 @@
-"""A fault's traceback tells where it happened and never what the values were; a command logs nothing at all."""
+"""A peer cannot fill the log: what a library says of it comes a few times a minute, what we say always."""
 
-import io
-import json
 import logging
-import sys
-from collections.abc import Iterator
 
-import pytest
-import structlog
-
-from tuppence_server.logs import configure, silence
-from tuppence_server.settings import Settings
-
-SECRET = "tps_token_and_password_and_text"
+from tuppence_server.logs import LINES_PER_WINDOW_MAX, WINDOW_S, Sparing
 
 
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level, config = root.handlers[:], root.level, structlog.get_config()
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.configure(**config)
+def record(
+    at: float, name: str = "uvicorn.error", line: int = 1, text: str = "Invalid HTTP request."
+) -> logging.LogRecord:
+    made = logging.LogRecord(name, logging.WARNING, "httptools_impl.py", line, text, (), None)
+    made.created = at
+    return made
 
 
-def fail() -> None:
-    """A fault with a secret in a frame."""
-    token = SECRET
-    raise RuntimeError(str(len(token)))
+def test_a_place_in_a_library_writes_a_few_lines_a_minute_and_what_was_left_out_is_told() -> None:
+    sparing = Sparing()
+    passed = [sparing.filter(record(100 + number / 1_000, text=f"peer {number}")) for number in range(10_000)]
+    assert passed.count(True) == LINES_PER_WINDOW_MAX
+    assert sparing.filter(record(100, line=2)), "another place has its own"
+    later = record(100 + WINDOW_S + 1)
+    assert sparing.filter(later)
+    assert f"{10_000 - LINES_PER_WINDOW_MAX} more" in later.getMessage()
+    quiet = record(100 + 3 * WINDOW_S)
+    assert sparing.filter(quiet)
+    assert "more" not in quiet.getMessage()
 
 
-def logged(how: str, form: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """What is written of a fault, by our own logger or a library's, as on a terminal or for a machine."""
-    stream = io.StringIO()
-    monkeypatch.setattr("sys.stderr", stream)
-    configure(Settings(log_format=form))  # type: ignore[arg-type]
-    try:
-        fail()
-    except RuntimeError as fault:
-        if how == "library":
-            logging.getLogger("asyncio").error("it broke", exc_info=fault)
-        else:
-            structlog.get_logger("tuppence.test").exception("it_broke")
-    return stream.getvalue()
-
-
-@pytest.mark.parametrize("form", ["text", "json"])
-@pytest.mark.parametrize("how", ["ours", "library"])
-def test_a_traceback_has_places_and_no_values(how: str, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = logged(how, form, monkeypatch)
-    assert SECRET not in text
-    assert "in fail" in text
-    assert "RuntimeError" in text
-    if form == "json":
-        assert json.loads(text)["level"] == "error"
-
-
-def test_a_command_logs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("stdout", "stderr"):
-        monkeypatch.setattr(f"sys.{name}", io.StringIO())
-    silence()
-    structlog.get_logger("tuppence.test").error("it_broke", user="u_1")
-    logging.getLogger("asyncio").error("it broke")
-    assert (sys.stdout.getvalue(), sys.stderr.getvalue()) == ("", "")  # type: ignore[attr-defined]
+def test_our_own_lines_all_pass() -> None:
+    sparing = Sparing()
+    assert all(sparing.filter(record(100.0, "tuppence.http")) for _ in range(1_000))
