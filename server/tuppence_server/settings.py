@@ -44,6 +44,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: int = 8802
     origins: tuple[str, ...] = ()
+    program_origins: tuple[str, ...] = ()
     currencies: tuple[str, ...] = DEFAULT_CURRENCIES
     fees: tuple[Fee, ...] = ()
     limits: TiersLimits = {}
@@ -86,7 +87,8 @@ MEANINGS: Final[dict[str, str]] = {
     "sandbox for a new one.",
     "host": "Address to listen on.",
     "port": "Port to listen on; 0 takes any free one.",
-    "origins": "Web origins that may open a WebSocket besides the server's own; clients outside browsers send none.",
+    "origins": "Web origins that may open a WebSocket besides the server's own.",
+    "program_origins": "What programs that are no browsers may send as Origin, as they write it; most send none.",
     "currencies": "ISO 4217 codes that people may be paid in here.",
     "fees": "What payments cost, by kind, currency and tier; the first that fits counts.",
     "limits": "What people may pay and hold, by tier and currency; without an entry there is no limit.",
@@ -132,7 +134,7 @@ _SINGLE: Final[dict[str, Callable[[str], str]]] = {
 }
 """How a text, or each of a list, is brought into the form that is meant."""
 _PATHS: Final = frozenset({"data", "exchange_rates_file", "tls_certificate", "tls_key"})
-_EMPTY_IS_UNSET: Final = frozenset({"origins", "trusted_proxies", *_TABLES})
+_EMPTY_IS_UNSET: Final = frozenset({"origins", "program_origins", "trusted_proxies", *_TABLES})
 """Variables that compose files and units often leave empty, and whose default is nothing."""
 
 
@@ -361,6 +363,11 @@ def _check(settings: Settings) -> None:
             raise SettingsError(f"{name} is {value}; it is at most {most}.")
     if not settings.currencies:
         raise SettingsError("currencies is empty; expected ISO 4217 codes such as EUR.")
+    for origin in settings.program_origins:
+        if origin in {"null", "*", ""}:
+            raise SettingsError(
+                f"program_origins: {origin!r} is what any page may send; name the program's own."
+            )
     for proxy in settings.trusted_proxies:
         try:
             networks.network(proxy)

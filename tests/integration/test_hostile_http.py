@@ -15,7 +15,9 @@ from tuppence_protocol.limits import FRAME_BYTES_MAX
 
 @pytest.fixture
 async def server(tmp_path):
-    async with serving(tmp_path, ORIGINS="https://chat.example") as server:
+    async with serving(
+        tmp_path, ORIGINS="https://chat.example", PROGRAM_ORIGINS="http://localhost/"
+    ) as server:
         yield server
 
 
@@ -45,6 +47,7 @@ async def test_only_listed_origins_and_no_origin_may_open_a_socket(server):
         ["Origin: https://chat.example"],
         [f"Origin: {own}"],
         [f"Origin: http://localhost:{server.port}"],
+        ["Origin: http://localhost/"],
     ):
         assert (await shake(server, *lines))[0].split()[1] == "101", lines
 

@@ -67,8 +67,11 @@ def _offered(_: ServerProtocol, offered: object) -> Subprotocol | None:
 
 
 def _origins(settings: Settings) -> list[Origin | None]:
-    """Exactly these; no Origin at all is fine, since that is not a browser."""
+    """Exactly these; no Origin at all is fine, since a page cannot leave it out."""
     own = {settings.base_url}
     if settings.host in ("127.0.0.1", "localhost", "::1"):
         own |= {f"http://{name}:{settings.port}" for name in ("127.0.0.1", "localhost", "[::1]")}
-    return [None, *(Origin(origin) for origin in sorted(own | set(settings.origins)))]
+    return [
+        None,
+        *(Origin(origin) for origin in sorted(own | {*settings.origins, *settings.program_origins})),
+    ]
