@@ -20,6 +20,7 @@ import sys
 from tuppence_client import TuppenceError, connect, login, register
 from tuppence_client.script import ScriptFailed, run_script
 from tuppence_client.terminal import run_terminal
+from tuppence_client.terminal.words import refused
 
 
 def arguments() -> argparse.Namespace:
@@ -63,8 +64,11 @@ async def main() -> int:
             await run_script(args.url, mine, await token_of(args, args.peer, "TUPPENCE_PEER_"), print)
         else:
             async with connect(args.url, token=mine) as me:
-                await run_terminal(me)
-    except (TuppenceError, ScriptFailed, TimeoutError, ValueError) as fault:
+                return await run_terminal(me)
+    except TuppenceError as refusal:
+        sys.stderr.write(f"✗ {refused(refusal)}\n")
+        return 1
+    except (ScriptFailed, TimeoutError, ValueError) as fault:
         sys.stderr.write(f"✗ {fault or 'the server took too long'}\n")
         return 1
     return 0

@@ -36,11 +36,13 @@ def chat(
     handle = handle_of(as_handle)
     address, token = _of_this_machine(data, handle) if url is None else (url, "")
     try:
-        asyncio.run(_chat(address, token or _token_for(address, handle)))
+        code = asyncio.run(_chat(address, token or _token_for(address, handle)))
     except ConnectionEnded as ended:
         raise fail(_why(address, ended.reason), FAILED if ended.final else UNREACHABLE) from None
     except TuppenceError as refused:
         raise fail(f"{refused.code}: {refused.message}") from None
+    if code:
+        raise typer.Exit(code)
 
 
 def _why(address: str, reason: str) -> str:
@@ -82,9 +84,9 @@ def _token_for(url: str, handle: str) -> str:
     return asyncio.run(login(url, handle, ask_password(), device="terminal")).token
 
 
-async def _chat(url: str, token: str) -> None:
+async def _chat(url: str, token: str) -> int:
     from tuppence_client import connect
     from tuppence_client.terminal import run_terminal
 
     async with connect(url, token=token, device="terminal") as me:
-        await run_terminal(me)
+        return await run_terminal(me)

@@ -1,5 +1,6 @@
 """The terminal client without a terminal: what is typed, what is shown, and what must never reach the screen."""
 
+import re
 import unicodedata
 from types import SimpleNamespace
 
@@ -8,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
+from prompt_toolkit.utils import get_cwidth
 
 from tuppence_client import connect
-from tuppence_client.errors import FundsError
+from tuppence_client.errors import ConnectionEnded, FundsError, error_of
 from tuppence_client.terminal import commands as cmd
 from tuppence_client.terminal import money_commands as mc
 from tuppence_client.terminal.actions import Actions
@@ -27,9 +29,12 @@ from tuppence_client.terminal.lines import (
     plain,
 )
 from tuppence_client.terminal.manual import HELP
+from tuppence_client.terminal.words import ended
+from tuppence_client.terminal.wrap import wrapped
 from tuppence_client.testing import FakeServer
 from tuppence_protocol import events as ev
 from tuppence_protocol import payment_events
+from tuppence_protocol.errors import CODES, Refusal
 
 ALICE = "u_" + "a" * 26
 BOB = "u_" + "b" * 26
@@ -188,7 +193,7 @@ def test_places_balances_and_errors():
     balance = payment_events.BalanceView(currency="EUR", available="5.00", held="0.00", pos=1)
     assert plain(balance_line(balance)).strip() == "5.00 EUR"
     error = FundsError("insufficient_funds", "Not covered.\x1b", state={"available": "1.00"})
-    assert plain(error_line(error)) == "✗ Not covered.␛ (insufficient_funds, available 1.00)"
+    assert plain(error_line(error)) == "✗ Not covered.␛ (available 1.00)"
     assert handle_style("bob") == handle_style("bob")
 
 
@@ -258,7 +263,7 @@ async def test_an_evening_at_the_terminal():
             assert "you  hello bob" in await typed("hello bob", 1)
             assert "▲ you paid @bob 5.00 EUR · lunch" in await typed("/pay 5 EUR lunch", 1)
             assert "[@carol] ▲ you paid @carol 1.00 EUR" in await typed("/pay @carol 1 EUR", 1)
-            assert "insufficient_funds, available 94.00" in await typed("/pay @bob 1000 EUR")
+            assert "(available 94.00" in await typed("/pay @bob 99 EUR")
             assert "94.00 EUR" in await typed("/wallet")
             assert "made Flat" in await typed("/group Flat @bob", 1)
             assert "[" not in await typed("/pay @bob 2 EUR rent", 1)
@@ -273,5 +278,43 @@ async def test_an_evening_at_the_terminal():
             assert "── Home ──" in await typed("/to home")
             assert "left" in await typed("/leave", 1)
             assert actions.place is None
-            assert "not_found" in await typed("/to @nobody")
-            assert "/pay @bob 5 EUR" in await typed("/help")
+            assert "no such thing" in await typed("/to @nobody")
+            assert "/help money" in await typed("/help")
+            assert "/pay @bob 5 EUR" in await typed("/help money")
+
+
+# --- plain words -----------------------------------------------------------------------------------------------
+
+PROGRAMMERS = re.compile(
+    r"[`$_{}]|\b(frame|JSON|UUID|ISO|close code|str|null|id|ref|retry|token|inbox|queue)\b", re.IGNORECASE
+)
+
+
+@pytest.mark.parametrize("code", CODES.values(), ids=lambda code: code.name)
+def test_every_refusal_is_said_in_words_for_people(code):
+    said = plain(error_line(error_of(Refusal(code.name, code.meaning, "$.body.amount"))))
+    assert not PROGRAMMERS.search(said), said
+    assert said.startswith("✗ ")
+
+
+@pytest.mark.parametrize("number", [*range(1000, 1016), *range(4000, 4010), *range(4499, 4508), 4999])
+def test_every_end_is_said_in_words_for_people(number):
+    said = ended(ConnectionEnded(number, "some_reason"))
+    assert not PROGRAMMERS.search(said), said
+    assert not re.search(r"\d", said)
+
+
+@given(st.text(max_size=60), st.integers(1, 60))
+def test_no_row_is_wider_than_the_screen_and_no_word_is_lost(text, columns):
+    line = [("class:time", "12:00  "), ("class:me", "you"), ("", f"  {clean(text)}")]
+    rows = wrapped(line, columns)
+    width = max(columns, 12)
+    assert all(sum(map(get_cwidth, plain(row))) <= max(width, 2) for row in rows)
+    assert "".join(plain(line).split()) == "".join("".join(map(plain, rows)).split())
+
+
+def test_words_stay_whole_where_they_fit():
+    words = [f"word{n}" for n in range(30)]
+    rows = wrapped([("class:time", "12:00  "), ("", " ".join(words))], 40)
+    assert [word for row in rows for word in plain(row).split()][1:] == words
+    assert all(plain(row).startswith("       ") for row in rows[1:])

@@ -126,6 +126,32 @@ def test_every_command_has_a_line_of_help():
     assert {f"/{name}" for name in mc._READERS} <= named
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("/pay bob 5", "@bob 5 EUR"),
+        ("/pay bob 5 EUR", "@bob 5 EUR"),
+        ("/pay 5", "write it like"),
+        ("/pay 5,50 EUR", "5.50, not 5,50"),
+        ("/pay 5eur", "5 EUR"),
+        ("/pay 5,50eur", "5.50 EUR"),
+        ("/pay @bob 5€", "three letters"),
+        ("/pay 5 euros", "no currency EUROS"),
+        ("/pay 5 XYZ", "no currency XYZ"),
+        ("/pay five EUR", "@five"),
+        ("/pay -5 EUR", "no amount"),
+        ("/pay 5.001 EUR", "too fine"),
+        ("/exchange 5 EUR to XXX", "no currency XXX"),
+        ("/split 5 EUR @bob=x", "no amount"),
+    ],
+)
+def test_a_complaint_is_in_words_for_people(line, words):
+    found = parse(line)
+    assert isinstance(found, Complaint)
+    assert words in found.text
+    assert not re.search(r"_|ISO|`|\$", found.text), found.text
+
+
 # --- how it looks --------------------------------------------------------------------------------------
 
 
@@ -278,7 +304,7 @@ def test_money_that_came_in_is_green(body, style):
 def test_a_moment_in_a_refusal_is_readable():
     state = {"limit": "100.00", "used": "90.00", "resets_at": AT}
     text = plain(error_line(LimitError("limit_daily", "Too much.", state=state)))
-    assert re.search(r"limit 100\.00, used 90\.00, resets_at \d\d \w+ \d\d:\d\d\)$", text)
+    assert re.search(r"limit 100\.00, used 90\.00, possible from \d\d \w+ \d\d:\d\d\)$", text)
 
 
 # --- completion --------------------------------------------------------------------------------------------
@@ -369,6 +395,9 @@ class Me(Verbs):
     async def conversation(self, conv):
         return self.conversations.get(conv)
 
+    async def send(self, conv, text):
+        self.frames.append({"kind": "chat.text", "conv": conv, "body": {"text": text}})
+
     async def find_user(self, user):
         raise PlaceError("not_found", "There is no such person.")
 
@@ -377,7 +406,10 @@ class Me(Verbs):
         return found[:limit] if after is not None else found[-limit:]
 
     async def event(self, wanted):
-        return next(event for event in self.past if event.id == wanted)
+        found = next((event for event in self.past if event.id == wanted), None)
+        if found is None:
+            raise PlaceError("not_found", "There is no such thing.")
+        return found
 
     async def quote(self, *, sell, buy, amount, side="sell"):
         self.asked.append({"sell": sell, "buy": buy, "amount": amount, "side": side})
@@ -394,11 +426,17 @@ class Me(Verbs):
     async def statement(self, currency, *, from_=None):
         self.asked.append({"currency": currency})
         lines = [
-            pe.StatementLine(1, AT, "i", DM, "pay.send", "pay.send", "-5.00", "5.00", BOB),
+            pe.StatementLine(1, AT, "i", DM, "pay.send", "pay.send", "-5.00", "5.00", "bob"),
             pe.StatementLine(2, AT, "i", DM, "pay.send", "fee", "-0.10", "4.90"),
-            pe.StatementLine(3, AT, "i", DM, "pay.send", "pay.send", "1.00", "5.90", CAROL),
+            pe.StatementLine(
+                3, AT, "i", DM, "pay.send", "pay.send", "1.00", "5.90", "a_handle_of_thirty_two_letters__"
+            ),
+            pe.StatementLine(4, AT, "i", "self", "pay.deposit", "pay.deposit", "0.00", "5.90", "operator"),
         ]
         return Lines(currency, lines)
+
+    def watch(self, *users) -> None:
+        pass
 
     def read(self, conv, seq) -> None:
         pass
@@ -463,16 +501,6 @@ FIVE = {"amount": "5.00", "currency": EUR}
         ("/offer @bob 5 EUR", GROUP, {"kind": "pay.send", "conv": GROUP, "body": FIVE | {"payee": "@bob", "accept": True}}),
         ("/request @bob 5 EUR", DM, {"kind": "pay.request", "conv": "@bob", "body": FIVE}),
         ("/request @bob 5 EUR tea", GROUP, {"kind": "pay.request", "conv": GROUP, "body": FIVE | {"payer": "@bob", "note": "tea"}}),
-        (
-            "/split 10 EUR @bob=4 @carol pizza", GROUP,
-            {
-                "kind": "pay.split", "conv": GROUP,
-                "body": {
-                    "total": "10.00", "currency": EUR, "note": "pizza",
-                    "shares": [{"user": "@bob", "amount": "4.00"}, {"user": "@carol", "amount": "6.00"}],
-                },
-            },
-        ),
         (
             "/packet 8 EUR 4 equal", GROUP,
             {
@@ -581,11 +609,11 @@ async def test_the_list_and_its_numbers():
     lines = (await desk.typed("/payments open @bob EUR")).splitlines()
     assert desk.me.asked[-1] == {"state": "open", "with_": "@bob", "currency": EUR, "page": 20}
     wanted = [
-        r"#1 .* ○ pending +@carol to you 5\.00 EUR · /accept or /decline$",
+        r"#1 .* ○ pending +@carol offered you 5\.00 EUR · /accept or /decline$",
         r"#2 .* ✓ paid +@bob asked you for 5\.00 EUR$",
         r"#3 .* ○ open +@bob split 9\.00 EUR, your share 4\.00 open · /settle or /decline$",
         r"#4 .* ○ open +a packet of 8\.00 EUR by you, 1 of 4 claimed$",
-        r"#5 .* ↩ partly_refunded +you paid @bob 5\.00 EUR, 1\.00 refunded$",
+        r"#5 .* ↩ partly refunded +you paid @bob 5\.00 EUR, 1\.00 refunded$",
         r"#6 .* ✓ completed +you received 50\.00 EUR$",
     ]
     assert len(lines) == len(wanted)
@@ -593,9 +621,31 @@ async def test_the_list_and_its_numbers():
         assert re.search(pattern, line), line
     assert await desk.frame("/accept #1") == {"kind": "pay.accept", "conv": GROUP, "ref": OLD, "body": {}}
     assert "there is no #7" in await desk.typed("/accept #7")
-    assert "forbidden" in await desk.typed("/settle #6")
+    assert "asks you for no money" in await desk.typed("/settle #6")
     desk.me.lists = []
     assert "no such payments" in await desk.typed("/payments")
+
+
+@pytest.mark.parametrize("state", ["declined", "cancelled", "expired", "pending"])
+async def test_what_was_never_taken_was_not_paid(state):
+    desk = Desk()
+    desk.me.lists = [pe.PaymentView(OLD, "pay.send", DM, 9, AT, "5.00", EUR, state, ALICE, BOB)]
+    line = await desk.typed("/payments")
+    assert "you offered @bob 5.00 EUR" in line
+    assert "paid" not in line
+
+
+async def test_a_list_has_notes():
+    desk = Desk()
+    paid = await desk.happens("pay.send", BOB, sent(ALICE, note="rent \x1b[2J"))
+    desk.me.past.append(ev.Event("pay.send", OLD, DM, 9, 9, BOB, AT, sent(ALICE, note="further back")))
+    desk.me.lists = [
+        pe.PaymentView(paid.id, "pay.send", DM, 9, AT, "5.00", EUR, "completed", BOB, ALICE),
+        pe.PaymentView(OLD, "pay.send", DM, 9, AT, "5.00", EUR, "completed", BOB, ALICE),
+    ]
+    first, second = (await desk.typed("/payments")).splitlines()
+    assert "· rent ␛[2J" in first
+    assert "· further back" in second
 
 
 async def test_a_statement():
@@ -606,7 +656,8 @@ async def test_a_statement():
     ]
     assert re.search(r"-5\.00 +5\.00 +@bob  pay\.send$", lines[1])
     assert re.search(r"-0\.10 +4\.90 +fee$", lines[2])
-    assert re.search(r"\+1\.00 +5\.90 +@carol  pay\.send$", lines[3])
+    assert re.search(r"\+1\.00 +5\.90 +@a_handle_of_thirty_two_letters__  pay\.send$", lines[3])
+    assert re.search(r" +operator  pay\.deposit$", lines[4])
 
 
 async def test_a_preview_sends_nothing():
@@ -650,6 +701,103 @@ async def test_an_exchange_that_is_not_wanted(answer, then):
     assert then in text
     assert desk.me.frames == []
     assert desk.actions.till.question is None
+
+
+@pytest.mark.parametrize(
+    ("line", "shown", "own", "shares"),
+    [
+        (
+            "/split 10 EUR @bob=4 @carol pizza", "@bob 4.00, @carol 6.00", False,
+            [{"user": "@bob", "amount": "4.00"}, {"user": "@carol", "amount": "6.00"}],
+        ),
+        ("/split 10 EUR @bob @carol", "@bob 5.00, @carol 5.00", False, [{"user": "@bob"}, {"user": "@carol"}]),
+        (
+            "/split 10 EUR @bob @alice @carol", "@bob 3.34, @alice 3.33, @carol 3.33", True,
+            [{"user": "@bob"}, {"user": "@alice"}, {"user": "@carol"}],
+        ),
+    ],
+)  # fmt: skip
+async def test_a_split_shows_its_shares_and_asks(line, shown, own, shares):
+    desk = Desk(GROUP)
+    text = await desk.typed(line)
+    assert shown in text
+    assert ("you pay nothing of it" in text) == (not own)
+    assert desk.me.frames == []
+    assert (await desk.frame("y"))["body"]["shares"] == shares
+    await desk.typed(line)
+    assert "not paid" in await desk.typed("n")
+    assert len(desk.me.frames) == 1
+
+
+async def test_shares_that_do_not_add_up_are_said_at_once():
+    desk = Desk(GROUP)
+    for line in (
+        "/split 10 EUR @bob=4 @carol=5",
+        "/split 10 EUR @bob=10 @carol",
+        "/split 0.01 EUR @bob @carol",
+    ):
+        assert "do not add up" in await desk.typed(line)
+    assert desk.me.frames == []
+    assert desk.actions.till.question is None
+
+
+LARGE = ("/pay 100 EUR", "/pay @carol 1000 EUR", "/offer 500 EUR", "/packet 100 EUR 4", "/pay 10000 JPY")
+
+
+@pytest.mark.parametrize("line", LARGE)
+async def test_a_large_sum_asks_first(line):
+    desk = Desk()
+    text = await desk.typed(line)
+    assert "sure? y/n" in text
+    assert desk.me.frames == []
+    assert "not paid" in await desk.typed("hello")
+    assert [frame["kind"] for frame in desk.me.frames] == ["chat.text"]
+    await desk.typed(line)
+    assert (await desk.frame("y"))["kind"].startswith("pay.")
+
+
+async def test_what_is_large_can_be_set():
+    desk = Desk()
+    assert "before 10.00 EUR or more" in await desk.typed("/ask 10 EUR")
+    await desk.typed("/pay 10 EUR")
+    assert desk.me.frames == []
+    await desk.typed("n")
+    assert (await desk.frame("/pay 9.99 EUR"))["kind"] == "pay.send"
+    await desk.typed("/ask 5000 EUR")
+    assert (await desk.frame("/pay 4999 EUR"))["kind"] == "pay.send"
+
+
+async def test_a_large_request_asks_before_it_is_paid():
+    desk = Desk(GROUP)
+    body = pe.PaymentRequested("500.00", EUR, ALICE, "open", AT, "…")
+    asked = await desk.happens("pay.request", BOB, body, conv=GROUP)
+    assert "settle 500.00 EUR" in await desk.typed("/settle")
+    assert desk.me.frames == []
+    assert (await desk.frame("y"))["ref"] == asked.id
+
+
+async def test_a_payment_among_pasted_lines_asks_and_no_pasted_line_answers():
+    desk = Desk()
+
+    async def pasted(line: str) -> str:
+        command = parse(line)
+        await desk.actions.run(command, hurried=True)
+        text, desk.lines[:] = "\n".join(desk.lines), []
+        return text
+
+    assert "pasted with other lines" in await pasted("/pay 5 EUR")
+    assert "not paid" in await pasted("y")
+    assert desk.me.frames == []
+    await pasted("/pay 5 EUR")
+    assert (await desk.frame("y"))["kind"] == "pay.send"
+
+
+@pytest.mark.parametrize("text", ["/pay 5 EUR\nhello", "/pay 5 EUR\r\n/pay 6 EUR", "/faucet 5 EUR\n"])
+async def test_a_command_with_more_lines_does_nothing(text):
+    desk = Desk()
+    if "\n" in text.strip():
+        assert "nothing was done" in await desk.typed(text)
+        assert desk.me.frames == []
 
 
 # --- packets are checked ---------------------------------------------------------------------------------------

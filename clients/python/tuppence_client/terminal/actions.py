@@ -1,33 +1,49 @@
 """What each command does; everything shown goes through `Screen`, every refusal becomes one line."""
 
 from collections.abc import Callable, Iterable
-from typing import cast
+from typing import Final, cast
 
 from tuppence_client.client import Client
 from tuppence_client.errors import PlaceError, TuppenceError
-from tuppence_protocol.events import ConversationView, Event
+from tuppence_protocol.events import ConversationView, Event, UserView
 from tuppence_protocol.shapes import GivenRole
 from tuppence_protocol.views import SERVER_AUTHOR
 
 from . import commands as cmd
 from .clean import clean
 from .lines import balance_line, error_line, event_lines, handle_style, place_line, place_title
-from .manual import HELP, Complaint
+from .manual import HELP, TOPIC_OF, TOPICS, Complaint
 from .money_commands import MoneyCommand
 from .style import Line
 from .till import NO_PLACE, Stuck, Till
 
+WIDE_COLUMNS: Final = 100
+"""Beside a command in its column the longest explanation has room from here on."""
+NARROW_COLUMNS: Final = 60
 Show = Callable[[Line], None]
 
 
 class Actions:
     """The state of one terminal: the current conversation, and what to do with a line."""
 
-    def __init__(self, me: Client, show: Show) -> None:
+    def __init__(
+        self, me: Client, show: Show, size: Callable[[], tuple[int, int]] = lambda: (24, 80)
+    ) -> None:
+        """`size` tells rows and columns of the screen."""
         self._me = me
+        self._size = size
         self._show = show
         self.place: str | None = None
+        self._watched: str | None = None
         self.till = Till(me, show, self)
+
+    def rows(self) -> int:
+        """How many rows the screen has."""
+        return self._size()[0]
+
+    def wide(self) -> bool:
+        """Whether a command and what it does stand beside each other."""
+        return self._size()[1] >= WIDE_COLUMNS
 
     # --- the current conversation -------------------------------------------------------------------
 
@@ -40,6 +56,14 @@ class Actions:
         """What is known of a place: an id, a @handle or self."""
         found = self._me.conversations.get(place)
         return found or next((v for v in self._me.conversations.values() if place_title(v) == place), None)
+
+    @property
+    def peer(self) -> UserView | None:
+        """Who the other one of the current conversation is, also where nothing has been said yet."""
+        if (view := self.view) is not None:
+            return view.peer
+        people = self._me.people.values()
+        return next((user for user in people if f"@{user.handle}" == self.place), None)
 
     def title(self) -> str:
         """What the current conversation is called."""
@@ -92,33 +116,34 @@ class Actions:
         current = self.is_current(event)
         await self._lines(event, None if current else place_title(view) if view else clean(event.conv[:8]))
         if current:
+            self._watch()  # a server tells of those with whom one has a conversation, which may be new
             self._me.read(event.conv, event.seq)
 
     # --- commands ---------------------------------------------------------------------------------------
 
-    async def run(self, command: cmd.Command) -> None:
-        """Do it; a refusal is shown, never raised."""
+    async def run(self, command: cmd.Command, *, hurried: bool = False) -> None:
+        """Do it; a refusal is shown, never raised. `hurried` lines came faster than anybody types."""
         try:
-            if not await self._answered(command):
-                await self._do(command)
+            if not await self._answered(command, hurried=hurried):
+                await self._do(command, hurried=hurried)
         except Stuck as stuck:
             self._show([("class:error", f"✗ {stuck}")])
         except TuppenceError as error:
             self._show(error_line(error))
 
-    async def _answered(self, command: cmd.Command) -> bool:
+    async def _answered(self, command: cmd.Command, *, hurried: bool) -> bool:
         """Take a y or n for the question that is open; anything else drops it and is done as it stands."""
         question, self.till.question = self.till.question, None
         if question is None:
             return False
         word = command.text.casefold() if isinstance(command, cmd.Say) else ""
-        if word in {"y", "yes"}:
+        if word in {"y", "yes"} and not hurried:
             await question.act()
             return True
         self._show([("class:soft", f"── not paid: {question.text} ──")])
-        return word in {"n", "no"}
+        return word in {"n", "no", "y", "yes"}
 
-    async def _do(self, command: cmd.Command) -> None:
+    async def _do(self, command: cmd.Command, *, hurried: bool) -> None:
         match command:
             case Complaint(text):
                 self._show([("class:error", f"✗ {text}")])
@@ -127,17 +152,38 @@ class Actions:
             case cmd.Group(title, members):
                 self.place = (await self._me.create_room(title, members)).conv
             case cmd.Plain("help"):
-                for line, meaning in HELP:
-                    self._show([("class:me", f"  {line:<36}"), ("class:soft", meaning)])
+                self._topics()
+            case cmd.Help(topic, page):
+                self._help(topic, page)
             case cmd.Plain("list"):
                 await self._list()
             case cmd.Plain("wallet"):
                 for view in await self._me.wallet():
                     self._show(balance_line(view))
             case MoneyCommand():
-                await self.till.run(command)
+                await self.till.run(command, hurried=hurried)
             case _:
                 await self._here(command, self.place)
+
+    def _topics(self) -> None:
+        self._show([("class:soft", "/help and one of these:")])
+        if self._size()[1] < NARROW_COLUMNS:
+            self._show([("class:me", f"  {', '.join(TOPICS)}")])
+            return
+        for name, about in TOPICS.items():
+            self._show([("class:me", f"  /help {name:<9}"), ("class:soft", about)])
+
+    def _help(self, topic: str, page: int) -> None:
+        """A topic, no longer than the screen."""
+        lines = [line for line in HELP if TOPIC_OF[line[0].split()[0]] == topic]
+        rows = max(2, self.rows() - 4)
+        at_once = rows if self.wide() else max(1, rows // 3)
+        pages = -(-len(lines) // at_once)
+        page = min(page, pages)
+        for line, meaning in lines[(page - 1) * at_once : page * at_once]:
+            self._show([("class:me", f"  {line:<36} "), ("class:soft", meaning)])
+        if page < pages:
+            self._show([("class:soft", f"  more: /help {topic} {page + 1}")])
 
     async def _here(self, command: cmd.Command, place: str | None) -> None:
         """Do what needs a conversation to be in."""
@@ -169,6 +215,7 @@ class Actions:
         if place.startswith("@") and self.view_of(place) is None:
             await self._me.find_user(place)
         self.place = place
+        self._watch()
         self._show([("class:soft", f"── {self.title()} ──")])
         try:
             await self._history(place, 12)
@@ -177,6 +224,14 @@ class Actions:
         view = self.view
         if view is not None and view.seq > view.read:
             self._me.read(view.conv, view.seq)
+
+    def _watch(self) -> None:
+        """Ask for the presence of the one who is talked with."""
+        view = self.view
+        wanted = view.peer.id if view is not None and view.peer is not None else None
+        if wanted != self._watched:
+            self._watched = wanted
+            self._me.watch(*([wanted] if wanted else []))
 
     def _find(self, wanted: str) -> str:
         views = self._sorted()

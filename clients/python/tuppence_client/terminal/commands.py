@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from .manual import Complaint, usage
+from .manual import NAMES, TOPIC_OF, TOPICS, Complaint, usage
 from .money_commands import HANDLE, MoneyCommand, handles, money_command
 
 _ROLES: Final = ("owner", "admin", "member", "reader")
@@ -55,13 +55,23 @@ class History:
 
 
 @dataclass(frozen=True)
+class Help:
+    """The commands about one topic, by page; `Plain("help")` lists the topics."""
+
+    topic: str
+    page: int = 1
+
+
+@dataclass(frozen=True)
 class Plain:
     """A command without arguments, by its name without the slash."""
 
     name: str
 
 
-Command = Say | MoneyCommand | To | Group | Invite | Remove | Role | Rename | History | Plain | Complaint
+Command = (
+    Say | MoneyCommand | To | Group | Invite | Remove | Role | Rename | History | Help | Plain | Complaint
+)
 
 
 def parse(line: str) -> Command | None:
@@ -73,6 +83,8 @@ def parse(line: str) -> Command | None:
         return Say(text[1:])
     if not text.startswith("/"):
         return Say(text)
+    if "\n" in text or "\r" in text:
+        return Complaint("several lines came at once, and the first is a command: nothing was done")
     name, _, rest = text[1:].partition(" ")
     return _command(name, rest.strip())
 
@@ -93,7 +105,9 @@ def _command(name: str, rest: str) -> Command:
             return Rename(rest) if rest else usage("rename")
         case "history":
             return _history(rest or "20")
-        case "list" | "wallet" | "who" | "read" | "help" | "quit" | "leave":
+        case "help":
+            return _help(rest.split())
+        case "list" | "wallet" | "who" | "read" | "quit" | "leave":
             return Plain(name) if not rest else Complaint(f"/{name} takes nothing more")
     found = money_command(name, rest)
     if found is not None:
@@ -113,6 +127,17 @@ def _role(words: list[str]) -> Command:
     if len(words) != 2 or not HANDLE.fullmatch(words[0]) or words[1] not in _ROLES:
         return usage("role")
     return Role(words[0], words[1])
+
+
+def _help(words: list[str]) -> Command:
+    if not words:
+        return Plain("help")
+    topic, page = words[0], words[1] if len(words) > 1 else "1"
+    if topic.removeprefix("/") in {name[1:] for name in NAMES}:
+        topic = TOPIC_OF[f"/{topic.removeprefix('/')}"]
+    if topic not in TOPICS or not re.fullmatch(r"[1-9]", page, re.ASCII) or len(words) > 2:
+        return Complaint(f"there is help about: {', '.join(TOPICS)}")
+    return Help(topic, int(page))
 
 
 def _history(rest: str) -> Command:

@@ -10,11 +10,21 @@ from tuppence_client.client import Client
 from tuppence_protocol.currencies import EXPONENTS
 
 from .lines import place_title
-from .manual import HELP, NAMES
+from .manual import HELP, NAMES, TOPICS
 from .money_lines import MARKS
 
 _MEANING = {line.split()[0]: meaning for line, meaning in HELP}
-_WITH_SUM: Final = {"/pay", "/offer", "/request", "/exchange", "/split", "/packet", "/refund", "/faucet"}
+_WITH_SUM: Final = {
+    "/ask",
+    "/pay",
+    "/offer",
+    "/request",
+    "/exchange",
+    "/split",
+    "/packet",
+    "/refund",
+    "/faucet",
+}
 _WITH_PEOPLE: Final = {
     "/pay", "/offer", "/request", "/exchange", "/invite", "/remove", "/role", "/waive",
 }  # fmt: skip
@@ -64,6 +74,8 @@ class LineCompleter(Completer):
             return [("lucky", "shares by luck"), ("equal", "shares alike")]
         if command == "/payments":
             return [(state, "") for state in MARKS] + self._people() + self._currencies()
+        if command == "/help" and not before:
+            return list(TOPICS.items())
         if command == "/statement" and not before:
             return self._currencies()
         return self._people() if command in _WITH_PEOPLE and not before else []

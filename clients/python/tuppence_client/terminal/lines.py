@@ -11,6 +11,7 @@ from tuppence_protocol.payment_events import BalanceView, PaymentBody
 from .clean import clean, clean_lines
 from .money_lines import money_line
 from .style import Line, Names
+from .words import refused
 
 
 def handle_style(handle: str) -> str:
@@ -44,17 +45,8 @@ def _said(head: Line, mine: bool, handle: str, text: str) -> list[Line]:
 
 
 def error_line(error: TuppenceError) -> Line:
-    """A refusal in one line, with its code."""
-    text = f"✗ {clean(error.message)} ({clean(error.code)}"
-    if error.state:
-        text += ", " + ", ".join(_told(key, value) for key, value in error.state.items())
-    return [("class:error", text + ")")]
-
-
-def _told(key: str, value: str | int) -> str:
-    if key.endswith("_at") and isinstance(value, int):
-        value = f"{datetime.fromtimestamp(value / 1000).astimezone():%d %b %H:%M}"
-    return f"{clean(key)} {clean(str(value))}"
+    """A refusal in one line."""
+    return [("class:error", f"✗ {refused(error)}")]
 
 
 def place_title(view: ConversationView) -> str:

@@ -13,7 +13,10 @@ HELP: Final = (
     ("/offer @bob 5 EUR lunch", "pay once the other accepts; you can /cancel it until then"),
     ("/exchange @bob 10 EUR to JPY", "pay in another currency; shows the rate and asks first"),
     ("/request @bob 5 EUR lunch", "ask somebody for money"),
-    ("/split 10 EUR @bob @carol dinner", "share a bill that you paid; @bob=4.00 says how much"),
+    (
+        "/split 10 EUR @bob @carol dinner",
+        "share a bill that you paid; shows the shares and asks; @bob=4 says how much",
+    ),
     ("/packet 8 EUR 4 lucky", "put money out for whoever is first here: 4 shares, lucky or equal"),
     ("/settle", "pay what you were asked for; this and the next take #2 of /payments too"),
     ("/claim", "take a share of a packet"),
@@ -28,6 +31,7 @@ HELP: Final = (
     ("/payments open", "list your payments: all, or by state, @person and currency"),
     ("/statement EUR 30", "what moved your balance in the last 30 days"),
     ("/wallet", "show your balances"),
+    ("/ask 100 EUR", "be asked before so much or more is paid at a time"),
     ("/faucet 100 EUR", "give yourself play money, on a sandbox"),
     ("/group Title @bob @carol", "open a group"),
     ("/invite @dave", "bring people into this group"),
@@ -35,10 +39,25 @@ HELP: Final = (
     ("/role @dave admin", "give somebody another role: owner, admin, member, reader"),
     ("/rename New title", "give this group another title"),
     ("/leave", "leave this group"),
-    ("/help", "show this"),
+    ("/help money", "show the commands about something: talk, money, answers, looking, groups"),
     ("/quit", "leave; Ctrl-D does the same"),
 )
 NAMES: Final = tuple(line.split()[0] for line, _ in HELP)
+TOPICS: Final = {
+    "talk": "conversations: where you are, what was said",
+    "money": "pay, ask for money, share a bill, packets",
+    "answers": "accept, decline, settle, refund and the like",
+    "looking": "balances, payments, statements, previews",
+    "groups": "open a group, bring people in, roles",
+}
+_BY_TOPIC: Final = {
+    "talk": "to list history who read help quit",
+    "money": "pay offer exchange request split packet faucet ask",
+    "answers": "settle claim accept decline cancel refund waive remind",
+    "looking": "check preview payments statement wallet",
+    "groups": "group invite remove role rename leave",
+}
+TOPIC_OF: Final = {f"/{name}": topic for topic, names in _BY_TOPIC.items() for name in names.split()}
 
 
 @dataclass(frozen=True)

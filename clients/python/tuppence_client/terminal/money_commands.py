@@ -12,6 +12,7 @@ from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import PACKET_SHARES_MAX
 from tuppence_protocol.money import format_amount, parse_amount, parse_money
 
+from .clean import clean
 from .manual import Complaint, usage
 
 HANDLE: Final = re.compile(r"@[a-z0-9_]{2,32}", re.ASCII)
@@ -110,6 +111,13 @@ class Faucet(MoneyCommand):
 
 
 @dataclass(frozen=True)
+class AskFrom(MoneyCommand):
+    """Ask before so much is paid at a time; without `money` tell what is set."""
+
+    money: str | None = None
+
+
+@dataclass(frozen=True)
 class Payments(MoneyCommand):
     state: str | None = None
     person: str | None = None
@@ -153,8 +161,32 @@ def _money(name: str, rest: str) -> tuple[str, str, str] | Complaint:
     currency, _, tail = tail.strip().partition(" ")
     found = parse_money(f"{amount} {currency}")
     if isinstance(found, Refusal):
-        return Complaint(f"{found.code}: {found.message}") if amount and currency else usage(name)
+        return _not_money(name, amount, currency, found)
     return format_amount(*found), found[1], tail.strip()
+
+
+def _not_money(name: str, amount: str, currency: str, refusal: Refusal) -> Complaint:
+    """What is wrong with a sum, in words for whoever typed it."""
+    joined = re.fullmatch(r"([0-9]+(?:[.,][0-9]+)?)([A-Za-z]{3})", amount, re.ASCII)
+    comma = re.fullmatch(r"([0-9]+),([0-9]+)", amount, re.ASCII)
+    if joined is not None:
+        example = f"{joined[1].replace(',', '.')} {joined[2].upper()}"
+        return Complaint(f"leave a space between amount and currency: {example}")
+    if comma is not None:
+        return Complaint(f"write the amount with a point: {comma[1]}.{comma[2]}, not {clean(amount)}")
+    if re.search(r"[€$£¥]", amount + currency):
+        return Complaint("write the currency in its three letters: 5 EUR")
+    if re.fullmatch(r"[a-z0-9_]{2,32}", amount, re.ASCII) and not amount[:1].isdigit():
+        return Complaint(f"a person is written with an @: /{name} @{amount} 5 EUR")
+    if not amount or not currency:
+        return usage(name)
+    if refusal.code == "unknown_currency":
+        return Complaint(f"there is no currency {clean(currency.upper()[:12])}; write it like: 5 EUR")
+    if refusal.code == "amount_range":
+        return Complaint(
+            f"{clean(amount[:30])} {clean(currency.upper())} cannot be paid: too fine, too large, or nothing"
+        )
+    return Complaint(f"{clean(amount[:30])} is no amount; write it in figures, such as 5 or 5.50")
 
 
 def _sum(kind: type[_Sum], name: str, rest: str) -> Read:
@@ -172,7 +204,7 @@ def _sum(kind: type[_Sum], name: str, rest: str) -> Read:
     if to != "to" or not other:
         return usage(name)
     if other.upper() not in EXPONENTS:
-        return Complaint(f"unknown_currency: {other.upper()} is not an ISO 4217 currency.")
+        return Complaint(f"there is no currency {clean(other.upper()[:12])}; write it like: 10 EUR to JPY")
     return Exchange(person, amount, currency, note.strip() or None, other.upper())
 
 
@@ -185,7 +217,7 @@ def _split(rest: str) -> Read:
     while (word := tail.split(maxsplit=1)) and (share := _SHARE.fullmatch(word[0])):
         part = None if share[2] is None else parse_amount(share[2], currency)
         if isinstance(part, Refusal):
-            return Complaint(f"{part.code}: {part.message}")
+            return _not_money("split", share[2], currency, part)
         shares.append((share[1], None if part is None else format_amount(part, currency)))
         tail = word[1] if len(word) > 1 else ""
     if not shares or tail.startswith("@"):
@@ -241,6 +273,15 @@ def _faucet(rest: str) -> Read:
     if isinstance(found, Complaint):
         return found
     return usage("faucet") if found[2] else Faucet(f"{found[0]} {found[1]}")
+
+
+def _ask_from(rest: str) -> Read:
+    found = _money("ask", rest) if rest else None
+    if isinstance(found, Complaint):
+        return found
+    if found is None:
+        return AskFrom()
+    return usage("ask") if found[2] else AskFrom(f"{found[0]} {found[1]}")
 
 
 def _payments(rest: str) -> Read:
@@ -309,6 +350,7 @@ _READERS: Final[dict[str, Callable[[str], Read]]] = {
     "refund": _refund,
     "waive": _waive,
     "faucet": _faucet,
+    "ask": _ask_from,
     "payments": _payments,
     "statement": _statement,
     "preview": _preview,

@@ -34,6 +34,16 @@ MARKS: Final = {
 _STYLES: Final = {"○": "class:between", "✓": "class:good", "●": "class:good", "↩": "class:between"}
 
 
+_PAID: Final = {
+    "pending": "offered", "declined": "offered", "cancelled": "offered", "expired": "offered",
+}  # fmt: skip
+"""What was never taken was not paid."""
+
+
+def _words(state: str) -> str:
+    return clean(state).replace("_", " ")
+
+
 def mark(state: str) -> str:
     """A state in one character."""
     return MARKS.get(state, "·")
@@ -172,8 +182,8 @@ def _share(body: pe.BillSplit, me: str) -> Line:
 # --- lists and answers ------------------------------------------------------------------------------------
 
 
-def payment_line(number: int, view: pe.PaymentView, me: str, name: Names) -> Line:
-    """One line of /payments."""
+def payment_line(number: int, view: pe.PaymentView, me: str, name: Names, note: str | None = None) -> Line:
+    """One line of /payments; `note` is that of the payment's event."""
     card = card_of(view)
     assert card is not None, "every line of a list is a card"
     what = _what(card, me, name)
@@ -182,8 +192,9 @@ def payment_line(number: int, view: pe.PaymentView, me: str, name: Names) -> Lin
     waits = " or ".join(_wanted(card, me))
     return [
         ("class:soft", f"{f'#{number}':>4} {_moment(card.at)}  "),
-        (_STYLES.get(mark(card.state), "class:soft"), f"{mark(card.state)} {clean(card.state):<16}"),
+        (_STYLES.get(mark(card.state), "class:soft"), f"{mark(card.state)} {_words(card.state):<15} "),
         ("", what),
+        *([("class:note", f" · {clean(note)}")] if note else []),
         ("class:out", f" · {waits}" if waits else ""),
     ]
 
@@ -202,7 +213,7 @@ def _what(card: Card, me: str, name: Names) -> str:
         case "pay.packet":
             return f"a packet of {money} by {payer}, {card.claimed} of {card.count or '?'} claimed"
         case "pay.send":
-            return f"{payer} {'to' if card.state == 'pending' else 'paid'} {payee} {money}"
+            return f"{payer} {_PAID.get(card.state, 'paid')} {payee} {money}"
         case "pay.withdraw":
             return f"{money} were taken out of what {payer} had"
     return f"{payee} received {money}"
@@ -212,16 +223,17 @@ def _who(user: str, me: str, name: Names) -> str:
     return "you" if user == me else f"@{name(user)}"
 
 
-def statement_line(line: pe.StatementLine, name: Names) -> Line:
-    """One line of /statement."""
-    other = f"@{name(line.with_)}  " if line.with_ and line.with_ != SERVER_AUTHOR else ""
+def statement_line(line: pe.StatementLine) -> Line:
+    """One line of /statement; `with_` is a handle, or `operator`."""
+    other = clean(line.with_ or "")
+    person = f"@{other}  " if other not in {"", "operator", SERVER_AUTHOR} else f"{other}  " if other else ""
     style = "class:out" if line.amount.startswith("-") else "class:in"
     sign = "" if line.amount.startswith("-") else "+"
     return [
         ("class:soft", f"  {_moment(line.at)}  "),
         (style, f"{sign + clean(line.amount):>14}"),
         ("", f"{clean(line.balance):>14}  "),
-        ("class:soft", f"{other}{clean(line.code)}"),
+        ("class:soft", f"{person}{clean(line.code)}"),
     ]
 
 
@@ -282,3 +294,24 @@ def _moment(at: int) -> str:
 def _note(body: object) -> Line:
     note = getattr(body, "note", None)
     return [("class:note", f" · {clean(note)}")] if isinstance(note, str) else []
+
+
+# --- questions --------------------------------------------------------------------------------------------
+
+
+def split_question(money: str, shares: list[tuple[str, str]], own: bool) -> Line:
+    """Who is to pay what of a bill, and whether the author is among them."""
+    listed = ", ".join(f"{clean(who)} {clean(amount)}" for who, amount in shares)
+    part: Line = (
+        [] if own else [("class:error", " · you pay nothing of it; /split … @yourself … gives you a share")]
+    )
+    return [
+        ("class:out", f"? you paid {clean(money)} and ask for {listed}"),
+        *part,
+        ("class:me", " · send? y/n"),
+    ]
+
+
+def sure_question(text: str, why: str) -> Line:
+    """What is about to be paid, and why it is asked."""
+    return [("class:out", f"? {clean(text)}"), ("class:soft", f" · {why}"), ("class:me", " · sure? y/n")]

@@ -3,14 +3,18 @@
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 from tuppence_client.cards import Card, Cards, Verb, card_of
 from tuppence_client.client import Client
+from tuppence_client.errors import PlaceError
 from tuppence_client.fairness import check_packet
 from tuppence_client.verbs import Previewable
+from tuppence_protocol.currencies import EXPONENTS
 from tuppence_protocol.events import ConversationView, Event
 from tuppence_protocol.limits import PAGE_EVENTS_MAX
+from tuppence_protocol.money import format_amount, in_equal_parts, parse_amount
 from tuppence_protocol.payment_events import PaymentView
 
 from . import money_commands as mc
@@ -20,7 +24,9 @@ from .money_lines import (
     payment_line,
     preview_lines,
     quote_line,
+    split_question,
     statement_line,
+    sure_question,
 )
 from .style import Line
 
@@ -29,6 +35,10 @@ CARDS_MAX: Final = 2_000
 LISTED_MAX: Final = 20
 LOOKED_AT_MAX: Final = 200
 LINES_MAX: Final = 200
+ASK_FROM_MAJOR: Final = 100
+ASK_FROM_UNDIVIDED: Final = 10_000
+"""From this sum on, in the major units of a currency with and without decimals, a payment asks first; /ask sets another."""
+_VERBS: Final = {mc.Offer: "offer", mc.Packet: "put out", mc.Act: "settle"}
 _OF_PACKETS: Final = {"pay.claim", "pay.expire"}
 NO_PLACE: Final = "nobody is listening yet: choose a conversation with /to @handle"
 
@@ -70,10 +80,20 @@ class Till:
         self._listed: list[PaymentView] = []
         self.cards = Cards(CARDS_MAX)
         self.question: Question | None = None
+        self._ask_minor: dict[str, int] = {}
 
-    async def run(self, command: mc.MoneyCommand) -> None:
-        """Do it; raises `Stuck`, or the `TuppenceError` of the refusal."""
+    async def run(self, command: mc.MoneyCommand, *, hurried: bool = False) -> None:
+        """Do it, or ask first; raises `Stuck`, or the `TuppenceError` of the refusal.
+
+        `hurried`: it came with other lines, faster than anybody types.
+        """
         match command:
+            case mc.Split():
+                self._split(command)
+            case mc.AskFrom(money):
+                self._ask_from(money)
+            case mc.Pay() | mc.Offer() | mc.Packet() | mc.Act("settle"):
+                await self._pay(command, hurried=hurried)
             case mc.Payments():
                 await self._list(command)
             case mc.Statement():
@@ -87,6 +107,61 @@ class Till:
                 await self._check(number)
             case _:
                 await self._act(command)
+
+    # --- what is asked first --------------------------------------------------------------------------
+
+    async def _pay(self, command: mc.MoneyCommand, *, hurried: bool) -> None:
+        """Pay; a large sum, and one that was pasted with other lines, after a yes."""
+        ready = await self._ready(command, self._me)
+        money = await self._sum_of(command)
+        asks = self._asks(money)
+        if not (hurried or asks):
+            await ready()
+            return
+        why = (
+            f"you are asked from {self._limit(money.split()[1])} on; /ask changes that"
+            if asks
+            else "pasted with other lines"
+        )
+        text = f"{_VERBS.get(type(command), 'pay')} {money}{self._to(command)}"
+        self._show(sure_question(text, why))
+        self.question = Question(text, ready)
+
+    def _to(self, command: mc.MoneyCommand) -> str:
+        person = getattr(command, "person", None)
+        return f" to {person or self._here.title()}" if isinstance(command, mc.Pay | mc.Offer) else ""
+
+    async def _sum_of(self, command: mc.MoneyCommand) -> str:
+        if isinstance(command, mc.Act):
+            card = await self._fitting("settle", command.number)
+            return f"{card.due(self._me.user.id) or card.amount} {card.currency}"
+        return str(getattr(command, "money"))  # noqa: B009 - what costs money has it
+
+    def _limit(self, currency: str) -> str:
+        major = ASK_FROM_MAJOR if EXPONENTS[currency] else ASK_FROM_UNDIVIDED
+        minor = self._ask_minor.get(currency, major * 10 ** EXPONENTS[currency])
+        return f"{format_amount(minor, currency)} {currency}"
+
+    def _asks(self, money: str) -> bool:
+        return _minor(money) >= _minor(self._limit(money.split()[1]))
+
+    def _ask_from(self, money: str | None) -> None:
+        if money is not None:
+            self._ask_minor[money.split()[1]] = _minor(money)
+        currencies = [money.split()[1]] if money else sorted({*self._me.balances, *self._ask_minor})
+        for currency in currencies:
+            self._show([("class:soft", f"   you are asked before {self._limit(currency)} or more is paid")])
+
+    def _split(self, wanted: mc.Split) -> None:
+        """Show who would owe what, and send it after a yes."""
+        place, me = self._place(), self._me
+        shares = _parts(wanted)
+        own = any(who == f"@{me.user.handle}" for who, _ in shares)
+        parts = [user if amount is None else (user, amount) for user, amount in wanted.shares]
+        self._show(split_question(wanted.money, shares, own))
+        self.question = Question(
+            f"split {wanted.money}", lambda: me.split(place, wanted.money, parts, note=wanted.note)
+        )
 
     # --- what becomes a frame -----------------------------------------------------------------------
 
@@ -109,26 +184,32 @@ class Till:
 
     async def _put(self, command: mc.MoneyCommand, verbs: Previewable[Coroutine[Any, Any, T]]) -> T:
         """What can be previewed as well as done."""
+        return await (await self._ready(command, verbs))()
+
+    async def _ready(
+        self, command: mc.MoneyCommand, verbs: Previewable[Coroutine[Any, Any, T]]
+    ) -> Callable[[], Coroutine[Any, Any, T]]:
+        """The call, with everything that depends on where one is now."""
         match command:
             case mc.Pay() | mc.Offer():
                 conv, payee = self._with(command.person)
                 accept = isinstance(command, mc.Offer)
-                return await verbs.pay(conv, command.money, payee=payee, note=command.note, accept=accept)
+                return partial(verbs.pay, conv, command.money, payee=payee, note=command.note, accept=accept)
             case mc.Request():
                 conv, payer = self._with(command.person)
-                return await verbs.request(conv, command.money, payer=payer, note=command.note)
+                return partial(verbs.request, conv, command.money, payer=payer, note=command.note)
             case mc.Split(money, shares, note):
                 parts = [user if amount is None else (user, amount) for user, amount in shares]
-                return await verbs.split(self._place(), money, parts, note=note)
+                return partial(verbs.split, self._place(), money, parts, note=note)
             case mc.Packet(money, count, mode, note):
-                return await verbs.packet(self._place(), money, count, mode, note=note)
+                return partial(verbs.packet, self._place(), money, count, mode, note=note)
             case mc.Act("settle", number):
-                return await verbs.settle(await self._fitting("settle", number))
+                return partial(verbs.settle, await self._fitting("settle", number))
             case mc.Act("accept", number):
-                return await verbs.accept(await self._fitting("accept", number))
+                return partial(verbs.accept, await self._fitting("accept", number))
             case mc.Refund(money, number):
                 card = await self._fitting("refund", number, _received(money))
-                return await verbs.refund(card, money)
+                return partial(verbs.refund, card, money)
         raise Stuck("there is no such command")
 
     async def _exchange(self, wanted: mc.Exchange) -> None:
@@ -210,9 +291,21 @@ class Till:
                 break
         await self._here.meet(user for view in self._listed for user in (view.payer, view.payee))
         for number, view in enumerate(self._listed, 1):
-            self._show(payment_line(number, view, self._me.user.id, self._here.name))
+            note = await self._note(view)
+            self._show(payment_line(number, view, self._me.user.id, self._here.name, note))
         if not self._listed:
             self._show([("class:soft", "   no such payments")])
+
+    async def _note(self, view: PaymentView) -> str | None:
+        """The note of a payment, which a list does not have, from its event."""
+        card = self.cards.get(view.id)
+        if card is not None:
+            return card.note
+        try:
+            note = getattr((await self._me.event(view.id)).body, "note", None)
+        except PlaceError:
+            return None
+        return note if isinstance(note, str) else None
 
     async def _statement(self, wanted: mc.Statement) -> None:
         since = time.time_ns() // 1_000_000 - wanted.days * 86_400_000
@@ -223,8 +316,7 @@ class Till:
             if shown == LINES_MAX:
                 self._show([("class:soft", "   … and more: ask for fewer days")])
                 return
-            await self._here.meet([line.with_])
-            self._show(statement_line(line, self._here.name))
+            self._show(statement_line(line))
             shown += 1
         self._show(balance_at("now", statement.closing, statement.currency))
 
@@ -266,3 +358,25 @@ def _received(money: str | None) -> Callable[[Card], bool]:
     """Cards by which that currency was received."""
     currency = None if money is None else money.split()[1]
     return lambda card: currency in {None, card.received.currency if card.received else card.currency}
+
+
+def _minor(money: str) -> int:
+    amount, currency = money.split()
+    minor = parse_amount(amount, currency)
+    assert isinstance(minor, int), "the command was read before"
+    return minor
+
+
+def _parts(wanted: mc.Split) -> list[tuple[str, str]]:
+    """What each person of a bill would owe; those without an amount share the rest alike."""
+    total, currency = wanted.money.split()
+    given = sum(_minor(f"{amount} {currency}") for _, amount in wanted.shares if amount is not None)
+    others = sum(amount is None for _, amount in wanted.shares)
+    rest = _minor(f"{total} {currency}") - given
+    if (rest < others) if others else (rest != 0):
+        raise Stuck(f"the shares do not add up to {wanted.money}")
+    equal = iter(in_equal_parts(rest, others) if others else ())
+    return [
+        (who, amount if amount is not None else format_amount(next(equal), currency))
+        for who, amount in wanted.shares
+    ]
