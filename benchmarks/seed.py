@@ -11,7 +11,7 @@ from typing import Any
 
 from tuppence_protocol import codec, frames, payments
 from tuppence_server import ids
-from tuppence_server.app import clock_ms, opened_store
+from tuppence_server.app import clock_ms
 from tuppence_server.commits import Committed
 from tuppence_server.domain.office import Command, CreateUser, Deposit, OpenSession
 from tuppence_server.domain.outflow import Outcome, Stored
@@ -19,6 +19,7 @@ from tuppence_server.domain.policy import Policy
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import OPERATOR
 from tuppence_server.metrics import Metrics
+from tuppence_server.opening import opened_store
 from tuppence_server.pipeline import Pipeline
 from tuppence_server.store.base import Store
 

@@ -17,7 +17,6 @@ import msgspec
 import structlog
 import uvicorn
 
-from tuppence_protocol.currencies import exponent
 from tuppence_protocol.errors import CLOSES
 
 from . import ids
@@ -25,14 +24,6 @@ from .clock import Clock
 from .commits import Committed
 from .directory import (
     ADMIN_ACCESS,
-    DATABASE,
-    NEW,
-    WrongData,
-    clear,
-    has_database,
-    held,
-    make_data,
-    publish,
 )
 from .domain.policy import Policy
 from .edge.addresses import Counted
@@ -51,11 +42,11 @@ from .listening import bind
 from .metrics import Metrics
 from .money_settings import policy
 from .office import Office
+from .opening import opened_store
 from .pipeline import Pipeline
 from .reloading import Reloader
 from .settings import Settings
-from .store.base import Store
-from .store.sqlite import SqliteStore
+from .store.base import Store, StoreFault
 from .sweep import keep_sweeping
 from .tls import check_pair
 
@@ -79,63 +70,12 @@ class AdminAccess(msgspec.Struct):
     mode: str = "live"
 
 
-def make_store(path: Path) -> Store:
-    """The store that data directories and backups are kept in."""
-    return SqliteStore(path)
-
-
-@asynccontextmanager
-async def opened_store(data: Path, mode: str = "auto", *, make: bool = False) -> AsyncIterator[Store]:
-    """The data directory's store, held by this process alone; with `make` it is begun where there is none.
-
-    Raises:
-        DataInUse: a server or another command has it.
-        WrongData: there is none, or it is not of that mode, or its amounts are not what this program takes them for.
-        Unusable, SchemaTooNew, StoreFault: see `Store.open`.
-    """
-    if make:
-        make_data(data)
-    with held(data):
-        if not has_database(data):
-            if not make:
-                raise WrongData(f"{data} holds no database. Begin one: tuppence serve --data {data}")
-            await _begin(data, mode)
-        store = make_store(data / DATABASE)
-        head = await store.open()
-        try:
-            if mode not in ("auto", head.mode):
-                raise WrongData(f"{data} is {head.mode}; it stays so. Use another directory for mode {mode}.")
-            for currency, digits in (await store.currencies()).items():
-                if exponent(currency) != digits:
-                    raise WrongData(f"{data} keeps {currency} with {digits} decimals; this program does not.")
-            yield store
-        finally:
-            await store.close()
-
-
-async def begin(settings: Settings) -> None:
-    """Make the data directory and its database where there is none."""
-    async with opened_store(settings.data, settings.mode, make=True):
-        pass
-
-
-async def _begin(data: Path, mode: str) -> None:
-    """Put a new database together beside its place, so that one that is there is always a whole one."""
-    new = data / NEW
-    clear(new)
-    store = make_store(new)
-    await store.open()
-    try:
-        await store.start_epoch(ids.epoch(), "live" if mode == "live" else "sandbox")
-    finally:
-        await store.close()
-    publish(new)
-
-
 @asynccontextmanager
 async def opened_office(settings: Settings, *, make: bool = False) -> AsyncIterator[tuple[Office, Store]]:
     """The office over the road in this process, while no server runs."""
-    async with opened_store(settings.data, settings.mode, make=make) as store:
+    async with opened_store(
+        settings.data, settings.mode, make=make, damaged_log=settings.damaged_log
+    ) as store:
         head = await store.head()
         terms = policy(settings, head.mode)
         clock = await _clock(store, terms)
@@ -224,13 +164,23 @@ async def serve(
     """
     if settings.tls_certificate is not None and settings.tls_key is not None:
         check_pair(settings.tls_certificate, settings.tls_key)
-    async with opened_store(settings.data, settings.mode, make=True) as store:
-        sockets = bind(settings.host, settings.port)
-        try:
-            return await _serve(settings, store, sockets, announce, reread)
-        finally:
-            for each in sockets:
-                each.close()
+    code: int | None = None
+    try:
+        async with opened_store(
+            settings.data, settings.mode, make=True, damaged_log=settings.damaged_log
+        ) as store:
+            sockets = bind(settings.host, settings.port)
+            try:
+                code = await _serve(settings, store, sockets, announce, reread)
+            finally:
+                for each in sockets:
+                    each.close()
+    except StoreFault as fault:
+        if code is None:
+            raise
+        log.error("store_fault", error=str(fault), fatal=fault.fatal)
+        code = 1
+    return code
 
 
 async def _serve(

@@ -17,6 +17,7 @@ from .app import AdminAccess
 from .cli_money import books_table
 from .desk import do, without_proxy
 from .logs import configure
+from .opening import begin
 from .paper import Paper
 from .settings import Settings
 from .shell import FAILED, fail, out, talk
@@ -56,7 +57,7 @@ def run_demo(data: Path | None, port: int | None) -> int:
 
 def seed(settings: Settings) -> None:
     """Add the people and their sandbox money; whoever is there already is left alone."""
-    asyncio.run(app.begin(settings))
+    asyncio.run(begin(settings))
     there = {user["handle"] for user in do(settings, "user.list")}
     for handle, name in PEOPLE:
         if handle not in there:

@@ -14,16 +14,18 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from .app import AdminAccess, make_store, opened_store
+from .app import AdminAccess
 from .backup import restore
 from .clock import BEHIND, JUMP_MS
 from .desk import Unreachable, look, running
 from .directory import DATABASE, remnants
 from .exchange_rates import make_rates
+from .opening import make_store, opened_store
 from .settings import Settings
-from .store.base import Unusable
+from .store.base import StoreFault, Unusable
 from .store.migrate import migrations
 from .store.ours import recognise
+from .store.wal import UNFINISHED_COMMITS_MAX, behind_the_end
 from .verify import Progress as Report
 from .verify import verify
 
@@ -78,7 +80,7 @@ def examine(settings: Settings) -> list[dict[str, str]]:
     _examine_disk(settings, note)
     access = running(settings.data)
     _examine_server(access, note)
-    _examine_database(settings.data / DATABASE, note)
+    _examine_database(settings.data / DATABASE, note, running=access is not None)
     if settings.host not in ("127.0.0.1", "::1", "localhost") and not settings.tls_certificate:
         note(
             "tls",
@@ -133,7 +135,23 @@ def _examine_clock(at_ms: int, note: Any) -> None:
         note("clock", "ok", "not behind the last commit")
 
 
-def _examine_database(path: Path, note: Any) -> None:
+def _examine_log(path: Path, note: Any) -> None:
+    try:
+        tail = behind_the_end(path)
+    except (StoreFault, OSError) as fault:
+        note("log", "problem", f"cannot be read: {fault}")
+        return
+    if tail.commits > UNFINISHED_COMMITS_MAX:
+        note("log", "problem", tail.told(path))
+    elif tail.frames:
+        note(
+            "log", "warning", "a commit was under way when the last process ended, or the last one is damaged"
+        )
+    if kept := list(path.parent.glob(f"{path.name}-wal.damaged-*")):
+        note("log", "warning", f"commits were lost; the log as it was is kept as {kept[-1]}")
+
+
+def _examine_database(path: Path, note: Any, *, running: bool) -> None:
     wrong = remnants(path.parent)
     if wrong is not None:
         note("database", "problem", wrong)
@@ -149,6 +167,8 @@ def _examine_database(path: Path, note: Any) -> None:
     except (Unusable, OSError) as fault:
         note("database", "problem", str(fault))
         return
+    if not running:
+        _examine_log(path, note)
     alone = "" if wal.exists() else "&immutable=1"  # a look leaves nothing behind
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{alone}", uri=True)
     try:

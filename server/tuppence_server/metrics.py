@@ -34,6 +34,7 @@ class Metrics:
         self.batches = 0
         self.committed = 0
         self.deliveries = 0
+        self.cursors_ahead = 0
         self._gauges: list[tuple[str, str, Callable[[], float]]] = []
         self.registry = CollectorRegistry()
         self.commit_seconds = Histogram(
@@ -70,6 +71,7 @@ class Metrics:
             ("batches", "Batches committed.", self.batches),
             ("events", "Events committed.", self.committed),
             ("deliveries", "Events handed to connections.", self.deliveries),
+            ("cursors_ahead", "Clients that held events which the log does not have.", self.cursors_ahead),
         ):
             yield CounterMetricFamily(f"tuppence_{name}", meaning, value=value)
         build = {"version": __version__, "python": python_version()}

@@ -64,6 +64,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_format: Literal["auto", "text", "json"] = "auto"
     log_addresses: Literal["on", "off"] = "on"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    damaged_log: Literal["stop", "new_epoch"] = "stop"
     password_workers: int = 2
     password_memory_kib: int = 65_536
 
@@ -108,6 +109,8 @@ MEANINGS: Final[dict[str, str]] = {
     "log_format": "How log lines look; auto is text on a terminal and JSON elsewhere.",
     "log_addresses": "Whether the line about a failed login tells the network address, as fail2ban needs it.",
     "log_level": "The least level that is logged.",
+    "damaged_log": "What to do at a start where the database's log was damaged and commits in it are lost: stop, or go "
+    "on without them under a new epoch.",
     "password_workers": "Threads that check passwords; each check uses password_memory_kib.",
     "password_memory_kib": "Memory that one password hash takes (argon2id); at least 19456.",
 }

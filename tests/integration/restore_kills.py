@@ -18,9 +18,9 @@ from pathlib import Path
 
 from tests.contract.stores import START_MS, World, opened
 
-from tuppence_server.app import opened_store
 from tuppence_server.backup import BackupError, make_backup, restore
 from tuppence_server.directory import DATABASE, PARTIAL, WrongData
+from tuppence_server.opening import opened_store
 from tuppence_server.store.sqlite import SqliteStore
 from tuppence_server.verify import verify
 

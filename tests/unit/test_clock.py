@@ -13,7 +13,6 @@ from tests.contract.stores import KINDS, START_MS, Counted, World, command, fram
 from tests.unit.money_world import PLAIN
 from tests.waiting import seeded
 
-from tuppence_server.app import opened_store
 from tuppence_server.clock import JUMP_MS, Clock
 from tuppence_server.domain.office import CreateUser, Deposit, OpenQuote, OpenSession
 from tuppence_server.domain.outflow import Outcome, Quoted
@@ -21,6 +20,7 @@ from tuppence_server.domain.policy import Limits
 from tuppence_server.domain.request import Request
 from tuppence_server.keeping import examine
 from tuppence_server.metrics import Metrics
+from tuppence_server.opening import opened_store
 from tuppence_server.pipeline import Committed, Pipeline
 from tuppence_server.settings import Settings
 from tuppence_server.store.base import Store

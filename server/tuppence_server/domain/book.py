@@ -354,6 +354,10 @@ class Book(HeldPayments):
     def _touch(self, _fact: facts.Touch) -> None:
         self.changes.touched = True
 
+    def _begin_epoch(self, fact: facts.BeginEpoch) -> None:
+        self.head.epoch = fact.epoch
+        self.changes.touched = True
+
     def _conversation(self, conv: str) -> Conversation:
         conversation = self.conversations[conv]
         assert conversation is not None, "a rule changes conversations that it found"
@@ -392,5 +396,6 @@ _APPLY: dict[type, Callable[[Book, facts.Fact], None]] = {
     facts.Flag: Book._flag,  # type: ignore[dict-item]
     facts.Drop: Book._drop,  # type: ignore[dict-item]
     facts.Touch: Book._touch,  # type: ignore[dict-item]
+    facts.BeginEpoch: Book._begin_epoch,  # type: ignore[dict-item]
     facts.EndSessions: Book._end_sessions,  # type: ignore[dict-item]
 }

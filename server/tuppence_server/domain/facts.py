@@ -155,8 +155,14 @@ class Touch(Struct, frozen=True, gc=False):
     """Nothing but a commit, to see whether the store takes one."""
 
 
+class BeginEpoch(Struct, frozen=True, gc=False):
+    """The log is another generation from here on: who holds events of the one before reads anew."""
+
+    epoch: str
+
+
 Fact = (
     Append | OpenConversation | Join | Leave | GiveRole | Retitle | Mark
     | AddUser | ChangeUser | AddSession | EndSession | EndSessions
-    | KeepPayment | KeepShare | KeepQuote | Spend | Flag | Drop | Touch
+    | KeepPayment | KeepShare | KeepQuote | Spend | Flag | Drop | Touch | BeginEpoch
 )  # fmt: skip

@@ -144,6 +144,13 @@ class Probe(Command, tag="probe", frozen=True):
     """Commit nothing, to see whether the store takes it."""
 
 
+class StartEpoch(Command, tag="epoch.start", frozen=True):
+    """Begin another generation of the log, unless it is no longer the one of which this was asked."""
+
+    epoch: str
+    instead_of: str
+
+
 class MarkSeen(Command, tag="seen", frozen=True):
     """A person's devices got, or the person read, a conversation up to these seqs."""
 

@@ -14,6 +14,7 @@ from .book import Book
 from .facts import (
     AddSession,
     AddUser,
+    BeginEpoch,
     ChangeUser,
     EndSession,
     EndSessions,
@@ -22,7 +23,7 @@ from .facts import (
     OpenConversation,
     Touch,
 )
-from .office import CreateUser, DisableUser, MarkSeen, OpenSession, RevokeSession, SetPassword
+from .office import CreateUser, DisableUser, MarkSeen, OpenSession, RevokeSession, SetPassword, StartEpoch
 from .places import NO_CONVERSATION, belongs, need_member, need_person, need_user
 from .request import Request
 from .rows import OPERATOR, Conversation, Member, Session, User
@@ -147,6 +148,13 @@ def needs_nothing(_book: Book, _keys: Keys, _request: Request) -> None:
 def probe(_book: Book, _request: Request) -> list[Fact] | Refusal:
     """Touch the store."""
     return [Touch()]
+
+
+def start_epoch(book: Book, request: Request) -> list[Fact] | Refusal:
+    """Another epoch, once for each that is found not to be what clients hold."""
+    command = request.frame
+    assert isinstance(command, StartEpoch)
+    return [BeginEpoch(command.epoch)] if book.head.epoch == command.instead_of else []
 
 
 def needs_seen(book: Book, keys: Keys, request: Request) -> None:

@@ -73,6 +73,7 @@ RULES: Final[dict[type, tuple[Needs, Rule]]] = {
     office.RevokeSession: (people.needs_revoke, people.revoke),
     office.Forget: (stale.needs_forget, stale.forget),
     office.Probe: (people.needs_nothing, people.probe),
+    office.StartEpoch: (people.needs_nothing, people.start_epoch),
     office.MarkSeen: (people.needs_seen, people.seen),
 }
 _FROM_PEOPLE: Final = frozenset(kind for kind in RULES if issubclass(kind, Durable))

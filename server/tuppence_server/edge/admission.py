@@ -7,8 +7,11 @@ from tuppence_protocol import codec, limits
 from tuppence_protocol.errors import CLOSES, CloseCode
 from tuppence_protocol.events import LimitsView, RateView, Ready, ReadyBody, Synced, SyncedBody
 from tuppence_protocol.frames import Hello
+from tuppence_server.domain.office import StartEpoch
+from tuppence_server.domain.request import Request as Submission
+from tuppence_server.domain.rows import OPERATOR
 from tuppence_server.domain.views import balance_view, user_view
-from tuppence_server.ids import token_hash
+from tuppence_server.ids import epoch, token_hash
 from tuppence_server.networks import key
 from tuppence_server.store.base import Cursor, Identity, Snapshot
 
@@ -88,6 +91,9 @@ async def _join(services: Services, socket: Peer, identity: Identity, hello: Hel
     body = hello.body
     cursor = Cursor(body.epoch, body.pos) if body.epoch and isinstance(body.pos, int) else None
     snapshot = await services.store.snapshot(user.id, identity.session.id, cursor)
+    if cursor is not None and cursor.epoch == snapshot.epoch and cursor.pos > snapshot.pos:
+        await _note_loss(services, user.id, cursor, snapshot)
+        snapshot = await services.store.snapshot(user.id, identity.session.id, cursor)
     while socket.transport is not None and hub.enter(socket, snapshot.groups):
         snapshot = await services.store.snapshot(user.id, identity.session.id, cursor)
     if not socket.open:
@@ -97,6 +103,18 @@ async def _join(services: Services, socket: Peer, identity: Identity, hello: Hel
         return
     socket.session.admitted()
     hub.admit(socket, snapshot.pos, snapshot.groups, _greeting(services, identity, snapshot))
+
+
+async def _note_loss(services: Services, user: str, cursor: Cursor, snapshot: Snapshot) -> None:
+    """A client holds events that the log does not have: some were lost, so what others hold may be others by now.
+
+    A new epoch makes everybody read anew. Once in the life of a server, since a cursor can also be made up.
+    """
+    services.metrics.cursors_ahead += 1
+    begin, services.epoch_doubted = not services.epoch_doubted, True
+    log.warning("cursor_ahead", user=user, cursor=cursor.pos, pos=snapshot.pos, new_epoch=begin)
+    if begin:
+        await services.pipeline.ask(Submission(StartEpoch(epoch(), cursor.epoch), OPERATOR))
 
 
 def _make_room(services: Services, user: str, device: str | None) -> None:

@@ -24,7 +24,7 @@ class Services:
     """The parts of one running server that the edge calls."""
 
     __slots__ = (
-        "addresses", "arrivals", "broker", "clock_ms", "departures", "draining", "exchange_rates", "hub", "loop", "metrics", "mode", "paces", "pipeline",
+        "addresses", "arrivals", "broker", "clock_ms", "departures", "draining", "epoch_doubted", "exchange_rates", "hub", "loop", "metrics", "mode", "paces", "pipeline",
         "rates", "settings", "store", "tasks", "wheel",
     )  # fmt: skip
 
@@ -63,6 +63,7 @@ class Services:
         self.wheel.add(self.departures)
         self.tasks: set[asyncio.Task[Any]] = set()
         self.draining = False
+        self.epoch_doubted = False
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a short piece of work beside the sockets, and keep it from being collected."""

@@ -43,13 +43,13 @@ from tuppence_server.domain.rows import (
 from tuppence_server.domain.seals import MODE, digest
 
 from . import entries, stale, tables
-from .base import Packed, StoreFault
+from .base import Packed, StoreFault, Unusable
 from .batch import BATCH, BatchConnection, Statement
 from .faults import store_faults, translated
 from .migrate import migrate
 from .ours import APPLICATION_ID, recognise
 from .sqlite_reads import SqliteReads
-from .wal import WalIndex
+from .wal import UNFINISHED_COMMITS_MAX, Tail, WalIndex, behind_the_end, set_aside
 
 WAL_PAGES_FOLD: Final = 4_000
 """Pages in the log before it is folded into the file; SQLite's default of 1000 halves the throughput."""
@@ -79,7 +79,9 @@ _WRITES: Final = {
     for size in _SIZES
 }
 _END_USER: Final = 'UPDATE "session" SET revoked_at = ? WHERE "user" = ? AND revoked_at IS NULL'
-_HEAD: Final = "UPDATE head SET pos = ?, hash = ?, account_id = ?, transfer_id = ?, at = ? WHERE one = 1"
+_HEAD: Final = (
+    "UPDATE head SET epoch = ?, pos = ?, hash = ?, account_id = ?, transfer_id = ?, at = ? WHERE one = 1"
+)
 _EPOCH: Final = (
     "INSERT INTO head (one, epoch, pos, hash, account_id, transfer_id, at, mode) "
     "VALUES (1, ?, 0, zeroblob(32), 0, 0, 0, ?) ON CONFLICT (one) DO UPDATE SET epoch = excluded.epoch"
@@ -121,8 +123,12 @@ _ASKED: Final = (
 class SqliteStore(SqliteReads):
     """The `Store` contract over one SQLite file."""
 
-    def __init__(self, path: Path, readers: int = 2) -> None:
+    def __init__(self, path: Path, readers: int = 2, epoch_after_loss: str | None = None) -> None:
+        """With `epoch_after_loss` a log that lost commits is opened all the same, as that epoch."""
         super().__init__(path, readers)
+        self._epoch_after_loss = epoch_after_loss
+        self.tail = Tail(0, 0)
+        """What was found behind the end of the log that the last process left."""
         self._writer: aiosqlite.Connection | None = None
         self._index: WalIndex | None = None
         self._generation = b""
@@ -139,6 +145,12 @@ class SqliteStore(SqliteReads):
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         named = os.path.lexists(self.path) and recognise(self.path)
+        self.tail = behind_the_end(self.path)
+        lost = self.tail.commits > UNFINISHED_COMMITS_MAX
+        if lost and self._epoch_after_loss is None:
+            raise Unusable(self.tail.told(self.path))
+        if lost:
+            set_aside(self.path)
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
         try:
             with store_faults():
@@ -158,6 +170,10 @@ class SqliteStore(SqliteReads):
             await writer.execute_fetchall(f"PRAGMA application_id = {APPLICATION_ID}")
         for pragma in _pragmas():
             await writer.execute_fetchall(f"PRAGMA {pragma}")
+        if (
+            self.tail.commits > UNFINISHED_COMMITS_MAX
+        ):  # in the commit that takes the place of the first that is lost
+            await writer.execute_fetchall("UPDATE head SET epoch = ?", (self._epoch_after_loss,))
         await migrate(writer, time.time_ns() // 1_000_000)
         ((self._filled,),) = await writer.execute_fetchall(entries.FILLED)
         await writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -304,7 +320,9 @@ class SqliteStore(SqliteReads):
         for code, exponent in changes.currencies.items():
             statements.append((_CURRENCY, (code, exponent)))
         statements += ((_SEAL, sealed) for sealed in changes.seals.items())
-        statements.append((_HEAD, (head.pos, head.hash, head.account_id, head.transfer_id, head.at)))
+        statements.append(
+            (_HEAD, (head.epoch, head.pos, head.hash, head.account_id, head.transfer_id, head.at))
+        )
         if head.transfer_id - self._filled >= entries.ENTRIES_BEHIND_MAX:
             statements += ((sql, ()) for sql in entries.FILL)
             self._filled = head.transfer_id
