@@ -14,6 +14,7 @@ from .shapes import (
     USER_PATTERN,
     Ask,
     Body,
+    Device,
     Durable,
     Frame,
     GivenRole,
@@ -39,7 +40,7 @@ from .shapes import (
 
 class HelloBody(Body, frozen=True):
     token: Token
-    device: Annotated[str, Meta(min_length=1, max_length=limits.DEVICE_CHARS_MAX)] | UnsetType = UNSET
+    device: Device | UnsetType = UNSET
     epoch: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
     pos: Pos | UnsetType = UNSET
     client: Annotated[str, Meta(max_length=limits.CLIENT_CHARS_MAX)] | UnsetType = UNSET

@@ -7,6 +7,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from . import limits
 from .money import AMOUNT_PATTERN, CURRENCY_PATTERN
+from .names import NAME_PATTERN
 
 USER_PATTERN: Final = r"^u_[a-z2-7]{26}$"
 CONV_PATTERN: Final = r"^(c_[a-z2-7]{26}|@[a-z0-9_]{2,32}|self)$"
@@ -39,7 +40,8 @@ Amount = Annotated[str, Meta(max_length=limits.AMOUNT_CHARS_MAX, extra_json_sche
 Currency = Annotated[str, Meta(max_length=3, extra_json_schema=_pattern(CURRENCY_PATTERN))]
 Text = Annotated[str, Meta(min_length=1, max_length=limits.TEXT_CHARS_MAX)]
 Note = Annotated[str, Meta(min_length=1, max_length=limits.NOTE_CHARS_MAX)]
-Title = Annotated[str, Meta(min_length=1, max_length=limits.TITLE_CHARS_MAX)]
+Title = Annotated[str, Meta(min_length=1, max_length=limits.TITLE_CHARS_MAX, pattern=NAME_PATTERN)]
+Device = Annotated[str, Meta(min_length=1, max_length=limits.DEVICE_CHARS_MAX, pattern=NAME_PATTERN)]
 Token = Annotated[str, Meta(min_length=1, max_length=limits.TOKEN_CHARS_MAX)]
 Seq = Annotated[int, Meta(ge=0, le=limits.INTEGER_MAX)]
 Pos = Annotated[int, Meta(ge=0, le=limits.INTEGER_MAX)]

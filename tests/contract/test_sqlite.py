@@ -14,6 +14,7 @@ from tests.contract.stores import EPOCH, POLICY, Counted, World, commit, event_i
 
 from tuppence_server.domain.batch import Changes
 from tuppence_server.domain.book import Book
+from tuppence_server.domain.people import skeleton
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import Account, Head, LoggedEvent, Receipt
 from tuppence_server.store import entries, sqlite
@@ -99,6 +100,33 @@ async def test_transfers_made_before_their_entries_are_kept_and_found(tmp_path: 
         for phase, pending in (("void", 2), ("single", 1), ("post", 0), ("other", 0), ("post", -1)):
             with pytest.raises(sqlite3.IntegrityError):
                 db.execute("INSERT INTO transfer VALUES (4, 3, 2, 3, 1, 'x', ?, ?)", (phase, pending))
+
+
+async def test_looks_of_handles_from_before_are_drawn_anew_and_nobody_loses_theirs(tmp_path: Path) -> None:
+    """A file from before `0010_strokes`, with two people whose handles look alike."""
+    kept = {"modem": "modem", "vwx": "vwx", "vvvx": "wvx", "wilma": "wllma", "bob": "bob"}
+    with database(tmp_path) as db:
+        db.execute(
+            "CREATE TABLE migration (version INTEGER PRIMARY KEY, name TEXT, checksum TEXT, applied_at INTEGER)"
+        )
+        for each in migrations()[:9]:
+            db.executescript(each.sql)
+            db.execute("INSERT INTO migration VALUES (?, ?, ?, 0)", (each.version, each.name, each.checksum))
+        for handle, look in kept.items():
+            db.execute(
+                "INSERT INTO user (id, handle, skeleton, name, disabled, created_at) VALUES (?, ?, ?, '', 0, 0)",
+                (f"u_{handle}", handle, look),
+            )
+        db.commit()
+    store = SqliteStore(tmp_path / "tuppence.db")
+    await store.open()
+    await store.close()
+    with database(tmp_path) as db:
+        looks = dict(db.execute("SELECT handle, skeleton FROM user").fetchall())
+    alike = {looks.pop("vwx"), looks.pop("vvvx")}
+    assert looks == {handle: skeleton(handle) for handle in looks}
+    assert skeleton("vwx") == skeleton("vvvx") in alike
+    assert len(alike) == 2
 
 
 async def test_a_migration_that_changed_since_is_refused(tmp_path: Path) -> None:

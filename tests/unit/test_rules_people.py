@@ -1,8 +1,12 @@
 """Handles, passwords, logins and read marks."""
 
+import itertools
+import json
+
 import pytest
 from tests.contract.stores import World, command, said, wire_id
 
+from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import NAME_CHARS_MAX
 from tuppence_server.domain.office import (
@@ -14,7 +18,7 @@ from tuppence_server.domain.office import (
     SetPassword,
 )
 from tuppence_server.domain.outflow import Marked, Outcome, SessionEnded, UserEnded
-from tuppence_server.domain.people import RESERVED_HANDLES
+from tuppence_server.domain.people import RESERVED_HANDLES, skeleton
 from tuppence_server.store.memory import MemoryStore
 
 
@@ -76,12 +80,72 @@ async def test_handles_that_would_speak_for_the_house(world: World, handle: str)
     [
         ("alice", "alice"), ("alice", "a1ice"), ("alice", "aiice"), ("alice", "al1ce"), ("modern", "modem"),
         ("modem", "modern"), ("bob", "b0b"), ("vvilma", "wilma"), ("wilma", "vvi1ma"), ("corn", "com"),
+        ("vwx", "vvvx"), ("wvx", "vwx"), ("vvvv", "ww"), ("wvw", "vvvvv"), ("vvvvv", "vww"), ("rnn", "mn"), ("rrn", "rm"),
     ],
 )  # fmt: skip
 async def test_handles_that_look_alike(world: World, taken: str, handle: str) -> None:
     if taken not in world.users:
         await world.order(newcomer(taken, 80))
     assert refusal(await world.order(newcomer(handle, 90))) == ("handle_taken", "$.handle")
+
+
+def test_what_is_drawn_with_the_same_strokes_looks_alike_and_nothing_else_does() -> None:
+    """Every handle of so many letters: as many looks as there are rows of strokes."""
+    drawn = {
+        "v": "v",
+        "w": "vv",
+        "r": "r",
+        "n": "n",
+        "m": "rn",
+        "0": "o",
+        "o": "o",
+        "i": "|",
+        "l": "|",
+        "1": "|",
+    }
+    looks: dict[str, set[str]] = {}
+    for letters in ("vw", "rnm", "0o1li", "vwmrn"):
+        for length in range(2, 6):
+            for handle in map("".join, itertools.product(letters, repeat=length)):
+                looks.setdefault("".join(drawn[letter] for letter in handle), set()).add(skeleton(handle))
+    assert all(len(found) == 1 for found in looks.values())
+    assert len(set.union(*looks.values())) == len(looks)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [f"a{chr(point)}b" for point in (
+        0, 1, 7, 9, 10, 13, 27, 31, 127, 128, 155, 159, 0x61C, 0x200E, 0x200F, 0x2028, 0x2029, 0x202A, 0x202E,
+        0x2066, 0x2069,
+    )] + ["Alice\n", "\x00", "\u202eecilA"],
+)  # fmt: skip
+async def test_a_name_that_would_act_on_a_list_is_refused_at_every_door(world: World, name: str) -> None:
+    assert refusal(await world.order(newcomer("carol", name=name))) == ("bad_frame", "$.name")
+    login = OpenSession(wire_id("s_", 1), world.users["alice"], "hash", name, world.now + 1, None)
+    assert refusal(await world.order(login)) == ("bad_frame", "$.device")
+    room = {"kind": "room.create", "id": world.key(), "body": {"title": name}}
+    update = {"kind": "room.update", "id": world.key(), "conv": wire_id("c_", 1), "body": {"title": name}}
+    hello = {"kind": "hello", "body": {"token": "t", "device": name}}
+    for frame, field in ((room, "title"), (update, "title"), (hello, "device")):
+        found = codec.decode_client(json.dumps(frame))
+        assert isinstance(found, Refusal), found
+        assert (found.code, found.field) in {("bad_frame", f"$.body.{field}"), ("bad_frame", "$.body")}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Zoë",
+        "王小明",
+        "\u0639\u0644\u064a",
+        "Ana 👩\u200d🔬",
+        "\u0645\u06cc\u200c\u062e\u0648",
+        "O'Neil-Smith 2",
+        "",
+    ],
+)
+async def test_names_of_all_scripts_are_names(world: World, name: str) -> None:
+    assert said(await world.order(newcomer("carol", name=name))) == "done"
 
 
 @pytest.mark.parametrize("handle", ["adm1n", "admln", "se1f", "seif", "a11", "0perator"])

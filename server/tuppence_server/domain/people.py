@@ -6,7 +6,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from tuppence_protocol.errors import Refusal
-from tuppence_protocol.limits import NAME_CHARS_MAX
+from tuppence_protocol.limits import DEVICE_CHARS_MAX, NAME_CHARS_MAX
+from tuppence_protocol.names import fit_name
 from tuppence_protocol.shapes import HANDLE_PATTERN
 
 from .batch import Keys
@@ -38,12 +39,13 @@ _handle = re.compile(HANDLE_PATTERN[1:-1], re.ASCII).fullmatch
 def skeleton(handle: str) -> str:
     """What a handle looks like: two handles with one skeleton cannot be told apart at a glance.
 
-    The confusables of Unicode TR 39 that exist within `[a-z0-9_]`.
+    The confusables of Unicode TR 39 that exist within `[a-z0-9_]`, and `w` as two `v`. Each character by itself becomes
+    what it is drawn of, so that it does not matter where in a row of strokes one begins to read.
     """
-    return handle.translate(_LOOKALIKES).replace("rn", "m").replace("vv", "w")
+    return handle.translate(_LOOKALIKES)
 
 
-_LOOKALIKES: Final = str.maketrans({"0": "o", "1": "l", "i": "l"})
+_LOOKALIKES: Final = str.maketrans({"0": "o", "1": "l", "i": "l", "m": "rn", "w": "vv"})
 _RESERVED: Final = frozenset(map(skeleton, RESERVED_HANDLES))
 
 
@@ -62,8 +64,9 @@ def create(book: Book, request: Request) -> list[Fact] | Refusal:
     handle = command.handle
     if _handle(handle) is None:
         return Refusal("bad_frame", "A handle is 2 to 32 of a-z, 0-9 and _.", "$.handle")
-    if len(command.name) > NAME_CHARS_MAX:
-        return Refusal("too_big", f"A name has at most {NAME_CHARS_MAX} characters.", "$.name")
+    unfit = fit_name(command.name, NAME_CHARS_MAX, "$.name")
+    if unfit is not None:
+        return unfit
     if skeleton(handle) in _RESERVED or book.skeletons.get(skeleton(handle)) is not None:
         return Refusal("handle_taken", "This handle, or one that looks like it, is taken.", "$.handle")
     user = User(command.user, handle, skeleton(handle), command.name, command.password, False, book.now)
@@ -109,6 +112,9 @@ def open_session(book: Book, request: Request) -> list[Fact] | Refusal:
     """Log a device in, unless the password changed or the person was disabled since it was checked."""
     command = request.frame
     assert isinstance(command, OpenSession)
+    unfit = fit_name(command.device, DEVICE_CHARS_MAX, "$.device")
+    if unfit is not None:
+        return unfit
     user = book.users.get(command.user)
     if user is None or user.password != command.proof:
         return Refusal("bad_credentials", "Handle and password do not match.")

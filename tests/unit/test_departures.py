@@ -1,0 +1,54 @@
+"""Somebody whose connection broke is offline once a whole grace went by without them, however often it broke."""
+
+import asyncio
+import json
+
+from tests.unit.test_hub import House
+from tests.waiting import seeded
+
+from tuppence_protocol.limits import PRESENCE_GRACE_MS
+from tuppence_server.edge.departures import Departures
+
+GRACE_S = PRESENCE_GRACE_MS / 1000
+
+
+class Loop(asyncio.AbstractEventLoop):
+    """A clock that can be set, and nothing else of a loop."""
+
+    now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+
+def test_breaks_that_follow_each_other_each_have_a_whole_grace() -> None:
+    random = seeded()
+    for _ in range(200):
+        house, loop = House(), Loop()
+        departures = Departures(house.hub, loop)
+        watcher, bob = house.enter("alice"), None
+        house.hub.people.watch(watcher, frozenset({"bob"}))
+        online, gone_at = False, None
+        for _ in range(60):
+            loop.now += random.uniform(0, GRACE_S / 2)
+            departures.check(loop.now)
+            due = gone_at is not None and loop.now - gone_at >= GRACE_S
+            told = [json.loads(data)["body"]["online"] for data in watcher.writes]
+            watcher.writes.clear()
+            if due:
+                online, gone_at = False, None
+                assert told == [False], "late by no more than the next look"
+            else:
+                assert told == [], "nobody has noticed anything"
+            if bob is None and random.random() < 0.5:
+                bob = house.enter("bob")
+                assert [json.loads(data)["body"]["online"] for data in watcher.writes] == [True] * (
+                    not online
+                )
+                watcher.writes.clear()
+                online, gone_at = True, None
+            elif bob is not None and random.random() < 0.6:
+                person = house.hub.detach(bob, 1)
+                assert person is not None
+                departures.add(person)
+                bob, gone_at = None, loop.now
