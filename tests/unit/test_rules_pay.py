@@ -271,3 +271,42 @@ async def test_the_ledger_is_whole_after_all_that(world: World) -> None:
     report = await verify(world.store)
     assert report.problems == []
     assert report.totals == {"EUR": 1_000}
+
+
+@pytest.mark.parametrize("named", [{}, {"payee": "@carol"}], ids=["unnamed", "named"])
+@pytest.mark.parametrize("conv", ["@bob", "@carol", "group"])
+@pytest.mark.parametrize("ref", ["text", "send", "offer", "packet", "deposit", "request", "split", "nothing"])
+async def test_whatever_a_payment_names_in_ref_it_is_decided_with_all_that_it_needs(
+    world: World, ref: str, conv: str, named: dict[str, str]
+) -> None:
+    await world.credit("alice", "50")
+    await world.credit("bob", "50")
+    group = await world.group("bob", "alice", "carol")
+    await world.say("bob", "@alice")
+    euros = {"amount": "1", "currency": "EUR"}
+    each = [{"user": "@alice", "amount": "1"}, {"user": "@carol", "amount": "1"}]
+    made = {
+        "text": await world.say("bob", "@alice"),
+        "send": await world.pay("bob", "@alice", "1"),
+        "offer": await world.pay("bob", "@alice", "1", accept=True),
+        "packet": await world.do(
+            "bob", "pay.packet", group, total="3", currency="EUR", count=2, mode="equal"
+        ),
+        "deposit": await world.credit("bob", "1"),
+        "request": await world.do("bob", "pay.request", "@alice", **euros),
+        "split": await world.do("bob", "pay.split", group, total="2", currency="EUR", shares=each),
+    }
+    key = str(head_of(made[ref])["id"]) if ref in made else event_id(999)
+    place = group if conv == "group" else conv
+    outcome = await world.do("alice", "pay.send", place, ref=key, amount="2", currency="EUR", **named)
+    asks_elsewhere = (ref == "request" and conv != "@bob") or (ref == "split" and conv != "group")
+    if asks_elsewhere:
+        wanted = "not_a_member" if (named, conv) == ({"payee": "@carol"}, "@bob") else "not_found"
+        wanted = "bad_frame" if conv == "group" and not named else wanted
+    elif ref in {"request", "split"}:
+        wanted = "not_a_member" if named and conv == "@bob" else "bad_frame"
+    elif conv == "group":
+        wanted = "stored" if named else "bad_frame"
+    else:
+        wanted = "not_a_member" if named and conv == "@bob" else "stored"
+    assert said(outcome) == wanted

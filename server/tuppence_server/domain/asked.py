@@ -44,6 +44,8 @@ NOT_HERE: Final = Refusal("not_a_member", "That person is not in this conversati
 PAID_PLAINLY: Final = Refusal(
     "bad_frame", "What was asked for is paid at once, in its own currency.", "$.ref"
 )
+ASKS: Final = frozenset({"request", "split"})
+"""Kinds that ask for money, and say what for."""
 UNSAID: Final = Refusal("bad_frame", "Say it, or name in ref what asks for it.", "$.body.amount")
 OTHER_AMOUNT: Final = Refusal("bad_frame", "Pay what was asked for.", "$.body.amount")
 OTHER_CURRENCY: Final = Refusal("bad_frame", "Pay in the currency that was asked for.", "$.body.currency")
@@ -76,7 +78,7 @@ def as_asked(book: Book, frame: PaySend, author: str) -> PaySend | Refusal:
     body = frame.body
     missing = "amount" if body.amount is UNSET else "currency" if body.currency is UNSET else None
     payment = book.payments.get(frame.ref) if frame.ref else None
-    if payment is None or payment.kind not in {"request", "split"}:
+    if payment is None or payment.kind not in ASKS:
         return frame if missing is None else replace(UNSAID, field=f"$.body.{missing}")
     place = find_place(book, author, frame.conv)
     if not isinstance(place, Conversation) or place.id != payment.conv:
@@ -99,7 +101,7 @@ def answered(
 ) -> Asked | Refusal | None:
     """What the frame's ref asks for; None where it is a plain reply to something else."""
     payment = book.payments.get(frame.ref) if frame.ref else None
-    if payment is None or payment.kind not in {"request", "split"}:
+    if payment is None or payment.kind not in ASKS:
         return None
     if payment.conv != conversation.id:
         return NO_PAYMENT

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from tuppence_protocol import codec
@@ -23,7 +23,7 @@ from .accounts import (
     own_room,
     room_for,
 )
-from .asked import Asked, answered, as_asked, settled_by
+from .asked import ASKS, Asked, answered, as_asked, settled_by
 from .batch import Keys
 from .book import Book
 from .chat import writable
@@ -66,10 +66,7 @@ def needs_send(book: Book, keys: Keys, request: Request) -> None:
     body, currency, named = frame.body, frame.body.currency, frame.body.payee
     conversation = need_place(book, keys, author, frame.conv)
     if frame.ref:
-        asked = need_payment(book, keys, frame.ref)
-        if asked is not None:
-            need_parties(book, keys, asked)
-            currency, named = currency or asked.currency, named or asked.payee or UNSET
+        currency, named = _said_by_ref(book, keys, frame, conversation)
     if currency is UNSET:
         return  # what says it comes with the next wave, or is not there
     need_account(book, keys, (author, currency, "customer"))
@@ -94,6 +91,19 @@ def needs_send(book: Book, keys: Keys, request: Request) -> None:
     need_account(book, keys, (payee_id, currency, "customer"))
     if body.quote:
         _need_quote(book, keys, body.quote, payee_id)
+
+
+def _said_by_ref(
+    book: Book, keys: Keys, frame: PaySend, conversation: Conversation | None
+) -> tuple[str | UnsetType, str | UnsetType]:
+    """Currency and payee, where what the ref is asks for money in this conversation; it may be anything else."""
+    body = frame.body
+    asked = need_payment(book, keys, frame.ref or "")
+    if asked is None:
+        return body.currency, body.payee
+    need_parties(book, keys, asked)
+    here = asked.kind in ASKS and conversation is not None and asked.conv == conversation.id
+    return body.currency or asked.currency, body.payee or (asked.payee if here else UNSET)
 
 
 def _need_quote(book: Book, keys: Keys, id: str, payee: str) -> None:
