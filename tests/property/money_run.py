@@ -40,7 +40,7 @@ KINDS_STORED: Final = (
     "chat.text", "room.invite", "room.remove", "room.role",
 )  # fmt: skip
 MUST_BE_DONE: Final = (
-    *VERBS, "quote", "preview", "burst", "sweep", "clock", "killed", "restarted", "forgot",
+    *VERBS, "quote", "preview", "burst", "sweep", "clock", "killed", "restarted", "forgot", "pruned",
     "decided beside a save", "taken into an open batch",
     *(f"fault {fault}" for fault in FAULTS), *(f"{kind} stored" for kind in KINDS_STORED),
 )  # fmt: skip

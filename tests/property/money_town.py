@@ -20,6 +20,7 @@ from tests.property.money_model import (
     ENABLED,
     FROZEN_IN,
     FROZEN_OUT,
+    HOUR_MS,
     IDS,
     MONTH_MS,
     OPERATOR,
@@ -58,7 +59,7 @@ from tuppence_server.domain.rules import needs
 from tuppence_server.metrics import Metrics
 from tuppence_server.pipeline import Pipeline
 from tuppence_server.store.base import Misplaced, Packed, Store, StoreFault
-from tuppence_server.sweep import sweep
+from tuppence_server.sweep import prune, sweep
 from tuppence_server.verify import verify
 
 FAULTS: Final = ("before", "after", "kill_before", "kill_after")
@@ -585,6 +586,21 @@ class Town:
         if failed:
             self.counts[f"fault {failed}"] += 1
             await self._recover(failed)
+        await self._prune()
+
+    async def _prune(self) -> None:
+        """Drop what nobody needs any more: of quotes, those that nobody took up."""
+        self.tell_time()
+        over = [
+            key
+            for key, quote in self.model.quotes.items()
+            if not quote["used"] and quote["expires_at"] <= self.model.now - HOUR_MS
+        ]
+        pruned = await prune(self.store, self.road)
+        assert pruned >= len(over)
+        for key in over:
+            del self.model.quotes[key]
+        self.counts["pruned"] += pruned
 
     # --- settling ---------------------------------------------------------------------------------------
 

@@ -12,7 +12,17 @@ from tests.property.test_ledger import Road, road_on, word
 
 from tuppence_server import pipeline
 from tuppence_server.commits import Committed
-from tuppence_server.domain.office import Expire, OpenSession, Preview, Reverse, RevokeSession, SetPassword
+from tuppence_server.domain.limits import DAY_MS
+from tuppence_server.domain.office import (
+    Expire,
+    Forget,
+    OpenQuote,
+    OpenSession,
+    Preview,
+    Reverse,
+    RevokeSession,
+    SetPassword,
+)
 from tuppence_server.domain.outflow import Outcome
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import Head
@@ -219,6 +229,29 @@ async def test_a_login_that_ends_with_a_batch_on_its_way_is_ended_wherever_it_is
         login = await gate.identify("token")
         assert login is not None
         assert login.session.revoked_at == START_MS, "and not once more, later"
+
+
+async def test_what_is_dropped_is_gone_before_the_store_knows_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with gated() as (gate, road, model):
+        gate.open.set()
+        quote, session = event_id(70), wire_id("s_", 1)
+        opened = OpenSession(session, IDS["alice"], "token", "phone", START_MS + 1_000, None)
+        asked = OpenQuote(quote, IDS["alice"], "EUR", "JPY", "1", "sell", 160, 1)
+        assert [word(await road.ask(command(each))) for each in (opened, asked)] == ["done", "quoted"]
+        monkeypatch.setattr(road, "now_ms", lambda: START_MS + 40 * DAY_MS)
+        gate.open.clear()
+        gate.seen.clear()
+        first = ask_all(road, [command(Forget((quote,), (session,), ()))])
+        await until(lambda: gate.seen == ["save"])
+        pay = frame(
+            IDS["alice"], "pay.send", "@bob", event_id(71), None, amount="1", currency="EUR", quote=quote
+        )
+        late = [pay, command(RevokeSession(session, IDS["alice"])), *texts(model, MANY)]
+        second = await beside(road, late)
+        gate.open.set()
+        assert [word(each) for each in (await first)[:1]] == ["done"]
+        assert [word(each) for each in (await second)[:2]] == ["not_found", "not_found"]
+        assert await gate.identify("token") is None, "and does not come back"
 
 
 async def test_a_save_that_fails_while_more_is_decided_voids_both_and_a_retry_is_stored_once() -> None:

@@ -337,10 +337,8 @@ class Book(HeldPayments):
         self.changes.accounts[fact.account] = account
 
     def _drop(self, fact: facts.Drop) -> None:
-        for id in fact.quotes:
-            self.quotes.pop(id, None)
-        for id in fact.sessions:
-            self.sessions.pop(id, None)
+        self.quotes |= dict.fromkeys(fact.quotes)  # held as absent: the store may have them for a moment yet
+        self.sessions |= dict.fromkeys(fact.sessions)
         for user, currency, slot in fact.uses:
             self.uses.get((user, currency), {}).pop(slot, None)
         self.changes.dropped_quotes.update(fact.quotes)
