@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmarks.process import child, cpu_seconds, has_uvloop, loop_factory, read_json
-from benchmarks.seed import EVENTS_PER_PERSON, seed, seed_behind, seed_ledger, seed_statements
+from benchmarks.seed import (
+    EVENTS_PER_PERSON,
+    seed,
+    seed_behind,
+    seed_groups,
+    seed_ledger,
+    seed_statements,
+)
 from benchmarks.sizes import Sizes
 from benchmarks.tally import checked
 from benchmarks.target import Running, serving
@@ -67,6 +74,13 @@ class Bench:
         total = 2 * len(lines) * EVENTS_PER_PERSON + sum(lines)
         with self.watch.count("seeding", total) as advance:
             made = seed_statements(self.folder / name, lines, advance=advance)
+            return self._planned(name, _finish(made))
+
+    def seed_groups(self, name: str, counts: Sequence[int]) -> Seeded:
+        """Fill a data directory for people who are in so many groups each."""
+        total = (1 + len(counts)) * EVENTS_PER_PERSON + max(counts)
+        with self.watch.count("seeding", total) as advance:
+            made = seed_groups(self.folder / name, counts, advance=advance)
             return self._planned(name, _finish(made))
 
     def seed_ledger(self, name: str, accounts: int, transfers: int) -> Seeded:

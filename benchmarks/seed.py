@@ -11,7 +11,6 @@ from typing import Any
 
 from tuppence_protocol import codec, frames, payments
 from tuppence_server import ids
-from tuppence_server.app import clock_ms
 from tuppence_server.commits import Committed
 from tuppence_server.domain.office import Command, CreateUser, Deposit, OpenSession
 from tuppence_server.domain.outflow import Outcome, Stored
@@ -86,7 +85,7 @@ class Seeder:
     async def tokens(self, people: Sequence[tuple[str, str]]) -> list[str]:
         """A login for everybody."""
         tokens = [ids.token() for _ in people]
-        expires = clock_ms() + YEAR_MS
+        expires = self.pipeline.now_ms() + YEAR_MS
         await self.submit(
             [
                 Request(
@@ -153,7 +152,7 @@ def _silent(_: int) -> None:
 
 @asynccontextmanager
 async def _opened(data: Path, advance: Advance) -> AsyncIterator[tuple[Store, Seeder]]:
-    async with opened_store(data) as store:
+    async with opened_store(data, make=True) as store:
         seeder = Seeder(store, advance)
         seeder.pipeline.start(await store.head())
         try:
@@ -220,6 +219,28 @@ async def seed_statements(
         {"token": tokens[2 * index], "conv": convs[2 * index], "lines": count}
         for index, count in enumerate(lines)
     ]
+
+
+async def seed_groups(
+    data: Path, counts: Sequence[int], *, advance: Advance = _silent
+) -> list[dict[str, Any]]:
+    """Fill a new data directory for people who were brought into so many groups each, by one who made them all.
+
+    The plan says from where each resumes, with nothing missed.
+    """
+    async with _opened(data, advance) as (store, seeder):
+        (owner, _), *crowd = await seeder.people(1 + len(counts))
+        tokens = await seeder.tokens(crowd)
+        creates = []
+        for number in range(max(counts)):
+            members = [user for (user, _), count in zip(crowd, counts, strict=True) if number < count]
+            body = frames.CreateBody(title=f"room {number}", members=members)
+            create = frames.RoomCreate(id=ids.event_id(), body=body)
+            creates.append(Request(create, owner, codec.encode(create)))
+        await seeder.submit(creates)
+        head = await store.head()
+    cursor = {"conv": "", "epoch": head.epoch, "pos": head.pos, "missed": 0}
+    return [{"token": token} | cursor for token in tokens]
 
 
 async def _pay_back_and_forth(

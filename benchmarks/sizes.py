@@ -24,6 +24,8 @@ class Sizes:
     idle: int
     old_accounts: int
     old_events: int
+    groups: int
+    groups_fewer: int
     returning: int
     missed: int
     claimers: int
@@ -53,6 +55,8 @@ FULL = Sizes(
     idle=5_000,
     old_accounts=100_000,
     old_events=2_000_000,
+    groups=1_000,
+    groups_fewer=10,
     returning=2_000,
     missed=50,
     claimers=500,
@@ -82,6 +86,8 @@ QUICK = Sizes(
     idle=300,
     old_accounts=500,
     old_events=5_000,
+    groups=40,
+    groups_fewer=2,
     returning=100,
     missed=50,
     claimers=50,
