@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import ssl
 from typing import Annotated, Final
 
 import typer
@@ -34,9 +35,9 @@ def chat(
     from tuppence_client.errors import ConnectionEnded, TuppenceError
 
     handle = handle_of(as_handle)
-    address, token = _of_this_machine(data, handle) if url is None else (url, "")
+    address, token, tls = _of_this_machine(data, handle) if url is None else (url, "", None)
     try:
-        code = asyncio.run(_chat(address, token or _token_for(address, handle)))
+        code = asyncio.run(_chat(address, token or _token_for(address, handle), tls))
     except ConnectionEnded as ended:
         raise fail(_why(address, ended.reason), FAILED if ended.final else UNREACHABLE) from None
     except TuppenceError as refused:
@@ -53,7 +54,7 @@ def _why(address: str, reason: str) -> str:
     return f"{address}: {_numbers.sub('', reason).rstrip('.')}."
 
 
-def _of_this_machine(data: DataOption, handle: str) -> tuple[str, str]:
+def _of_this_machine(data: DataOption, handle: str) -> tuple[str, str, ssl.SSLContext]:
     """Address and token where the data directory is at hand; no proxy stands between a machine and itself."""
     from . import desk
 
@@ -66,7 +67,7 @@ def _of_this_machine(data: DataOption, handle: str) -> tuple[str, str]:
         )
     session = desk.do(settings, "session.open", handle=handle, device="terminal")
     desk.without_proxy()
-    return access.url, str(session["token"])
+    return access.url, str(session["token"]), desk.trusting()
 
 
 def _token_for(url: str, handle: str) -> str:
@@ -84,9 +85,9 @@ def _token_for(url: str, handle: str) -> str:
     return asyncio.run(login(url, handle, ask_password(), device="terminal")).token
 
 
-async def _chat(url: str, token: str) -> int:
+async def _chat(url: str, token: str, tls: ssl.SSLContext | None) -> int:
     from tuppence_client import connect
     from tuppence_client.terminal import run_terminal
 
-    async with connect(url, token=token, device="terminal") as me:
+    async with connect(url, token=token, device="terminal", tls=tls) as me:
         return await run_terminal(me)

@@ -6,10 +6,12 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
+import trustme
 from tests.harness import ROOT, Server, serving
 from tests.screen import Screen, on_screen
 
-from tuppence_client import Client, connect
+from tuppence_client import Client, ConnectionEnded, connect, login
+from tuppence_server.desk import trusting
 
 SIZES = ((40, 10), (80, 24), (160, 50))
 
@@ -153,3 +155,22 @@ async def test_the_demo_client_says_it_in_one_line_too(tmp_path: Path) -> None:
             await screen.until("log in")
             assert await screen.end() == 1
             assert b"Traceback" not in screen.said
+
+
+async def test_a_server_of_this_machine_is_trusted_whoever_signed_its_certificate(tmp_path: Path) -> None:
+    own = trustme.CA().issue_cert("pay.example.org")
+    own.cert_chain_pems[0].write_to_path(tmp_path / "certificate.pem")
+    own.private_key_pem.write_to_path(tmp_path / "key.pem")
+    tls = {"TLS_CERTIFICATE": str(tmp_path / "certificate.pem"), "TLS_KEY": str(tmp_path / "key.pem")}
+    async with serving(tmp_path, **tls) as server:
+        added = await server.cli(
+            "user", "add", "alice", "--password-stdin", "--data", str(server.data), stdin="correct horse\n"
+        )
+        assert added.code == 0, added.err
+        async with chat(server, "alice") as screen:
+            await screen.until("online")
+        with pytest.raises(ConnectionEnded, match="certificate"):
+            await login(server.url, "alice", "correct horse")
+        session = await login(server.url, "alice", "correct horse", tls=trusting())
+        async with connect(server.url, token=session.token, tls=trusting()) as me:
+            assert me.user.handle == "alice"

@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import ssl
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -33,27 +34,34 @@ class _Registered(Open, frozen=True):
     user: UserView
 
 
-async def register(url: str, handle: str, password: str, name: str = "") -> UserView:
+async def register(
+    url: str, handle: str, password: str, name: str = "", tls: ssl.SSLContext | None = None
+) -> UserView:
     """Make a user and return it; `IdError` (handle_taken), `ShapeError`, `ConnectionEnded` (unreachable)."""
     need_asyncio("register")
     body = {"handle": handle, "password": password} | ({"name": name} if name else {})
-    registered: _Registered = await asyncio.to_thread(_post, url, "/v1/users", body, _Registered)
+    registered: _Registered = await asyncio.to_thread(_post, url, "/v1/users", body, _Registered, tls)
     return registered.user
 
 
-async def login(url: str, handle: str, password: str, device: str | None = None) -> Session:
+async def login(
+    url: str, handle: str, password: str, device: str | None = None, tls: ssl.SSLContext | None = None
+) -> Session:
     """Log in and return the session; `SessionError` (bad_credentials), `ConnectionEnded` (unreachable)."""
     need_asyncio("login")
     body = {"handle": handle, "password": password} | ({"device": device} if device else {})
-    session: Session = await asyncio.to_thread(_post, url, "/v1/sessions", body, Session)
+    session: Session = await asyncio.to_thread(_post, url, "/v1/sessions", body, Session, tls)
     return session
 
 
-def _post(url: str, path: str, body: dict[str, str], answer: type[Any]) -> Any:
+def _post(url: str, path: str, body: dict[str, str], answer: type[Any], tls: ssl.SSLContext | None) -> Any:
     parts = urlsplit(http_url(url, path))
-    secure = parts.scheme == "https"
-    kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
+    host, port = parts.hostname or "", parts.port
+    connection = (
+        http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=tls)
+        if parts.scheme == "https"
+        else http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+    )
     try:
         connection.request(
             "POST", parts.path, msgspec.json.encode(body), {"Content-Type": "application/json"}

@@ -6,6 +6,7 @@ cancelled takes nothing with it, but whether its frame was stored is then unknow
 
 import asyncio
 import os
+import ssl
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -104,7 +105,11 @@ class Client(Rooms, Payments):
         return self._core.new_id()
 
     async def send(self, conv: str, text: str, *, ref: str | None = None, id: str | None = None) -> ev.Event:  # noqa: A002
-        """Say something in `conv` ("@handle", "c_…" or "self") and return the stored event."""
+        """Say something in `conv` ("@handle", "c_…" or "self") and return the stored event; its body is `TextPosted`.
+
+        `text` has up to 8,000 characters; `ref` is the id of the event that it replies to. Raises `ShapeError`,
+        `PlaceError`, `IdError` (another text was sent under that id).
+        """
         body = fr.TextBody(text=text)
         return await self._core.commit(
             fr.ChatText(id=id or self.new_id(), conv=conv, ref=UNSET if ref is None else ref, body=body)
@@ -142,7 +147,10 @@ class Client(Rooms, Payments):
         after: int | None = None,
         limit: int = PAGE_EVENTS_DEFAULT,
     ) -> list[ev.Event]:
-        """Events of a conversation in order: the `limit` before a seq, after a seq, or the latest."""
+        """Events of a conversation in order: the `limit` (up to 200) before a seq, after a seq, or the latest.
+
+        Raises `PlaceError` where the conversation is not there or not one's own.
+        """
         body = fr.HistoryBody(
             before=UNSET if before is None else before, after=UNSET if after is None else after, limit=limit
         )
@@ -159,7 +167,10 @@ class Client(Rooms, Payments):
     async def list_conversations(
         self, *, before: int | None = None, limit: int = PAGE_EVENTS_DEFAULT
     ) -> list[ev.ConversationView]:
-        """One's conversations, latest first; `before` is the `pos` of the last one had."""
+        """One's conversations, latest first, up to 200 at a time; `before` is the `pos` of the last one had.
+
+        Each has `conv`, `kind`, `seq`, `pos`, `role`, `since`, `read`, `members`, `title` or `peer`. Raises `SessionError`.
+        """
         body = fr.PageBody(before=UNSET if before is None else before, limit=limit)
         result = await self._core.ask(fr.AskConversations(id=self.new_id(), body=body))
         assert isinstance(result, ev.ConversationsResult)
@@ -167,7 +178,10 @@ class Client(Rooms, Payments):
         return result.conversations
 
     async def members(self, conv: str) -> list[ev.MemberView]:
-        """Everybody in a conversation, by user id; several pages where there are many."""
+        """Everybody in a conversation, by user id, with `user`, `role`, `read` and `delivered` (seqs).
+
+        Several pages are asked for where there are many. Raises `PlaceError`.
+        """
         found: list[ev.MemberView] = []
         while True:
             body = fr.MembersBody(after=found[-1].user.id if found else UNSET, limit=PAGE_ROWS_MAX)
@@ -242,6 +256,7 @@ async def connect(
     queue_max: int = EVENTS_MAX,
     pace: Pace | None = None,
     state: str | os.PathLike[str] | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Client]:
     """Connect to the server at `url` (http(s) or ws(s)) and stay connected until the block ends.
 
@@ -253,13 +268,13 @@ async def connect(
     or the server says to stop; ValueError for what is not a URL.
 
     `state` is the path of a file that keeps the cursor, so that the next run begins where this one stopped; see
-    `Client.events`. `StateFileError` where it is in use, of another person, or something else.
+    `Client.events`. `tls` says whom to trust where that is not what the system trusts. `StateFileError` where it is in use, of another person, or something else.
     """
     need_asyncio("connect")
     pace = pace or Pace()
     tokens = Tokens(token, pace)
     session = ClientSession(tokens.current, device or f"py-{uuid.uuid4().hex[:12]}", CLIENT_NAME)
-    core = Core(socket_url(url), session, pace, queue_max, tokens)
+    core = Core(socket_url(url), session, pace, queue_max, tokens, tls)
     saved = None if state is None else SavedCursor(state)
     if saved is not None:
         core.following = _following(core, saved, queue_max)

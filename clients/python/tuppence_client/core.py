@@ -5,6 +5,7 @@ cancelled call takes nothing with it but itself.
 """
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -43,12 +44,18 @@ class Core:
     """What one client knows and waits for; the `Sink` of its link."""
 
     def __init__(
-        self, url: str, session: ss.ClientSession, pace: Pace, queue_max: int, tokens: Tokens
+        self,
+        url: str,
+        session: ss.ClientSession,
+        pace: Pace,
+        queue_max: int,
+        tokens: Tokens,
+        tls: ssl.SSLContext | None,
     ) -> None:
         self.session = session
         self.pace = pace
         self.mirror = Mirror()
-        self.link = Link(url, session, self, pace, tokens)
+        self.link = Link(url, session, self, pace, tokens, tls)
         self.new_id = Ids()
         self.events: Fanout[ev.Event] = Fanout(queue_max, lossy=False)
         self.notices: Fanout[Notice] = Fanout(NOTICES_MAX, lossy=True)

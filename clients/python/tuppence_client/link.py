@@ -7,7 +7,8 @@ blocked consumer cannot keep acks, heartbeats or reconnects from working.
 import asyncio
 import contextlib
 import logging
-from typing import Final, Protocol
+import ssl
+from typing import Any, Final, Protocol
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
@@ -45,8 +46,17 @@ class Sink(Protocol):
 class Link:
     """The connection to the server, over many sockets; `run` until it ends for good."""
 
-    def __init__(self, url: str, session: ClientSession, sink: Sink, pace: Pace, tokens: Tokens) -> None:
+    def __init__(
+        self,
+        url: str,
+        session: ClientSession,
+        sink: Sink,
+        pace: Pace,
+        tokens: Tokens,
+        tls: ssl.SSLContext | None,
+    ) -> None:
         self._url = url
+        self._tls: dict[str, Any] = {} if tls is None or not url.startswith("wss:") else {"ssl": tls}
         self._tokens = tokens
         self._session = session
         self._sink = sink
@@ -158,6 +168,7 @@ class Link:
             close_timeout=1.0,
             ping_interval=None,  # the protocol has a heartbeat of its own, which acknowledges as well
             max_size=MESSAGE_BYTES_MAX,
+            **self._tls,
         )
 
     async def _converse(self, socket: ClientConnection) -> ConnectionEnded:

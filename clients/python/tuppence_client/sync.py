@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import ssl
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
@@ -42,6 +43,7 @@ class SyncClient(Verbs[Event]):
         queue_max: int = EVENTS_MAX,
         pace: Pace | None = None,
         state: str | os.PathLike[str] | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         super().__init__(self.new_id, lambda: self.user.id, self.submit)
         self.preview: Previewable[Preview] = Previewable(
@@ -55,6 +57,7 @@ class SyncClient(Verbs[Event]):
             queue_max=queue_max,
             pace=pace,
             state=state,
+            tls=tls,
         )
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="tuppence-client", daemon=True)

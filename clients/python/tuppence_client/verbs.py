@@ -57,10 +57,14 @@ class Previewable(Generic[R]):
         not_after: int | None = None,
         id: str | None = None,  # noqa: A002 - the wire's name
     ) -> R:
-        """Pay `money`, such as "12.50 EUR", in `conv`; `payee` may be left out in a DM.
+        """Pay `money`, such as "12.50 EUR", in `conv`; `payee` ("@handle" or "u_…") may be left out in a DM.
 
-        With `accept` it waits for the payee for `expires_s`; with a `quote` the payee gets another currency.
-        `not_after` is in ms since the epoch. Raises TypeError for floats.
+        With `accept` it waits for the payee for `expires_s` seconds (a day); with a `quote` the payee gets another
+        currency. `not_after` is in ms since the epoch. The body of the event: `PaymentSent` with `amount`, `currency`,
+        `payee`, `state`, and `fee`, `received`, `settles`, `expires_at` where there are any.
+
+        Raises TypeError for floats, `ShapeError` (amount_format, amount_range, unknown_currency), `FundsError`,
+        `LimitError`, `AccountError`, `PlaceError`, `StateError` (expired, quote_used, already_paid).
         """
         amount, currency = amount_of(money)
         body = pf.SendBody(
@@ -82,7 +86,10 @@ class Previewable(Generic[R]):
         note: str | None = None,
         id: str | None = None,  # noqa: A002
     ) -> R:
-        """Pay what a request asks of one, or one's share of a split bill; `PlaceError` where it asks nothing."""
+        """Pay what a request asks of one, or one's share of a split bill; a `PaymentSent` with `settles`.
+
+        Raises `PlaceError` where it asks nothing of one, `StateError` (already_paid, expired …), and what `pay` raises.
+        """
         card = card_of(asked)
         due = None if card is None else card.due(self.__me())
         if card is None or due is None:
@@ -100,7 +107,13 @@ class Previewable(Generic[R]):
         expires_s: int | None = None,
         id: str | None = None,  # noqa: A002
     ) -> R:
-        """Ask a person in a conversation for money; `payer` may be left out in a DM."""
+        """Ask a person in a conversation for money; `payer` may be left out in a DM. `expires_s` in seconds (a week).
+
+        The body of the event: `PaymentRequested` with `amount`, `currency`, `payer`, `state`, `expires_at` (ms).
+
+        Raises `ShapeError`, `PlaceError` (nobody has written there yet), `StateError` (already_requested),
+        `LimitError` (too_many_requests).
+        """
         amount, currency = amount_of(money)
         body = pf.RequestBody(
             amount=amount,
@@ -124,6 +137,8 @@ class Previewable(Generic[R]):
         """Share a bill that one has paid: `["@bob", ("@carol", "4.00")]`.
 
         Who has no amount pays as much as the others without one, of what is left; odd cents fall to the first.
+        The body of the event: `BillSplit` with `total`, `currency`, `shares` (`user`, `amount`, `state`), `state`,
+        `expires_at` (ms). Raises `ShapeError` (split_sum), `PlaceError` (not_a_member).
         """
         total, currency = amount_of(money)
         body = pf.SplitBody(
@@ -146,7 +161,12 @@ class Previewable(Generic[R]):
         expires_s: int | None = None,
         id: str | None = None,  # noqa: A002
     ) -> R:
-        """Put money into a red packet of `count` shares for whoever claims first."""
+        """Put money into a red packet of `count` shares for whoever claims first; `mode` is "equal" or "lucky".
+
+        The body of the event: `PacketMade` with `total`, `currency`, `count`, `mode`, `state`, `expires_at` (ms), `proof`.
+
+        Raises `ShapeError` (split_sum), `FundsError`, `LimitError`, `AccountError`, `PlaceError`.
+        """
         total, currency = amount_of(money)
         body = pf.PacketBody(
             total=total,
@@ -159,7 +179,10 @@ class Previewable(Generic[R]):
         return self._put(pf.PayPacket(id=id or self.__new_id(), conv=conv, body=body))
 
     def accept(self, payment: Payment, *, id: str | None = None) -> R:  # noqa: A002
-        """Take a payment that waits for one's acceptance."""
+        """Take a payment that waits for one's acceptance; a `PaymentAccepted` with `amount`, `currency`, `payee`, `state`.
+
+        Raises `PlaceError`, `StateError` (expired, not_pending …), `AccountError`, `FundsError` (balance_limit).
+        """
         ref, conv = _target(payment)
         return self._put(pf.PayAccept(id=id or self.__new_id(), conv=conv, ref=ref))
 
@@ -170,7 +193,12 @@ class Previewable(Generic[R]):
         *,
         id: str | None = None,  # noqa: A002
     ) -> R:
-        """Give back what one received, or some of it: "2 EUR", or "2" as it was received."""
+        """Give back what one received, or some of it: "2 EUR", or "2" as it was received.
+
+        The body of the event: `PaymentRefunded` with `amount`, `currency`, `payee`, `state`, `refunded` (in all).
+
+        Raises `ShapeError`, `StateError` (exceeds_refundable, already_refunded), `FundsError`, `PlaceError`.
+        """
         ref, conv = _target(payment)
         part = UNSET if amount is None else _part(amount, _received_in(payment))
         body = pf.RefundBody(amount=part)
@@ -186,7 +214,10 @@ class Verbs(Previewable[R]):
         self._act = do
 
     def claim(self, payment: Payment, *, id: str | None = None) -> R:  # noqa: A002
-        """Take one share of a packet."""
+        """Take one share of a packet; a `PacketClaimed` with `amount`, `currency`, `share` (from 1), `count`, `state`.
+
+        Raises `StateError` (packet_empty, already_claimed, expired), `PlaceError`, `AccountError`.
+        """
         ref, conv = _target(payment)
         return self._act(pf.PayClaim(id=id or self.__new_id(), conv=conv, ref=ref))
 
@@ -197,29 +228,44 @@ class Verbs(Previewable[R]):
         *,
         id: str | None = None,  # noqa: A002
     ) -> R:
-        """Return a payment that waits for one, or refuse a request or one's share of a bill."""
+        """Return a payment that waits for one, or refuse a request or one's share of a bill; a `PaymentDeclined`.
+
+        `reason` has up to 500 characters. Raises `PlaceError`, `StateError` (already_paid, expired …), `ShapeError`.
+        """
         ref, conv = _target(payment)
         body = pf.DeclineBody(reason=_given(reason))
         return self._act(pf.PayDecline(id=id or self.__new_id(), conv=conv, ref=ref, body=body))
 
     def cancel(self, payment: Payment, *, id: str | None = None) -> R:  # noqa: A002
-        """Take back one's own waiting payment, request or split."""
+        """Take back one's own waiting payment, request or split; a `PaymentCancelled` with `state`.
+
+        Raises `PlaceError` (forbidden, not_found), `StateError` (not_pending, already_paid …).
+        """
         ref, conv = _target(payment)
         return self._act(pf.PayCancel(id=id or self.__new_id(), conv=conv, ref=ref))
 
     def waive(self, payment: Payment, user: str, *, id: str | None = None) -> R:  # noqa: A002
-        """Let a person off their share of one's split."""
+        """Let a person ("@handle" or "u_…") off their share of one's split; a `ShareWaived` with `share` and `state`.
+
+        Raises `PlaceError`, `StateError`.
+        """
         ref, conv = _target(payment)
         body = pf.WaiveBody(user=user)
         return self._act(pf.PayWaive(id=id or self.__new_id(), conv=conv, ref=ref, body=body))
 
     def remind(self, payment: Payment, *, id: str | None = None) -> R:  # noqa: A002
-        """Remind those who have not answered one's request or split."""
+        """Remind those who have not answered one's request or split, at most once an hour; a `PaymentReminded`.
+
+        Raises `LimitError` (too_soon), `PlaceError`, `StateError`.
+        """
         ref, conv = _target(payment)
         return self._act(pf.PayRemind(id=id or self.__new_id(), conv=conv, ref=ref))
 
     def faucet(self, money: Money, *, id: str | None = None) -> R:  # noqa: A002
-        """Give oneself play money; `PlaceError` (forbidden) where the server is no sandbox."""
+        """Give oneself play money, at most 1,000 major units at a time.
+
+        Raises `PlaceError` (forbidden) where the server is no sandbox, `ShapeError`, `AccountError`.
+        """
         amount, currency = amount_of(money)
         body = pf.FaucetBody(amount=amount, currency=currency)
         return self._act(pf.PayFaucet(id=id or self.__new_id(), conv="self", body=body))
