@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from tuppence_protocol.errors import Refusal
 
+from .domain.batch import Changes
 from .domain.outflow import Balance, Outcome, Outflow
 from .domain.request import Request
 
@@ -41,3 +42,12 @@ class Committed(Struct, frozen=True):
                 sink(request, outcome)
             except Exception:
                 log.exception("sink_fault", kind=type(request.frame).__name__)
+
+
+def balances_of(changes: Changes, pos: int) -> list[Balance]:
+    """How the people's accounts stand that a batch moved."""
+    return [
+        Balance(account.owner, account.currency, account.available, account.held, pos)
+        for account in changes.accounts.values()
+        if account.code == "customer"
+    ]

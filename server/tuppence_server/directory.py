@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ PARTIAL: Final = DATABASE + ".partial"
 """Where a restore puts a database together before it gets its name."""
 NEW: Final = DATABASE + ".new"
 """Where the first start does."""
+ROOM_BYTES: Final = 4 * 1024 * 1024
 HOLD_WAIT_S: Final = 0.5
 """A look at whether somebody holds the directory takes no longer, and must not stand in a server's way."""
 _HOLD_STEP_S: Final = 0.02
@@ -164,6 +166,18 @@ def remnants(data: Path) -> str | None:
 def _has_its_name(data: Path, left: list[str]) -> bool:
     database = data / DATABASE
     return left == [PARTIAL] and database.exists() and database.samefile(data / PARTIAL)
+
+
+def take_room(data: Path) -> None:
+    """Write as much as the largest batch takes, and let go of it.
+
+    Raises:
+        OSError: there is no room, or the disk fails.
+    """
+    with tempfile.TemporaryFile(dir=data) as file:
+        file.write(os.urandom(ROOM_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def has_database(data: Path) -> bool:

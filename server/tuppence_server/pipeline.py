@@ -17,10 +17,10 @@ from msgspec import Struct
 from tuppence_protocol.errors import Refusal
 
 from .clock import Clock
-from .commits import BUSY, INTERNAL, STOPPING, UNAVAILABLE, Committed, Sink, Submission
+from .commits import BUSY, INTERNAL, STOPPING, UNAVAILABLE, Committed, Sink, Submission, balances_of
 from .domain.batch import Changes, Keys
 from .domain.book import Book, Fresh
-from .domain.outflow import Balance, Outcome
+from .domain.outflow import Outcome
 from .domain.policy import Policy
 from .domain.request import Request
 from .domain.rows import Head
@@ -100,6 +100,7 @@ class Pipeline:
         self._next_policy: Policy | None = None
         self._stopping = False
         self.writable = True
+        self.write_faults = 0
         self._broken = False
 
     @property
@@ -128,6 +129,7 @@ class Pipeline:
     def _give_up(self) -> None:
         """Commit nothing any more, and end the server: what is on disk, or in the book, is in doubt."""
         self.writable = False
+        self.write_faults += 1
         if not self._broken:
             self._broken = True
             self._fatal()
@@ -272,12 +274,7 @@ class Pipeline:
         opened, self._open = self._open, _Open()
         book = self._book
         changes, pos = book.changes, book.head.pos
-        balances = [
-            Balance(account.owner, account.currency, account.available, account.held, pos)
-            for account in changes.accounts.values()
-            if account.code == "customer"
-        ]
-        commit = Committed(pos, book.outflow, balances, opened.outcomes)
+        commit = Committed(pos, book.outflow, balances_of(changes, pos), opened.outcomes)
         packed = self._store.pack(changes, book.head) if changes else None
         saving = asyncio.get_running_loop().create_task(self._save(packed, changes), name="save")
         saving.add_done_callback(self._ring)
@@ -331,6 +328,7 @@ class Pipeline:
             await self._one_by_one(batch)
             return
         self.writable = False
+        self.write_faults += 1
         if fault.fatal:
             self._give_up()
         await self._void(batch, UNAVAILABLE)

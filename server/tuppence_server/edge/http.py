@@ -20,10 +20,8 @@ from tuppence_protocol.shapes import Ask, Durable
 from tuppence_server import __version__
 from tuppence_server.backup import BackupError
 from tuppence_server.credentials import handle_meant
-from tuppence_server.domain.office import Probe
-from tuppence_server.domain.outflow import Done, Stored
+from tuppence_server.domain.outflow import Stored
 from tuppence_server.domain.request import Request as Submission
-from tuppence_server.domain.rows import OPERATOR
 from tuppence_server.ids import token_hash
 from tuppence_server.networks import neighbourhood
 from tuppence_server.office import NOBODY, Office, Refused
@@ -32,6 +30,7 @@ from tuppence_server.store.base import Identity
 from .asks import result_of
 from .guests import Guests
 from .rates import Pace
+from .readiness import Readiness
 from .services import Services
 from .statements import Statements
 
@@ -81,6 +80,7 @@ class Api:
         self._services = services
         self._office = office
         self._admin_token = admin_token
+        self._readiness = Readiness(services.pipeline, services.settings.data)
         self._guests = Guests(services)
         self._statements = Statements(services.store, self._paced)
         self._schemas = {
@@ -262,15 +262,8 @@ class Api:
     async def ready(self, request: Request) -> Response:  # noqa: ARG002
         """The store takes writes and nobody asked the server to stop."""
         services = self._services
-        good = not services.draining and await self._writable()
+        good = not services.draining and await self._readiness.ready()
         return _json({"status": "ready" if good else "unavailable"}, 200 if good else 503)
-
-    async def _writable(self) -> bool:
-        """After a failed commit, one that goes through is the proof that the store takes them again."""
-        pipeline = self._services.pipeline
-        if pipeline.writable:
-            return True
-        return isinstance(await pipeline.ask(Submission(Probe(), OPERATOR)), Done)
 
     async def metrics(self, request: Request) -> Response:  # noqa: ARG002
         """Prometheus."""
