@@ -20,11 +20,10 @@ import uvicorn
 from tuppence_protocol.errors import CLOSES
 
 from . import ids
+from .audits import Audits
 from .clock import Clock
 from .commits import Committed
-from .directory import (
-    ADMIN_ACCESS,
-)
+from .directory import ADMIN_ACCESS, DATABASE
 from .domain.policy import Policy
 from .edge.addresses import Counted
 from .edge.frames import text_frame
@@ -209,7 +208,8 @@ async def _serve(
         settings, store, pipeline, hub, broker, metrics, rates, make_rates(settings), head.mode, clock.now_ms
     )
     passwords = Passwords(settings.password_workers, settings.password_memory_kib)
-    office = Office(pipeline, store, passwords, settings.session_days, clock.now_ms)
+    audits = Audits(settings.data / DATABASE, metrics)
+    office = Office(pipeline, store, passwords, settings.session_days, clock.now_ms, audits)
     access = AdminAccess(settings.base_url, ids.token(), os.getpid(), head.mode)
     _gauges(services)
 
@@ -226,7 +226,9 @@ async def _serve(
     server = Server(config, services, started)
     servers.append(server)
     pipeline.start(head)
-    sweeping = asyncio.get_running_loop().create_task(keep_sweeping(store, pipeline), name="sweep")
+    loop = asyncio.get_running_loop()
+    sweeping = loop.create_task(keep_sweeping(store, pipeline), name="sweep")
+    checking = loop.create_task(audits.keep(settings.verify_every_hours), name="audits")
     try:
         with (
             _quiet_signals(),
@@ -237,6 +239,8 @@ async def _serve(
             await server.serve(sockets)
     finally:
         sweeping.cancel()
+        checking.cancel()
+        await audits.stop()
         await pipeline.stop()
         passwords.close()
         (settings.data / ADMIN_ACCESS).unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """Keeping the data well, for the command line: verify, restore, and look for what could go wrong."""
 
+import asyncio
 import os
 import shutil
 import sqlite3
@@ -14,12 +15,15 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tuppence_protocol.errors import Refusal
+
 from .app import AdminAccess
 from .backup import restore
 from .clock import BEHIND, JUMP_MS
-from .desk import Unreachable, look, running
+from .desk import Unreachable, do, look, running
 from .directory import DATABASE, remnants
 from .exchange_rates import make_rates
+from .office import Refused
 from .opening import make_store, opened_store
 from .settings import Settings
 from .store.base import StoreFault, Unusable
@@ -29,6 +33,8 @@ from .store.wal import UNFINISHED_COMMITS_MAX, behind_the_end
 from .verify import Progress as Report
 from .verify import verify
 
+ASK_S: Final = 0.3
+"""How often a running server is asked how far it is."""
 FREE_BYTES_WARNING: Final = 1 << 30
 WAL_BYTES_WARNING: Final = 600 << 20
 WAL_RESET_FIXED: Final = (3, 51, 3)
@@ -48,11 +54,32 @@ def progress_bar(what: str, *, quiet: bool) -> Iterator[Report | None]:
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-async def verify_data(data: Path, *, quiet: bool) -> dict[str, Any]:
-    """Check the ledger of a data directory that no server has."""
+def verify_data(settings: Settings, *, quiet: bool) -> dict[str, Any]:
+    """Check the ledger of a data directory: through the running server, or all of the file while there is none."""
+    if running(settings.data) is not None:
+        return _verify_running(settings, quiet=quiet)
+    return asyncio.run(_verify_at_rest(settings.data, quiet=quiet))
+
+
+async def _verify_at_rest(data: Path, *, quiet: bool) -> dict[str, Any]:
     async with opened_store(data) as store:
         with progress_bar("verifying", quiet=quiet) as progress:
             report: dict[str, Any] = msgspec.to_builtins(await verify(store, progress))
+    return report
+
+
+def _verify_running(settings: Settings, *, quiet: bool) -> dict[str, Any]:
+    """Have the server check its ledger as it now is, or join a check that is going on."""
+    with progress_bar("verifying", quiet=quiet) as progress:
+        told = do(settings, "ledger.verify")
+        while told["running"]:
+            time.sleep(ASK_S)
+            told = do(settings, "ledger.progress")
+            if progress is not None and told["total"]:
+                progress(told["done"], told["total"])
+    if told["failed"] or told["report"] is None:
+        raise Refused(Refusal("internal", "The check could not be carried out; see the server's log."))
+    report: dict[str, Any] = told["report"]
     return report
 
 

@@ -31,6 +31,7 @@ from .arguments import (
     Where,
     Whose,
 )
+from .audits import Audits
 from .backup import make_backup
 from .books import books
 from .credentials import can_be_typed, opaque
@@ -57,7 +58,7 @@ from .pipeline import Pipeline
 from .store.base import Store
 
 DAY_MS: Final = 86_400_000
-READING: Final = frozenset({"user.list", "wallet.show", "books"})
+READING: Final = frozenset({"user.list", "wallet.show", "books", "ledger.progress"})
 """Actions that change nothing."""
 log = structlog.get_logger("tuppence.operator")
 WEAK: Final = Refusal(
@@ -72,6 +73,7 @@ UNSEEN: Final = Refusal(
 )
 OVERLOADED: Final = Refusal("busy", "Too many logins at once; try again.", retry_ms=2_000)
 BAD_ID: Final = Refusal("bad_id", "An id is a lower-case UUID of version 4 or 7.", "$.id")
+AT_REST: Final = Refusal("forbidden", "This checks the ledger of a running server.", "$.do")
 NOBODY: Final = Refusal("not_found", "There is nobody with that handle.", "$.handle")
 
 
@@ -93,7 +95,9 @@ class Office:
         passwords: Passwords,
         session_days: int,
         clock_ms: Callable[[], int],
+        audits: Audits | None = None,
     ) -> None:
+        self._audits = audits
         self._pipeline = pipeline
         self._store = store
         self._passwords = passwords
@@ -115,6 +119,8 @@ class Office:
             "wallet.close": (Shutter, self.close_wallet),
             "user.tier": (NewTier, self.set_tier),
             "backup": (Where, self.backup),
+            "ledger.verify": (Arguments, self.verify),
+            "ledger.progress": (Arguments, self.verified),
         }
 
     async def do(self, action: str, arguments: dict[str, Any]) -> Any:
@@ -325,6 +331,19 @@ class Office:
     async def backup(self, path: str) -> dict[str, Any]:
         """Write a copy of everything as of one moment into a new directory."""
         return await make_backup(self._store, Path(path), self._clock_ms())
+
+    async def verify(self) -> dict[str, Any]:
+        """Begin to check the ledger beside everything else, unless that is going on."""
+        if self._audits is None:
+            raise Refused(AT_REST)
+        self._audits.start()
+        return self._audits.told()
+
+    async def verified(self) -> dict[str, Any]:
+        """How far the check is, and what the last one found."""
+        if self._audits is None:
+            raise Refused(AT_REST)
+        return self._audits.told()
 
     async def _user(self, handle: str) -> User:
         user = await self._store.user(handle)

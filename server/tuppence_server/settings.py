@@ -58,6 +58,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     connections_per_user: int = 10
     connections_per_address: int = 200
     session_days: int = 90
+    verify_every_hours: int = 24
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     trusted_proxies: tuple[str, ...] = ()
@@ -103,6 +104,7 @@ MEANINGS: Final[dict[str, str]] = {
     "connections_per_user": "WebSockets that one user may have open.",
     "connections_per_address": "Connections that one network address (IPv6: one /64) may have open; 0 for no limit.",
     "session_days": "Days that a login lasts.",
+    "verify_every_hours": "Hours between two checks of the ledger while the server runs; 0 for none.",
     "tls_certificate": "PEM file with the certificate chain; set with tls_key to serve https and wss.",
     "tls_key": "PEM file with the certificate's key.",
     "trusted_proxies": "Addresses or networks of proxies whose X-Forwarded-For names the client.",
@@ -120,6 +122,7 @@ _RANGES: Final[dict[str, tuple[int, int]]] = {
     "exchange_quote_s": (1, 3_600),
     "connections_per_user": (1, 1_000_000),
     "connections_per_address": (0, 1_000_000),
+    "verify_every_hours": (0, 8_760),
     "session_days": (1, 36_500),
     "password_workers": (1, 256),
     "password_memory_kib": (8, 1 << 24),

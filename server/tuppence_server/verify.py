@@ -28,7 +28,7 @@ from .domain.seals import (
     of_person,
     of_refusal,
 )
-from .store.base import Store
+from .store.base import Ledger
 
 __all__ = ["PROBLEMS_MAX", "Progress", "Report", "verify"]
 
@@ -60,7 +60,7 @@ class Report(Struct, frozen=True):
 
 
 async def verify(
-    store: Store,
+    store: Ledger,
     progress: Progress | None = None,
     *,
     workers: int | None = None,
@@ -85,7 +85,7 @@ async def verify(
     return check.report()
 
 
-async def _receipts(store: Store) -> tuple[int, int]:
+async def _receipts(store: Ledger) -> tuple[int, int]:
     reader = store.reader()
     if reader is not None:
         return await asyncio.to_thread(sum_of_receipts, reader.outcomes())
@@ -95,7 +95,7 @@ async def _receipts(store: Store) -> tuple[int, int]:
 class _Check:
     """One check of everything: its parts, each of which goes as far as what is stored can be read."""
 
-    def __init__(self, store: Store, head: Head) -> None:
+    def __init__(self, store: Ledger, head: Head) -> None:
         self._store = store
         self._head = head
         self._accounts: list[Account] = []
@@ -182,7 +182,7 @@ class _Check:
 
 
 def _ranges(
-    store: Store, head: Head, owners: dict[int, Key], workers: int | None, events: int
+    store: Ledger, head: Head, owners: dict[int, Key], workers: int | None, events: int
 ) -> AsyncGenerator[Found, None]:
     reader = store.reader()
     if workers is None:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from tuppence_protocol.payment_events import PaymentBody, PaymentSent
 from tuppence_server.domain.rows import Payment, PaymentKind, Share
-from tuppence_server.store.base import Kept, MoveRow, Store
+from tuppence_server.store.base import Kept, Ledger, MoveRow
 
 from .holds import Holds
 from .legs import Head, Key, Leg, Odd, head_of, legs_of, said
@@ -57,7 +57,7 @@ Tellers = Mapping[str, Callable[["Stories", Deed], None]]
 class Stories:
     """All payments that are open, and how many rows there must be of those that were."""
 
-    def __init__(self, store: Store, owners: dict[int, Key], tellers: Tellers, wrong: Wrong) -> None:
+    def __init__(self, store: Ledger, owners: dict[int, Key], tellers: Tellers, wrong: Wrong) -> None:
         self._store = store
         self._owners = owners
         self._tellers = tellers

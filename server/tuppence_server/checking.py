@@ -1,0 +1,62 @@
+"""The check of the ledger beside a running server: a process of its own, at the lowest priority and with pauses.
+
+    python -m tuppence_server.checking DATABASE
+
+It tells how far it is, and last the report, in lines of JSON. Whoever reads them ends it by going away.
+"""
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from .store.sqlite_frozen import FrozenStore
+from .verify import Report, verify
+
+SHARE: Final = 0.25
+"""Of one processor; the rest of the time it sleeps."""
+RANGE_EVENTS: Final = 10_000
+TELL_S: Final = 0.3
+NICE: Final = 19
+
+
+class Told(msgspec.Struct):
+    """One line: how many of how many events are checked, or how it ended."""
+
+    done: int = 0
+    total: int = 0
+    report: Report | None = None
+
+
+async def check(path: Path) -> None:
+    """Check a database that somebody writes to as it is now."""
+    store = FrozenStore(path, SHARE)
+    last = time.monotonic()
+
+    def progress(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= TELL_S:
+            last = time.monotonic()
+            _tell(Told(done, total))
+
+    try:
+        head = await store.open()
+        _tell(Told(0, head.pos))
+        report = await verify(store, progress, workers=0, range_events=RANGE_EVENTS)
+    finally:
+        await store.close()
+    _tell(Told(report.events, report.pos, report))
+
+
+def _tell(told: Told) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(told) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    os.nice(NICE)
+    asyncio.run(check(Path(sys.argv[1])))

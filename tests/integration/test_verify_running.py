@@ -1,0 +1,118 @@
+"""The ledger is checked while people talk and pay: as of one moment, beside everything, and what was found is told."""
+
+import asyncio
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+
+from tests.contract.busy_world import busy_world
+from tests.contract.stores import opened
+from tests.contract.tampering import unguarded
+from tests.harness import Server, serving
+from tests.wire import make
+
+from tuppence_server.audits import Audits
+from tuppence_server.metrics import Metrics
+from tuppence_server.store.sqlite import SqliteStore
+from tuppence_server.store.sqlite_frozen import FrozenStore
+from tuppence_server.verify import verify
+
+PROBLEMS = 4
+
+
+async def test_a_busy_server_is_checked_as_of_one_moment(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        alice, bob = await server.people("alice", "bob", credit="1000.00")
+        client, other = await server.connect(alice), await server.connect(bob)
+        busy = asyncio.create_task(_keep_busy(client, other))
+        reports = []
+        for _ in range(3):
+            done = await server.cli("ledger", "verify", "--json")
+            assert done.code == 0, done
+            reports.append(done.json)
+        busy.cancel()
+        with suppress(asyncio.CancelledError):
+            await busy
+        positions = [report["pos"] for report in reports]
+        assert positions == sorted(set(positions)), "each time the log had grown"
+        assert all(report["problems"] == [] and report["events"] == report["pos"] for report in reports)
+        assert await server.metric("verified_pos") == positions[-1]
+        assert await server.metric("verified_problems") == 0
+        assert await server.metric("verify_failed") == 0
+        assert await server.metric("verified_timestamp_seconds") > 1_700_000_000
+
+
+async def _keep_busy(client, other):
+    """Payments, offers that are taken or not, refusals, groups: everything that changes rows."""
+    group = (await client.submit("room.create", title="Club", members=["@bob"]))["conv"]
+    while True:
+        await client.submit("chat.text", "@bob", text="and so on")
+        await client.submit("pay.send", "@bob", amount="0.02", currency="EUR")
+        offer = await client.submit("pay.send", "@bob", amount="0.01", currency="EUR", accept=True)
+        await other.submit("pay.accept", "@alice", ref=offer["id"])
+        await client.submit("room.update", group, title="Another title")
+        await client.submit("room.remove", group, user="@bob")
+        await client.submit("room.invite", group, users=["@bob"])
+        refused = make("pay.send", "@bob", amount="999999.00", currency="EUR")
+        await client.send(refused)
+        await client.answer(refused["id"])
+
+
+async def test_what_the_check_of_a_running_server_finds_is_told_everywhere(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data")
+    await server.start()
+    try:
+        alice, _ = await server.people("alice", "bob", credit="10.00")
+        client = await server.connect(alice)
+        await client.submit("pay.send", "@bob", amount="1.00", currency="EUR")
+        with unguarded(server.data / "tuppence.db") as db:
+            db.execute("UPDATE account SET credits_posted = credits_posted + 1 WHERE code = 'customer'")
+        done = await server.cli("ledger", "verify", "--json")
+        assert (done.code, len(done.json["problems"]) > 0) == (PROBLEMS, True)
+        assert await server.metric("verified_problems") == len(done.json["problems"])
+        assert [line for line in server.faults() if '"verified"' in line]
+        assert not [line for line in server.faults() if alice.id in line], "the log tells no details"
+    finally:
+        await server.close()
+
+
+async def test_a_check_that_is_killed_is_told_and_the_next_one_is_good(tmp_path: Path) -> None:
+    async with opened("sqlite", tmp_path) as store:
+        await busy_world(store)
+        metrics = Metrics()
+        audits = Audits(tmp_path / "tuppence.db", metrics)
+        audits.start()
+        await audits.finished()
+        assert (audits.told()["report"]["problems"], audits.told()["failed"]) == ([], False)
+        broken = Audits(tmp_path / "nothing.db", metrics)
+        broken.start()
+        await broken.finished()
+        assert broken.told()["failed"]
+        audits.start()
+        audits.start()
+        assert audits.told()["running"]
+        await audits.stop()
+        assert not audits.told()["running"]
+
+
+async def test_a_frozen_store_stays_as_it_was_and_keeps_nothing_open(tmp_path: Path) -> None:
+    async with opened("sqlite", tmp_path) as store:
+        world = await busy_world(store)
+        frozen = FrozenStore(tmp_path / "tuppence.db", share=0.5)
+        head = await frozen.open()
+        try:
+            await world.pay("alice", "@bob", "1")
+            await world.pay("alice", "@bob", "1000000")
+            await world.credit("carol", "5", "USD")
+            await world.group("bob", "carol")
+            await world.made("carol", "pay.claim", world.group_id, ref=world.ids["packet"])
+            assert isinstance(store, SqliteStore)
+            with closing(sqlite3.connect(store.path)) as db:
+                busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            assert not busy, "no read of it is open"
+            report = await verify(frozen, workers=0, range_events=7)
+        finally:
+            await frozen.close()
+        assert (report.problems, report.pos, report.hash) == ([], head.pos, head.hash.hex())
+        assert (await store.head()).pos > head.pos
+        assert (await verify(store)).problems == []
