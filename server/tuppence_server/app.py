@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ from .edge.addresses import Counted
 from .edge.frames import text_frame
 from .edge.http import Api, crowded
 from .edge.http_protocol import http_protocol
+from .edge.live import reconsider
 from .edge.passwords import Passwords
 from .edge.rates import LIMITED, UNLIMITED
 from .edge.services import Services
@@ -207,6 +209,7 @@ async def _serve(
     services = Services(
         settings, store, pipeline, hub, broker, metrics, rates, make_rates(settings), head.mode, clock.now_ms
     )
+    hub.doubt = partial(reconsider, services)
     passwords = Passwords(settings.password_workers, settings.password_memory_kib)
     audits = Audits(settings.data / DATABASE, metrics)
     office = Office(pipeline, store, passwords, settings.session_days, clock.now_ms, audits)

@@ -1,5 +1,6 @@
 """The live lane: typing, read marks, presence, heartbeats. Nothing here becomes an event."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import structlog
@@ -13,6 +14,7 @@ from tuppence_server.domain.office import MarkSeen
 from tuppence_server.domain.outflow import Outcome
 from tuppence_server.domain.request import Request
 from tuppence_server.hub.broker import Whisper
+from tuppence_server.hub.hub import Doubt
 from tuppence_server.hub.people import Person
 
 from .asks import FAILED, NO_CONVERSATION
@@ -41,7 +43,8 @@ async def act(services: Services, socket: Peer, frame: Live) -> None:
 
 async def _act(services: Services, socket: Peer, person: Person, frame: Live) -> Refusal | None:
     if isinstance(frame, LiveWatch):
-        near = await services.store.acquainted(person.id, frame.body.users)
+        socket.watches += 1
+        near = await _acquainted(services, person.id, frame.body.users)
         services.hub.people.watch(socket, frozenset(near))
         services.hub.show(socket, near)
         return None
@@ -54,6 +57,37 @@ async def _act(services: Services, socket: Peer, person: Person, frame: Live) ->
     notice = codec.encode(TypingNotice(conv=place.conv, from_=person.id))
     services.broker.whisper(Whisper(place.conv, place.people, person.id, notice))
     return None
+
+
+async def _acquainted(services: Services, person: str, users: Iterable[str]) -> list[str]:
+    """Who of these shares a conversation with the person, as of a moment after which nobody has left one."""
+    named = list(users)
+    while True:
+        partings = services.hub.partings
+        near = await services.store.acquainted(person, named)
+        if services.hub.partings == partings:
+            return near
+
+
+def reconsider(services: Services, doubts: list[Doubt]) -> None:
+    """Find out who still shares a conversation with whom they watched; they go on watching those."""
+    services.spawn(_reconsider(services, doubts))
+
+
+async def _reconsider(services: Services, doubts: list[Doubt]) -> None:
+    for outbox, users, watches in doubts:
+        person = outbox.person
+        if person is None or outbox not in person.outboxes:
+            continue
+        try:
+            near = await _acquainted(services, person.id, users)
+        except Exception:
+            log.exception("live_fault", kind="live.watch")
+            continue
+        if outbox.watches == watches and outbox in person.outboxes:
+            services.hub.people.watch(outbox, outbox.watched | frozenset(near))
+            services.hub.show(outbox, near)
+    services.hub.flush()
 
 
 def beat(services: Services, socket: Peer, frame: Ping) -> None:

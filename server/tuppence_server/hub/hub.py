@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from itertools import chain, groupby
-from typing import Final
+from typing import Final, NamedTuple
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import CLOSES, CloseCode
@@ -36,6 +36,18 @@ Ender = Callable[[Outbox, CloseCode], None]
 _NOBODY: Final[set[Outbox]] = set()
 
 
+class Doubt(NamedTuple):
+    """A connection, whom it may no longer watch, and how often it had said whom it watches."""
+
+    outbox: Outbox
+    users: frozenset[str]
+    watches: int
+
+
+def _let_be(_doubts: list[Doubt]) -> None:
+    """Nobody is asked: they watch no more."""
+
+
 class Hub:
     """Conversation -> connections of this node. `frame` wraps a text for the socket; `end` closes one."""
 
@@ -46,6 +58,10 @@ class Hub:
         self.people = People()
         self.touched: list[Outbox] = []
         self._groups: dict[str, set[Outbox]] = {}
+        self.partings = 0
+        """How often somebody has left a group: what was read of who knows whom may be of before."""
+        self.doubt: Callable[[list[Doubt]], None] = _let_be
+        """Called with those who may no longer watch whom they watched, and do not until it is known."""
 
     # Connections
 
@@ -215,7 +231,19 @@ class Hub:
                 outbox.joining.changes.append((conv, pos + 1, True))
             self._enter(outbox, conv)
 
+    def _part(self, conv: str, user: str) -> None:
+        """Whoever shared this conversation with somebody who left it may share no other."""
+        self.partings += 1
+        one = frozenset({user})
+        doubts = [(outbox, one) for outbox in self.people.watchers(user) if conv in outbox.groups]
+        doubts += [(outbox, outbox.watched) for outbox in self._outboxes(user) if outbox.watched]
+        for outbox, users in doubts:
+            self.people.watch(outbox, outbox.watched - users)
+        if doubts:
+            self.doubt([Doubt(outbox, users, outbox.watches) for outbox, users in doubts])
+
     def _left(self, conv: str, user: str, pos: int) -> None:
+        self._part(conv, user)
         for outbox in self._outboxes(user):
             if outbox.joining is not None:
                 outbox.joining.changes.append((conv, pos, False))

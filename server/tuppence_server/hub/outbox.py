@@ -49,6 +49,7 @@ class Outbox:
         "since",
         "touched",
         "watched",
+        "watches",
     )  # fmt: skip
 
     def __init__(self, touched: "list[Outbox]") -> None:
@@ -56,6 +57,8 @@ class Outbox:
         self.session_id = ""
         self.groups: set[str] = _NO_GROUPS
         self.watched: frozenset[str] = frozenset()
+        self.watches = 0
+        """How often the client has said whom it watches."""
         self.touched = touched
         self.pending: list[bytes] | None = None
         self.joining: Joining | None = None
