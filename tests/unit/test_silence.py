@@ -8,6 +8,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from tuppence_protocol.limits import SILENCE_MS_MAX, SILENCE_PING_MS
+from tuppence_server.edge.unread import Pressure
 from tuppence_server.edge.websocket import Socket
 from tuppence_server.metrics import Metrics
 from tuppence_server.settings import Settings
@@ -41,6 +42,7 @@ class House:
             hub=SimpleNamespace(touched=[], flush=lambda: None),
             settings=Settings(),
             metrics=Metrics(),
+            pressure=Pressure(),
             clock_ms=lambda: 0,
         )
         self.socket = Socket(services)  # type: ignore[arg-type]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tuppence_server.edge.unread import UNREAD_BYTES_MIN, UNREAD_S_MAX, Unread
+from tuppence_server.edge.unread import UNREAD_BYTES_MIN, UNREAD_S_MAX, Pressure, Unread
 
 TURN_S = 2.0
 
@@ -44,3 +44,32 @@ def test_who_took_all_begins_anew() -> None:
     unread.taken()
     assert not unread.late(500, UNREAD_S_MAX + 1)
     assert unread.late(500, 2 * UNREAD_S_MAX + 2)
+
+
+class Reader:
+    def __init__(self) -> None:
+        self.open = True
+
+    def cut(self) -> None:
+        self.open = False
+
+
+@pytest.mark.parametrize("sizes", [[10] * 200, [500, 400, 300, 200], [1] * 2_000, [1_000, *[1] * 900]])
+def test_all_readers_together_hold_no_more_than_there_is_room_for(sizes: list[int]) -> None:
+    pressure, readers = Pressure(most=1_000), [(size, Reader()) for size in sizes]
+    for size, reader in readers:
+        pressure.note(size, reader)
+    pressure.check(0.0)
+    left = [size for size, reader in readers if reader.open]
+    assert sum(left) <= 750
+    assert sum(left) + max(sizes) > 750, "no more are cut than must be"
+    assert max(left, default=0) <= min(size for size, reader in readers if not reader.open)
+    pressure.check(2.0)
+    assert [size for size, reader in readers if reader.open] == left, "what was seen before counts once"
+
+
+def test_nobody_is_cut_while_there_is_room() -> None:
+    pressure, reader = Pressure(most=1_000), Reader()
+    pressure.note(1_000, reader)
+    pressure.check(0.0)
+    assert reader.open

@@ -44,3 +44,12 @@ def text_of(data: bytes | bytearray, at: int, end: int) -> bytes:
     second = data[at + 1]
     start = at + (_HEADER_BYTES_MIN if second < 0xFE else 8 if second == 0xFE else 14)
     return apply_mask(data[start:end], data[start - 4 : start])
+
+
+def is_utf8(text: bytes) -> bool:
+    """Whether a text message may be one (RFC 6455 section 8.1)."""
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -129,7 +129,15 @@ class HttpProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def _left_unread(self, now: float) -> bool:
-        return self.flow.write_paused and self._unread.late(self.transport.get_write_buffer_size(), now)
+        if not self.flow.write_paused:
+            return False
+        waits = self.transport.get_write_buffer_size()
+        self.services.pressure.note(waits, self)
+        return self._unread.late(waits, now)
+
+    def cut(self) -> None:
+        """End it at once, with what waits for it."""
+        self.transport.abort()
 
     def _measure(self, size: int) -> None:
         self._head_bytes += size

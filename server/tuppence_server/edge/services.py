@@ -17,6 +17,7 @@ from .addresses import Addresses
 from .arrivals import Arrivals
 from .departures import Departures
 from .rates import Paces, Rates
+from .unread import Pressure
 from .wheel import Wheel
 
 
@@ -24,7 +25,7 @@ class Services:
     """The parts of one running server that the edge calls."""
 
     __slots__ = (
-        "addresses", "arrivals", "broker", "clock_ms", "departures", "draining", "epoch_doubted", "exchange_rates", "hub", "loop", "metrics", "mode", "paces", "pipeline",
+        "addresses", "arrivals", "broker", "clock_ms", "departures", "draining", "epoch_doubted", "exchange_rates", "hub", "loop", "metrics", "mode", "paces", "pipeline", "pressure",
         "rates", "settings", "store", "tasks", "wheel",
     )  # fmt: skip
 
@@ -59,6 +60,8 @@ class Services:
         )
         self.arrivals = None if settings.rate_limits == "off" else Arrivals()
         self.paces = Paces()
+        self.pressure = Pressure()
+        self.wheel.add(self.pressure)
         self.departures = Departures(self.hub, self.loop)
         self.wheel.add(self.departures)
         self.tasks: set[asyncio.Task[Any]] = set()

@@ -33,7 +33,7 @@ from tuppence_server.hub.outbox import OUTBOX_WRITE_BYTES_MAX, Outbox
 
 from . import admission, asks, live
 from .frames import text_frame
-from .framing import WHOLE_TEXT, frame_end, text_of
+from .framing import WHOLE_TEXT, frame_end, is_utf8, text_of
 from .handshake import client_address, judge, make_engine
 from .peer import Peer
 from .rates import PENALTY_REFUSALS_MAX, PENALTY_WINDOW_S, Rate
@@ -210,7 +210,7 @@ class Socket(Peer, asyncio.Protocol):
             self._accept(verdict)
         elif isinstance(verdict, CloseCode):
             self.close(verdict)
-        elif verdict.refusal.code == "bad_json" and not _is_utf8(raw):
+        elif verdict.refusal.code == "bad_json" and not is_utf8(raw):
             self._fail(1007)
         else:
             self._refused(verdict)
@@ -284,6 +284,17 @@ class Socket(Peer, asyncio.Protocol):
         self.penalties += 1
         if self.penalties > PENALTY_REFUSALS_MAX:
             self.close(CLOSES["rate_limited"], retry_ms=int(PENALTY_WINDOW_S * 1000))
+
+    def _left_unread(self, now: float) -> bool:
+        waits = self.unread_bytes
+        self.services.pressure.note(waits, self)
+        return self.unread.late(waits - self.backlog_bytes, now)
+
+    def cut(self) -> None:
+        """End it at once, with what waits for it."""
+        self.overflow()
+        if self.transport is not None:
+            self.transport.abort()
 
     def _ping(self, now: float) -> None:
         self.pinged_at = now
@@ -360,7 +371,7 @@ class Socket(Peer, asyncio.Protocol):
             self.parts is not None or self.rest is not None
         ) and now - self.started_at > MESSAGE_COMPLETION_MS_MAX / 1000:
             self._fail(1008)
-        elif self.paused and self.unread.late(self.unread_bytes - self.backlog_bytes, now):
+        elif self.paused and self._left_unread(now):
             self.overflow()
         elif now - self.heard > SILENCE_MS_MAX / 1000:
             self.close(CLOSES["no_heartbeat"])
@@ -368,14 +379,6 @@ class Socket(Peer, asyncio.Protocol):
             self._ping(now)
         elif self.services.clock_ms() >= self.expires_at:
             self.close(CLOSES["token_expired"])
-
-
-def _is_utf8(raw: bytes) -> bool:
-    try:
-        raw.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def end(outbox: Outbox, code: CloseCode) -> None:
