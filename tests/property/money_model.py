@@ -377,8 +377,9 @@ class Model:
         for name in ("payee", "payer"):
             if name in event:
                 body.setdefault(name, event[name])
-        if content["kind"] == "pay.refund":
-            body.setdefault("amount", event["amount"])
+        if content["kind"] == "pay.refund" or "settles" in event:
+            for name in ("amount", "currency") if "settles" in event else ("amount",):
+                body.setdefault(name, event[name])
         for name in ("payee", "payer", "user"):
             if name in body:
                 body[name] = self._person(body[name]) or body[name]
@@ -671,11 +672,13 @@ class Model:
     # --- paying -----------------------------------------------------------------------------------------
 
     def _send(self, who: str, frame: Mapping[str, Any]) -> Effect:
-        body = frame["body"]
-        currency, accept = body["currency"], "accept" in body
-        minor = read(body["amount"], currency)
+        body, accept = frame["body"], "accept" in frame["body"]
         if ("expires_s" in body and not accept) or (accept and "quote" in body):
             raise No("bad_frame")
+        body = self._completed(who, frame)
+        frame = {**frame, "body": body}
+        currency = body["currency"]
+        minor = read(body["amount"], currency)
         room = self._writable(who, frame["conv"])
         payee = self._payee(who, room, body)
         asked = self._asked(who, frame, room, payee, minor)
@@ -719,6 +722,24 @@ class Model:
                 self._settle(asked, asked.part(who), "paid")
 
         return Effect(room, told, moves, then, payment, asked)
+
+    def _completed(self, who: str, frame: Mapping[str, Any]) -> Mapping[str, Any]:
+        """With what the frame leaves to its ref, where that asks for money in the same place."""
+        body, asked = frame["body"], self.payments.get(frame.get("ref", ""))
+        whole = "amount" in body and "currency" in body
+        if asked is None or asked.kind not in {"request", "split"}:
+            if not whole:
+                raise No("bad_frame")
+            return body
+        if self._conv(who, frame["conv"]) != asked.room.id:
+            if not whole:
+                raise No("not_found")
+            return body
+        if "amount" not in body and body.get("currency", asked.currency) != asked.currency:
+            raise No("bad_frame")
+        part = asked.part(who)
+        amount = show(asked.amount if part is None else part.amount, asked.currency)
+        return {"amount": amount, "currency": asked.currency, "payee": f"@{asked.payee}", **body}
 
     def _payee(self, who: str, room: Room, body: Mapping[str, Any]) -> str:
         peer = room.peer(who)

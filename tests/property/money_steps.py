@@ -446,6 +446,11 @@ class Composer:
             body["payee"] = IDS[payee] if step.twist == "by_id" else f"@{payee}"
         if step.twist == "late":
             body["accept"] = True
+        if step.twist == "short":
+            for name in (("amount", "currency", "payee"), ("amount",), ("currency",), ("payee",))[
+                step.pick % 4
+            ]:
+                body.pop(name, None)
         return self._frame(step, who, "pay.send", conv, body, payment.id)
 
     def claim(self, step: Step) -> Order:
