@@ -82,6 +82,9 @@ async def test_typing_presence_and_read_marks_are_seen(tmp_path: Path) -> None:
             await one.until("all read")
             other.type("I am wri", enter=False)
             await one.until("@bob is writing…")
+            other.type("ting")
+            await one.until("@bob  I am writing")
+            await one.until(lambda rows: not any("is writing…" in row for row in rows))
 
 
 async def test_a_line_typed_offline_is_named_when_one_leaves(tmp_path: Path) -> None:

@@ -181,7 +181,11 @@ class Actions:
         pages = -(-len(lines) // at_once)
         page = min(page, pages)
         for line, meaning in lines[(page - 1) * at_once : page * at_once]:
-            self._show([("class:me", f"  {line:<36} "), ("class:soft", meaning)])
+            if self.wide():
+                self._show([("class:me", f"  {line:<36} "), ("class:soft", meaning)])
+            else:
+                self._show([("class:me", f"  {line}")])
+                self._show([("class:soft", f"  {meaning}")])
         if page < pages:
             self._show([("class:soft", f"  more: /help {topic} {page + 1}")])
 

@@ -196,7 +196,7 @@ class Terminal:
     def _typing(self, buffer: Buffer) -> None:
         """Tell the others that one is writing, at most every half of what it holds for."""
         view, now_s = self.actions.view, time.monotonic()
-        says = buffer.text != "" and not buffer.text.startswith("/")
+        says = self.actions.till.question is None and buffer.text != "" and not buffer.text.startswith("/")
         if says and view is not None and view.kind != "self" and now_s - self._told_s > TYPING_MS / 2_000:
             self._told_s = now_s
             self._me.typing(view.conv)
@@ -204,6 +204,8 @@ class Terminal:
     def _prompt(self) -> FormattedText:
         question = self.actions.till.question
         narrow = self._interactive and self._size()[1] < NARROW_COLUMNS
+        if narrow and question is not None:
+            return FormattedText([("class:out", "y/n? > ")])
         play = "sandbox " if narrow else "sandbox: play money "
         parts: Line = [("class:sandbox", play)] if self._me.mode == "sandbox" else []
         parts.append(("class:me", self.actions.title()))
@@ -218,7 +220,9 @@ class Terminal:
         events = self._me.events()
         while True:
             try:
-                await self.actions.show_event(await anext(events))
+                event = await anext(events)
+                self.bar.said(event)
+                await self.actions.show_event(event)
             except StreamOverflow as overflow:
                 self.show([("class:error", f"✗ {overflow.missed} lines were too many to show; see /history")])
             except StopAsyncIteration:

@@ -7,7 +7,14 @@ from prompt_toolkit.utils import get_cwidth
 
 from tuppence_client.client import Client
 from tuppence_client.notices import Notice, State
-from tuppence_protocol.events import ConversationView, PresenceNotice, ReceiptNotice, TypingNotice, UserView
+from tuppence_protocol.events import (
+    ConversationView,
+    Event,
+    PresenceNotice,
+    ReceiptNotice,
+    TypingNotice,
+    UserView,
+)
 from tuppence_protocol.limits import TYPING_MS
 
 from .clean import clean
@@ -46,6 +53,10 @@ class Bar:
         for kept in (self._typing, self._online, self._marks):
             while len(kept) > _CONVERSATIONS_MAX:
                 del kept[next(iter(kept))]
+
+    def said(self, event: Event) -> None:
+        """Who has said what they wrote writes no more."""
+        self._typing.pop(event.conv, None)
 
     def parts(self, here: ConversationView | None, peer: UserView | None, columns: int) -> Line:
         """The bar over `columns` cells."""
