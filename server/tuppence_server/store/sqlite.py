@@ -209,6 +209,9 @@ class SqliteStore(SqliteReads):
 
         After a failed fsync the next one succeeds, whatever became of the pages.
         """
+        wal = self.path.with_name(self.path.name + "-wal")
+        if not wal.exists() or not wal.stat().st_size:
+            return None
         with suppress(sqlite3.Error):
             keeper = await aiosqlite.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)
             with suppress(sqlite3.Error):

@@ -56,7 +56,7 @@ class SqliteLog(Struct, frozen=True):
 
     def outcomes(self) -> Iterator[Sequence[OutcomeRow]]:
         """The receipts that name an event, in pieces."""
-        with closing(self._open()) as db:
+        with store_faults(), closing(self._open()) as db:
             rows = db.execute(_OUTCOMES)
             piece: list[OutcomeRow]
             while piece := rows.fetchmany(PIECE_EVENTS):
