@@ -195,24 +195,44 @@ class Office:
 
     async def log_in(self, handle: str, password: str, device: str, source: str = "") -> dict[str, Any]:
         """Check a password and open a session; `source` is the network that asks."""
+        user = await self._right(handle, password, source)
+        try:
+            return await self._open(user, device, await self._renewed(user, password, source))
+        except Refused as refused:
+            if refused.refusal.code != "bad_credentials":
+                raise
+        user = await self._right(handle, password, source)  # it was hashed anew, or changed, meanwhile
+        return await self._open(user, device)
+
+    async def _right(self, handle: str, password: str, source: str) -> User:
+        """The person whose password this is; takes as long where there is none."""
         user = await self._store.user(handle)
         try:
-            right = await self._passwords.check(user.password if user else None, password, source)
+            right = await self._passwords.check(user.password if user else None, password, source, handle)
         except TooManyChecks:
             raise Refused(OVERLOADED) from None
         if user is None or not right:
             raise Refused(Refusal("bad_credentials", "Handle and password do not match."))
-        return await self._open(user, device)
+        return user
+
+    async def _renewed(self, user: User, password: str, source: str) -> str | None:
+        """The password hashed as the settings say now, where it is not; for the next login where many wait."""
+        if user.password is None or not self._passwords.outdated(user.password):
+            return None
+        try:
+            return await self._passwords.hash(password, source)
+        except TooManyChecks:
+            return None
 
     async def open_session(self, handle: str, device: str = "operator") -> dict[str, Any]:
         """Log a person in without a password, for the operator."""
         return await self._open(await self._user(handle), device)
 
-    async def _open(self, user: User, device: str) -> dict[str, Any]:
+    async def _open(self, user: User, device: str, renewed: str | None = None) -> dict[str, Any]:
         token = ids.token()
         expires_at = self._clock_ms() + self._session_ms
         command = OpenSession(
-            ids.session_id(), user.id, ids.token_hash(token), device, expires_at, user.password
+            ids.session_id(), user.id, ids.token_hash(token), device, expires_at, user.password, renewed
         )
         await self._submit(command)
         log.info("login", user=user.id, session=command.session)

@@ -34,7 +34,10 @@ class DisableUser(Command, tag="user.disable", frozen=True):
 
 
 class OpenSession(Command, tag="session.open", frozen=True):
-    """Log a device in. `proof` is the password hash that was checked, so that a change meanwhile wins."""
+    """Log a device in. `proof` is the password hash that was checked, so that a change meanwhile wins.
+
+    `renewed` is the same password hashed as the settings say now, where `proof` is not.
+    """
 
     session: str
     user: str
@@ -42,6 +45,7 @@ class OpenSession(Command, tag="session.open", frozen=True):
     device: str
     expires_at: int
     proof: str | None
+    renewed: str | None = None
 
 
 class RevokeSession(Command, tag="session.revoke", frozen=True):

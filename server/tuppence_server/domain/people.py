@@ -120,13 +120,12 @@ def open_session(book: Book, request: Request) -> list[Fact] | Refusal:
         return Refusal("bad_credentials", "Handle and password do not match.")
     if user.disabled:
         return Refusal("account_disabled", "This user is disabled.")
-    return [
-        AddSession(
-            Session(
-                command.session, user.id, command.token_hash, command.device, book.now, command.expires_at
-            )
-        )
-    ]
+    session = Session(
+        command.session, user.id, command.token_hash, command.device, book.now, command.expires_at
+    )
+    renewed = command.renewed
+    hashed: list[Fact] = [] if renewed is None else [ChangeUser(replace(user, password=renewed))]
+    return [*hashed, AddSession(session)]
 
 
 def needs_revoke(book: Book, keys: Keys, request: Request) -> None:

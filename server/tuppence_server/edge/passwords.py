@@ -5,12 +5,18 @@ most of them loses its last to a newcomer.
 """
 
 import asyncio
-from collections import OrderedDict, deque
+import secrets
+from bisect import bisect_right
+from collections import Counter, OrderedDict, deque
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
+from itertools import accumulate
 from typing import Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 
 from tuppence_server.credentials import forms, opaque
 
@@ -30,7 +36,33 @@ class Passwords:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="password")
         self._hasher = PasswordHasher(time_cost=3, memory_cost=memory_kib, parallelism=1)
         self._turns = Turns(workers)
-        self._decoy: str | None = None
+        self._own = f"$argon2id$v={ARGON2_VERSION}$m={memory_kib},t=3,p=1"
+        self._kinds: Counter[str] = Counter()
+        self._key = secrets.token_bytes(32)
+
+    def learn(self, kept: Iterable[str | None]) -> None:
+        """Take in how everybody's password is hashed, so that for a handle that nobody has it takes as long."""
+        self._kinds.update(each.rsplit("$", 2)[0] for each in kept if each is not None)
+
+    def outdated(self, kept: str) -> bool:
+        """True where a password is hashed otherwise than the settings say now."""
+        try:
+            return self._hasher.check_needs_rehash(kept)
+        except InvalidHashError:
+            return False
+
+    def _decoy(self, name: str) -> str:
+        """A hash that no password has, of a kind that somebody's has; for one name always of the same kind."""
+        if not self._kinds:
+            return self._like(self._own)
+        digest = blake2b(name.encode(errors="replace"), key=self._key).digest()
+        drawn = int.from_bytes(digest) % self._kinds.total()
+        kinds = sorted(self._kinds)
+        upto = list(accumulate(self._kinds[kind] for kind in kinds))
+        return self._like(kinds[bisect_right(upto, drawn)])
+
+    def _like(self, kind: str) -> str:
+        return f"{kind}${'A' * 22}${'A' * 43}"
 
     def close(self) -> None:
         """End the threads."""
@@ -44,16 +76,14 @@ class Passwords:
         """
         return str(await self._run(source, self._hasher.hash, opaque(password)))
 
-    async def check(self, kept: str | None, password: str, source: str = "") -> bool:
-        """True where the password is right; takes as long where there is nobody to check it for.
+    async def check(self, kept: str | None, password: str, source: str = "", name: str = "") -> bool:
+        """True where the password is right; takes as long where there is nobody of that name to check it for.
 
         Raises:
             TooManyChecks: try again later.
         """
         if kept is None:
-            if self._decoy is None:
-                self._decoy = await self.hash("nobody's password", source)
-            await self._run(source, self._verify, self._decoy, password)
+            await self._run(source, self._verify, self._decoy(name), password)
             return False
         return bool(await self._run(source, self._verify, kept, password))
 
