@@ -5,10 +5,12 @@ import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
+import pytest
 from tests.contract.busy_world import busy_world
 from tests.contract.stores import opened
 from tests.contract.tampering import unguarded
 from tests.harness import Server, serving
+from tests.waiting import until
 from tests.wire import make
 
 from tuppence_server.audits import Audits
@@ -93,6 +95,29 @@ async def test_a_check_that_is_killed_is_told_and_the_next_one_is_good(tmp_path:
         assert audits.told()["running"]
         await audits.stop()
         assert not audits.told()["running"]
+
+
+async def test_checks_come_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened("sqlite", tmp_path) as store:
+        world = await busy_world(store)
+        metrics = Metrics()
+        audits = Audits(store.path, metrics)
+        await audits.keep(0)
+        assert not audits.told()["running"], "0 is for never"
+        monkeypatch.setattr("tuppence_server.audits.HOUR_S", 0.01)
+        keeping = asyncio.create_task(audits.keep(1))
+        for _ in range(2):
+            pos = (await store.head()).pos
+
+            async def checked(pos: int = pos) -> bool:
+                told = audits.told()
+                return not told["running"] and told["total"] == pos
+
+            await until(checked, "a check of what was paid last")
+            await world.pay("alice", "@bob", "0.01")
+        keeping.cancel()
+        await audits.stop()
+        assert b"tuppence_verified_problems 0.0" in metrics.text()
 
 
 async def test_a_frozen_store_stays_as_it_was_and_keeps_nothing_open(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Whatever is changed in the file, `verify` or the start finds it, or the list of what is not checked says why not."""
 
-import random
 import sqlite3
 from collections import Counter
 from contextlib import closing
@@ -10,6 +9,7 @@ from tests.contract.edits import carried_out, columns, copied, edits, full_datab
 from tests.contract.pages import KINDS, pages, readable
 from tests.contract.tampering import unguarded
 from tests.harness import ROOT
+from tests.waiting import seeded
 
 from tuppence_server.checks.unchecked import UNCHECKED, as_markdown
 from tuppence_server.store.migrate import LEDGER, migrations
@@ -19,11 +19,11 @@ UNCHECKED_TABLES = {"session", "use", "quote", "carried"}
 
 
 async def test_every_column_of_every_table_is_checked_or_said_not_to_be(tmp_path: Path) -> None:
-    seed = random.SystemRandom().randrange(10**6)
+    chance = seeded()
     path = await full_database(tmp_path)
     assert await problems(copied(path)) == []
     missed, tried = [], set()
-    for edit in edits(path, random.Random(seed)):
+    for edit in edits(path, chance):
         other = copied(path)
         with unguarded(other) as db:
             if not carried_out(db, edit):
@@ -36,7 +36,7 @@ async def test_every_column_of_every_table_is_checked_or_said_not_to_be(tmp_path
         )
         if not named and not await problems(other):
             missed.append(edit)
-    assert missed == [], f"seed {seed}"
+    assert missed == []
     with closing(sqlite3.connect(path)) as db:
         assert set(columns(db)) <= tried, "every table has a row, and every column was changed"
 
@@ -59,8 +59,7 @@ FLIPS_PER_KIND = 15
 
 async def test_a_flipped_bit_in_a_page_of_any_kind_is_found_or_changes_nothing(tmp_path: Path) -> None:
     """Where nothing is found, every row reads as before, but for what is said not to be checked."""
-    seed = random.SystemRandom().randrange(10**6)
-    chance = random.Random(seed)
+    chance = seeded()
     path = await full_database(tmp_path, lines=12)
     before = readable(path, set(UNCHECKED))
     kinds = pages(path)
@@ -79,5 +78,5 @@ async def test_a_flipped_bit_in_a_page_of_any_kind_is_found_or_changes_nothing(t
                 found[kind] += 1
             elif readable(other, set(UNCHECKED)) != before:
                 missed.append((kind, at))
-    assert missed == [], f"seed {seed}"
+    assert missed == []
     assert sum(found.values()) > FLIPS_PER_KIND, found
