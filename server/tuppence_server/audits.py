@@ -50,7 +50,7 @@ class Audits:
 
     def start(self) -> None:
         """Begin a check, unless one is going on."""
-        if self._task is None or self._task.done():
+        if not self._stopping and (self._task is None or self._task.done()):
             self._now = Told()
             self._task = asyncio.get_running_loop().create_task(self._run(), name="verify")
 
@@ -106,6 +106,8 @@ class Audits:
         )
         assert process.stdout is not None, "stdout is a pipe"
         try:
+            if self._stopping:
+                return None
             async for line in process.stdout:
                 self._now = _told(line)
         finally:

@@ -94,7 +94,13 @@ async def test_a_check_that_is_killed_is_told_and_the_next_one_is_good(tmp_path:
         audits.start()
         assert audits.told()["running"]
         await audits.stop()
-        assert not audits.told()["running"]
+        audits.start()
+        assert not audits.told()["running"], "what has stopped begins nothing"
+        hurried = Audits(tmp_path / "tuppence.db", metrics)
+        hurried.start()
+        await asyncio.sleep(0)
+        await hurried.stop()
+        assert (hurried.told()["report"], hurried.told()["failed"]) == (None, False)
 
 
 async def test_checks_come_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
