@@ -91,7 +91,6 @@ class SyncClient(Verbs[Event]):
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         await self._loop.shutdown_asyncgens()
-        await self._loop.shutdown_default_executor()
 
     def _begin(self, work: Awaitable[T]) -> Future[T]:
         async def run() -> T:
