@@ -1,6 +1,6 @@
 """What each action of the operator takes, as the administration endpoint and the command line give it."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
@@ -98,3 +98,19 @@ class NewTier(Arguments):
 
 class Where(Arguments):
     path: str
+
+
+PEOPLE_LISTED_MAX: Final = 1_000
+
+
+class Search(Arguments):
+    search: str = ""
+    tier: str | None = None
+    frozen: bool | None = None
+    disabled: bool | None = None
+    after: str = ""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=PEOPLE_LISTED_MAX)] = PEOPLE_LISTED_MAX
+
+
+class Named(Arguments):
+    payment: str

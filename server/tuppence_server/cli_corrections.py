@@ -6,9 +6,9 @@ import typer
 
 from .cli_money import WhoArgument, wallets
 from .inputs import currency_of, handle_of
-from .shell import DataOption, JsonOption, guarded, read_settings, show
+from .shell import DataOption, JsonOption, guarded, plain, read_settings, show
 
-payments = typer.Typer(no_args_is_help=True, help="Correct single payments.")
+payments = typer.Typer(no_args_is_help=True, help="Look at single payments and correct them.")
 
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; the people concerned see it.")]
 NoteOption = Annotated[str | None, typer.Option(help="A line more for them to see.")]
@@ -46,6 +46,28 @@ def wallet_debit(
     )  # fmt: skip
     said = f"{done['amount']} {done['currency']} were taken from @{done['handle']} ({done['id']})"
     show(done, as_json, said + _told(done))
+
+
+@payments.command("show")
+@guarded
+def payment_show(
+    payment: Annotated[str, typer.Argument(help="The id of the payment's event.")],
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a payment as it stands: who, how much, what became of it, and its note."""
+    from rich.table import Table
+
+    from . import desk
+
+    found = desk.do(read_settings(data=data), "payment.show", payment=payment)
+    table = Table(found["kind"], found["id"], box=None)
+    for name, value in found.items():
+        if name not in {"kind", "id", "shares", "received", "at"}:
+            table.add_row(name.replace("_", " "), plain(str(value)))
+    for share in found.get("shares", ()):
+        table.add_row("share", f"{share['user']}  {share['amount']}  {share['state']}")
+    show(found, as_json, table)
 
 
 @payments.command("reverse")

@@ -1,12 +1,12 @@
 """The commands about people."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from .inputs import handle_of, new_password
-from .shell import DataOption, JsonOption, guarded, plain, read_settings, show
+from .shell import DataOption, JsonOption, guarded, plain, read_settings, show, talk
 
 users = typer.Typer(no_args_is_help=True, help="Add, list and shut out people.")
 
@@ -44,17 +44,72 @@ def user_add(
 
 @users.command("list")
 @guarded
-def user_list(data: DataOption = None, as_json: JsonOption = False) -> None:
-    """List everybody."""
+def user_list(
+    search: Annotated[str, typer.Argument(help="A part of handle or name, or an id.")] = "",
+    tier: Annotated[str | None, typer.Option(help="Only those of this tier.")] = None,
+    frozen: Annotated[
+        bool | None, typer.Option("--frozen/--not-frozen", help="Only who is, or is not.")
+    ] = None,
+    disabled: Annotated[
+        bool | None, typer.Option("--disabled/--enabled", help="Only who is, or is not.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="So many at most.")] = 1_000,
+    after: Annotated[str, typer.Option(metavar="HANDLE", help="Go on behind this handle.")] = "",
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List people by handle: everybody, or those who fit.
+
+    Example:  tuppence user list ali --tier basic --not-frozen
+    """
     from . import desk
 
-    found = desk.do(read_settings(data=data), "user.list")
-    table = Table("handle", "name", "id", "state", box=None)
+    found = desk.do(
+        read_settings(data=data), "user.list",
+        search=search, tier=tier, frozen=frozen, disabled=disabled, after=after, limit=limit,
+    )  # fmt: skip
+    table = Table("handle", "name", "id", "tier", "state", "last login", box=None)
     for user in found:
         table.add_row(
-            "@" + user["handle"], plain(user["name"]), user["id"], "disabled" if user["disabled"] else ""
-        )
-    show(found, as_json, table if found else "Nobody yet. Add somebody: tuppence user add alice")
+            "@" + user["handle"], plain(user["name"]), user["id"], plain(user["tier"]), _state(user),
+            _day(user["last_login"]),
+        )  # fmt: skip
+    asked = search or tier or frozen is not None or disabled is not None or after
+    nobody = "Nobody fits." if asked else "Nobody yet. Add somebody: tuppence user add alice"
+    show(found, as_json, table if found else nobody)
+    if len(found) == limit:
+        talk.print(f"There may be more: --after @{found[-1]['handle']}")
+
+
+@users.command("show")
+@guarded
+def user_show(handle: str, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Show a person: state, tier, groups, balances and logins."""
+    from . import desk
+
+    found = desk.do(read_settings(data=data), "user.show", handle=handle_of(handle))
+    table = Table("@" + found["handle"], plain(found["name"]), box=None)
+    told = [("id", found["id"]), ("tier", plain(found["tier"])), ("state", _state(found) or "good")]
+    told += [("since", _day(found["created_at"])), ("last login", _day(found["last_login"]))]
+    told += [("groups", str(found["groups"])), *(("", flag) for flag in found["flags"])]
+    for each in found["balances"]:
+        held = f", {each['held']} held" if each["held"].strip("0.") else ""
+        told.append((each["currency"], each["available"] + held))
+    for login in found["logins"]:
+        told.append(("login", f"{_day(login['created_at'])}  {plain(login['device'])}  {login['session']}"))
+    for name, value in told:
+        table.add_row(name, value)
+    show(found, as_json, table)
+
+
+def _state(user: dict[str, Any]) -> str:
+    return ", ".join(name for name in ("disabled", "frozen") if user[name])
+
+
+def _day(at: int | None) -> str:
+    from .statements import moment
+
+    return "" if at is None else moment(at)[:16].replace("T", " ")
 
 
 @users.command("passwd")

@@ -20,12 +20,14 @@ from .arguments import (
     Debit,
     Freeze,
     Import,
+    Named,
     NewPassword,
     NewSession,
     NewTier,
     NewUser,
     Period,
     Reversal,
+    Search,
     Shut,
     Shutter,
     Where,
@@ -55,10 +57,13 @@ from .edge.passwords import Passwords, TooManyChecks
 from .importing import import_rows, told
 from .people_file import Row
 from .pipeline import Pipeline
+from .registry import Registry
 from .store.base import Store
 
 DAY_MS: Final = 86_400_000
-READING: Final = frozenset({"user.list", "wallet.show", "books", "ledger.progress"})
+READING: Final = frozenset(
+    {"user.list", "user.show", "payment.show", "wallet.show", "books", "ledger.progress"}
+)
 """Actions that change nothing."""
 log = structlog.get_logger("tuppence.operator")
 WEAK: Final = Refusal(
@@ -103,9 +108,12 @@ class Office:
         self._passwords = passwords
         self._session_ms = session_days * DAY_MS
         self._clock_ms = clock_ms
+        self._registry = Registry(store, clock_ms)
         self._actions: dict[str, tuple[type[Arguments], Callable[..., Awaitable[Any]]]] = {
             "user.add": (NewUser, self.add_user),
-            "user.list": (Arguments, self.list_users),
+            "user.list": (Search, self.list_users),
+            "user.show": (Whose, self.show_user),
+            "payment.show": (Named, self.show_payment),
             "user.passwd": (NewPassword, self.set_password),
             "user.disable": (Shut, self.disable_user),
             "session.open": (NewSession, self.open_session),
@@ -168,18 +176,17 @@ class Office:
         """Add and credit up to ROWS_PER_CALL_MAX people; what is there already stays as it is."""
         return told(await import_rows(self._store, self._outcome, self._hash, rows))
 
-    async def list_users(self) -> list[dict[str, Any]]:
-        """Everybody."""
-        return [
-            {
-                "id": u.id,
-                "handle": u.handle,
-                "name": u.name,
-                "disabled": u.disabled,
-                "created_at": u.created_at,
-            }
-            for u in await self._store.users()
-        ]
+    async def list_users(self, **wanted: Any) -> list[dict[str, Any]]:
+        """Those who are wanted, by handle."""
+        return await self._registry.people(**wanted)
+
+    async def show_user(self, handle: str) -> dict[str, Any]:
+        """A person with all there is to know of them."""
+        return _found(await self._registry.person(handle))
+
+    async def show_payment(self, payment: str) -> dict[str, Any]:
+        """A payment as it stands."""
+        return _found(await self._registry.payment(payment))
 
     async def set_password(self, handle: str, password: str) -> dict[str, Any]:
         """Give a person another password; all their logins end."""
@@ -389,6 +396,12 @@ class Office:
         if isinstance(outcome, Refusal):
             raise Refused(outcome)
         return outcome
+
+
+def _found(found: dict[str, Any] | Refusal) -> dict[str, Any]:
+    if isinstance(found, Refusal):
+        raise Refused(found)
+    return found
 
 
 def _key(id: str | None) -> str:  # noqa: A002

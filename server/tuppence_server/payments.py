@@ -70,12 +70,17 @@ async def listed(store: Store, user: str, body: PaymentsBody) -> PaymentsResult:
     return PaymentsResult(views, page.pos, page.next)
 
 
+_MADE_AT_ONCE: Final = frozenset({"pay.deposit", "pay.withdraw", "pay.faucet", "pay.claim"})
+LISTED_KINDS: Final = _MADE_AT_ONCE | {"pay.send", "pay.request", "pay.split", "pay.packet"}
+"""Kinds whose events are payments of their own."""
+
+
 def payment_view(item: Item) -> PaymentView:
     """A payment as it stands."""
     payment = item.payment
     head = codec.decode_head(item.event.head)
     kind = str(head["kind"])
-    if kind in {"pay.deposit", "pay.withdraw", "pay.faucet", "pay.claim"}:
+    if kind in _MADE_AT_ONCE:
         body = codec.decode_body(kind, item.event.body)
         assert isinstance(body, (Deposited, Withdrawn, PacketClaimed)), "the log's own events are known"
         return PaymentView(

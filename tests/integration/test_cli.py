@@ -70,6 +70,13 @@ async def test_the_same_commands_with_and_without_a_running_server(stopped):
         listed, wallet = await asyncio.gather(
             run(server, "user", "list"), run(server, "wallet", "show", f"@{handle}")
         )
+        shown, payment = await asyncio.gather(
+            run(server, "user", "show", f"@{handle}"), run(server, "payment", "show", credit_id)
+        )
+        found = await run(server, "user", "list", handle[:2].upper(), "--enabled", "--limit", "1")
+        assert [user["handle"] for user in found] == [handle]
+        assert (shown["id"], shown["balances"]) == (added["id"], wallet["balances"])
+        assert (payment["amount"], payment["payee_handle"], payment["note"]) == ("12.50", handle, "hello")
         disabled = await run(server, "user", "disable", handle)
         enabled = await run(server, "user", "disable", handle, "--enable")
         assert (first["amount"], first["repeated"], again["repeated"]) == ("12.50", False, True)
@@ -77,7 +84,7 @@ async def test_the_same_commands_with_and_without_a_running_server(stopped):
         assert [user["handle"] for user in listed] == (["alice", "bob"] if running else ["alice"])
         assert wallet["balances"] == [{"currency": "EUR", "available": "12.50", "held": "0.00"}]
         assert (disabled["disabled"], enabled["disabled"]) == (True, False)
-        shapes.append([sorted(each) for each in (added, first, listed[0], wallet, disabled)])
+        shapes.append([sorted(each) for each in (added, first, listed[0], wallet, shown, payment, disabled)])
         credit_id = new_id()
     assert shapes[0] == shapes[1]
     assert stat.S_IMODE((server.data / "admin.json").stat().st_mode) == 0o600
@@ -94,6 +101,10 @@ async def test_the_same_commands_with_and_without_a_running_server(stopped):
     assert (await run(server, "ledger", "verify"))["totals"] == {"EUR": 2_500}
     table = await server.cli("user", "list", "--data", str(server.data))
     assert (table.code, "@alice" in table.out, "The bob" in table.out, table.err) == (0, True, True, "")
+    page = await server.cli("user", "list", "--limit", "1", "--data", str(server.data))
+    assert (page.code, "@bob" in page.out, "--after @alice" in page.err) == (0, False, True)
+    page = await server.cli("user", "show", "alice", "--data", str(server.data))
+    assert (page.code, "12.50" in page.out, "basic" in page.out) == (0, True, True)
 
 
 async def test_passwords_and_logins(stopped):

@@ -101,6 +101,23 @@ class Cursor(Struct, frozen=True):
     pos: int
 
 
+class Wanted(Struct, frozen=True):
+    """Whom the operator looks for: a part of handle or name, or an id; None for either."""
+
+    search: str
+    tier: str | None
+    frozen: bool | None
+    disabled: bool | None
+
+
+class Listed(Struct, frozen=True):
+    """A person, when they last logged in (ms, 0 where that is not known), and whether anything of theirs is frozen."""
+
+    user: User
+    last_login: int
+    frozen: bool
+
+
 class Stale(Struct, frozen=True):
     """What nobody needs any more: quotes and logins by id, spending by (user, currency, slot)."""
 
@@ -297,6 +314,7 @@ class Store(Ledger, Protocol):
     ) -> tuple[list[MemberView], bool] | None: ...
     async def person(self, reference: str) -> UserView | None: ...
     async def user(self, handle: str) -> User | None: ...
+    async def people(self, wanted: Wanted, after: str, limit: int) -> list[Listed]: ...
     async def funds(self, user: str) -> tuple[list[Funds], int]: ...
     async def sessions(self, user: str, now: int, limit: int) -> list[Session]: ...
 

@@ -6,9 +6,17 @@ from msgspec.structs import replace
 
 from tuppence_protocol import codec
 from tuppence_protocol.views import SERVER_AUTHOR
-from tuppence_server.domain.rows import OPERATOR, Conversation, Member, MemberKey, Receipt
+from tuppence_server.domain.rows import (
+    FROZEN_IN,
+    FROZEN_OUT,
+    OPERATOR,
+    Conversation,
+    Member,
+    MemberKey,
+    Receipt,
+)
 
-from .base import Misplaced, OutcomeRow
+from .base import Listed, Misplaced, OutcomeRow, Wanted
 from .memory_money import MemoryMoney
 
 
@@ -46,6 +54,24 @@ class MemoryAudit(MemoryMoney):
     async def all_members(self) -> AsyncIterator[Sequence[Member]]:
         """Every membership, also ended ones."""
         yield [replace(member) for member in self._members.values()]
+
+    async def people(self, wanted: Wanted, after: str, limit: int) -> list[Listed]:
+        """Those who are wanted, by handle."""
+        found = []
+        for user in sorted(self._users.values(), key=lambda user: user.handle):
+            own = (account.flags for account in self._accounts.values() if account.owner == user.id)
+            frozen = any(flags & (FROZEN_IN | FROZEN_OUT) for flags in (user.flags, *own))
+            search = wanted.search.lower()
+            if (
+                user.handle > after
+                and (search in user.handle or search in user.name.lower() or search == user.id)
+                and wanted.tier in (None, user.tier)
+                and wanted.disabled in (None, user.disabled)
+                and wanted.frozen in (None, frozen)
+            ):
+                logins = [s.created_at for s in self._sessions.values() if s.user == user.id]
+                found.append(Listed(replace(user), max(logins, default=0), frozen))
+        return found[:limit]
 
     async def faults(self) -> list[str]:
         """Dictionaries have none."""

@@ -31,7 +31,7 @@ from .base import Funds, LogReader, Misplaced, OutcomeRow, Page, Place, Stale, f
 from .faults import store_faults
 from .soundness import faults
 from .sqlite_log import SqliteLog
-from .sqlite_money import MoneyReads
+from .sqlite_people import PeopleReads
 from .sqlite_sessions import FUNDS, HEAD, VIEWS, view_of
 
 LOG_ROWS_PER_READ: Final = 2_000
@@ -80,7 +80,7 @@ _SESSIONS: Final = (
 )
 
 
-class SqliteReads(MoneyReads):
+class SqliteReads(PeopleReads):
     """Everything that only reads."""
 
     # Conversations

@@ -1,0 +1,34 @@
+"""What the operator reads of people from the SQLite store, a page at a time and by handle."""
+
+from typing import Final
+
+from tuppence_server.domain.rows import FROZEN_IN, FROZEN_OUT, User
+
+from . import tables
+from .base import Listed, Wanted
+from .sqlite_money import MoneyReads
+
+_U_WIDTH: Final = len(tables.USER.columns)
+_FROZEN: Final = f"& {FROZEN_IN | FROZEN_OUT}"
+_LISTED: Final = (
+    f"SELECT {tables.USER.select('u')}, coalesce((SELECT max(s.created_at) FROM session AS s WHERE s.user = u.id), 0), "
+    f"u.flags {_FROZEN} OR EXISTS (SELECT 1 FROM account AS a WHERE a.owner = u.id AND a.flags {_FROZEN}) AS frozen "
+    "FROM user AS u WHERE u.handle > :after "
+    "AND (:search = '' OR instr(u.handle, :search) OR instr(lower(u.name), :search) OR u.id = :search) "
+    "AND (:tier IS NULL OR u.tier = :tier) AND (:disabled IS NULL OR u.disabled = :disabled) "
+    "AND (:frozen IS NULL OR frozen = :frozen) ORDER BY u.handle LIMIT :limit"
+)
+
+
+class PeopleReads(MoneyReads):
+    """People, for the operator."""
+
+    async def people(self, wanted: Wanted, after: str, limit: int) -> list[Listed]:
+        """Those who are wanted, by handle."""
+        given = {
+            "search": wanted.search.lower(), "tier": wanted.tier, "disabled": wanted.disabled,
+            "frozen": wanted.frozen, "after": after, "limit": limit,
+        }  # fmt: skip
+        async with self._reader() as db:
+            rows = await db.execute_fetchall(_LISTED, given)
+        return [Listed(User(*row[:_U_WIDTH]), row[_U_WIDTH], bool(row[-1])) for row in rows]

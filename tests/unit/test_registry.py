@@ -1,0 +1,113 @@
+"""What the operator looks up: people by page and filter, one person, one payment; the same over every store."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.contract.busy_world import BusyWorld, busy_world
+from tests.contract.stores import KINDS, opened
+from tests.unit.money_world import DAY_MS
+
+from tuppence_protocol.errors import Refusal
+from tuppence_server.domain.office import DisableUser
+from tuppence_server.domain.rows import FROZEN_OUT
+from tuppence_server.registry import Registry
+
+
+@pytest.fixture(params=KINDS)
+async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BusyWorld]:
+    async with opened(request.param, tmp_path) as store:
+        yield await busy_world(store)
+
+
+def registry(world: BusyWorld) -> Registry:
+    return Registry(world.store, lambda: world.now)
+
+
+async def handles(world: BusyWorld, **wanted: Any) -> list[str]:
+    return [each["handle"] for each in await registry(world).people(**wanted)]
+
+
+async def test_people_are_found_by_what_is_known_of_them(world: BusyWorld) -> None:
+    await world.order(DisableUser("carol", True))
+    await world.flag("alice", FROZEN_OUT, "EUR")
+    for wanted, expected in (
+        ({}, ["alice", "bob", "carol"]),
+        ({"search": "LI"}, ["alice"]),
+        ({"search": "@bob"}, ["bob"]),
+        ({"search": "Carol"}, ["carol"]),
+        ({"search": world.users["bob"]}, ["bob"]),
+        ({"search": "%"}, []),
+        ({"tier": "basic", "search": "b"}, ["bob"]),
+        ({"tier": "gold"}, []),
+        ({"disabled": True}, ["carol"]),
+        ({"disabled": False}, ["alice", "bob"]),
+        ({"frozen": True}, ["alice"]),
+        ({"frozen": False, "disabled": False}, ["bob"]),
+        ({"limit": 2}, ["alice", "bob"]),
+        ({"limit": 2, "after": "@bob"}, ["carol"]),
+        ({"search": "o", "limit": 1, "after": "bob"}, ["carol"]),
+    ):
+        assert await handles(world, **wanted) == expected, wanted
+
+
+async def test_a_person_is_shown_with_balances_and_logins(world: BusyWorld) -> None:
+    first = await world.log_in("alice", 1, DAY_MS)
+    world.now += 5_000
+    second = await world.log_in("alice", 2, 2 * DAY_MS)
+    shown = await registry(world).person("@alice")
+    assert isinstance(shown, dict)
+    assert (shown["handle"], shown["id"], shown["tier"]) == ("alice", world.users["alice"], "basic")
+    assert (shown["last_login"], shown["frozen"], shown["flags"], shown["groups"]) == (
+        world.now,
+        False,
+        [],
+        1,
+    )
+    assert [each["session"] for each in shown["logins"]] == [second, first]
+    assert {each["currency"] for each in shown["balances"]} == {"EUR", "USD", "JPY"}
+    world.now += DAY_MS
+    await world.flag("alice", FROZEN_OUT)
+    shown = await registry(world).person("alice")
+    assert isinstance(shown, dict)
+    assert [each["session"] for each in shown["logins"]] == [second]
+    assert (shown["frozen"], shown["flags"]) == (True, ["frozen out"])
+    nobody = await registry(world).person("nobody")
+    assert isinstance(nobody, Refusal)
+    assert (nobody.code, nobody.field) == ("not_found", "$.handle")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("plain", {"kind": "pay.send", "state": "completed", "amount": "10.00", "note": 'Lunch, "late"'}),
+        ("declined", {"kind": "pay.send", "state": "declined", "payer_handle": "alice"}),
+        ("part", None),
+        ("accepted", {"state": "partly_refunded", "refunded": "1.50", "payee_handle": "bob"}),
+        ("paid", {"kind": "pay.request", "state": "paid"}),
+        ("packet", {"kind": "pay.packet", "claimed": 1, "count": 2}),
+        ("claim", {"kind": "pay.claim", "payer_handle": "alice", "payee_handle": "bob"}),
+        ("deposit", {"kind": "pay.deposit", "amount": "1000.00", "payee_handle": "alice"}),
+        ("decline", None),
+        ("quote of exchanged", None),
+    ],
+)
+async def test_a_payment_is_shown_as_it_stands(
+    world: BusyWorld, name: str, expected: dict[str, Any] | None
+) -> None:
+    shown = await registry(world).payment(world.ids[name])
+    if expected is None:
+        assert isinstance(shown, Refusal)
+        assert shown.code == "not_found"
+        return
+    assert isinstance(shown, dict)
+    assert {key: shown.get(key) for key in expected} == expected
+
+
+async def test_a_bill_is_shown_with_its_shares(world: BusyWorld) -> None:
+    shown = await registry(world).payment(world.ids["split"])
+    assert isinstance(shown, dict)
+    assert [(each["amount"], each["state"]) for each in shown["shares"]] == [
+        ("3.34", "paid"), ("3.33", "waived"), ("3.33", "open"),
+    ]  # fmt: skip
