@@ -3,6 +3,7 @@
 import asyncio
 import pickle
 import resource
+import shutil
 import sqlite3
 import stat
 from collections.abc import AsyncIterator, Iterator
@@ -512,3 +513,26 @@ async def test_the_log_is_as_long_as_sqlite_says(world: World) -> None:
         said_so = store._index.frames
         ((_, frames, _),) = await store._db.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
         assert said_so == frames > 0
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_a_file_that_is_taken_away_or_replaced_while_it_is_open_is_fatal(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replaced: bool
+) -> None:
+    """What is committed then goes to a file that has no name any more."""
+    store = _store(world)
+    monkeypatch.setattr(sqlite, "WAL_PAGES_FOLD", 20)
+    (tmp_path / "tuppence.db").rename(tmp_path / "away.db")
+    if replaced:
+        shutil.copy(tmp_path / "away.db", tmp_path / "tuppence.db")
+    with pytest.raises(StoreFault, match="taken away") as fault:
+        await store.backup(tmp_path / "copy.db")
+    assert fault.value.fatal
+
+    async def talk() -> None:
+        for _ in range(20):
+            await world.say("alice", "@bob")
+
+    with pytest.raises(StoreFault, match="taken away") as fault:
+        await talk()
+    assert fault.value.fatal

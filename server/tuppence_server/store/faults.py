@@ -14,6 +14,8 @@ _FATAL_CODES: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, s
 
 def translated(fault: Exception) -> StoreFault:
     """After a failed fsync SQLite itself would go on acknowledging, so an I/O error ends the process."""
+    if isinstance(fault, StoreFault):
+        return fault
     code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
     refused = isinstance(fault, _OF_THE_ROWS)
     return StoreFault(f"{type(fault).__name__}: {fault}", fatal=code in _FATAL_CODES, refused=refused)

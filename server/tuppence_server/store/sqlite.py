@@ -133,6 +133,7 @@ class SqliteStore(SqliteReads):
         self._index: WalIndex | None = None
         self._generation = b""
         self._folded = 0
+        self._identity: tuple[int, int] | None = None
         self._doubted = False
         self._filled = 0
 
@@ -178,6 +179,7 @@ class SqliteStore(SqliteReads):
         ((self._filled,),) = await writer.execute_fetchall(entries.FILLED)
         await writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
         self._index = WalIndex(self.path)
+        self._identity = _identity(self.path)
 
     async def close(self) -> None:
         """Close all connections; the last one folds the log into the file, unless the disk is in doubt.
@@ -344,6 +346,15 @@ class SqliteStore(SqliteReads):
             self._filled = 0  # whatever was filled in with it is not; the next batch sees to it
             raise self._told(fault) from fault
 
+    async def backup(self, path: Path) -> Head:
+        """As of those that only read, of the file that is open here."""
+        self._check_place()
+        return await super().backup(path)
+
+    def _check_place(self) -> None:
+        if _identity(self.path) != self._identity:
+            raise StoreFault(f"{self.path} was replaced or taken away while it was open.", fatal=True)
+
     async def _fold_if_long(self) -> None:
         """Fold the log into the file before it grows further: a call of its own, whose errors are seen.
 
@@ -355,9 +366,15 @@ class SqliteStore(SqliteReads):
             self._generation, self._folded = index.generation, 0
         if index.frames - self._folded < WAL_PAGES_FOLD:
             return
+        self._check_place()
         ((_, self._folded, done),) = await self._db.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
         if done == self._folded > WAL_BYTES_MAX // PAGE_BYTES:
             await asyncio.sleep(WAL_DRAIN_S)  # who begins to read now reads the file; the others end
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file it is, whatever it is called; None where there is none."""
+    return (found.st_dev, found.st_ino) if path.exists() and (found := path.stat()) else None
 
 
 def _statements(table: tables.Table, rows: list[Any]) -> Iterator[Statement]:
