@@ -37,7 +37,7 @@ from tuppence_server.domain.rows import (
     User,
     pair_of,
 )
-from tuppence_server.domain.seals import MODE, digest
+from tuppence_server.domain.seals import MODE, SEALS, digest
 from tuppence_server.domain.views import conversation_view, member_view, user_view
 
 from .base import (
@@ -62,7 +62,7 @@ class MemoryStore(MemoryAudit):
     """The `Store` contract over dictionaries; `fail` makes the next save fail like a disk would."""
 
     def __init__(self, epoch: str = "e_memory") -> None:
-        self._head = Head(epoch, seals={MODE: digest("live")})
+        self._head = Head(epoch, seals=dict.fromkeys(SEALS, 0) | {MODE: digest("live")})
         self._users: dict[str, User] = {}
         self._sessions: dict[str, Session] = {}
         self._conversations: dict[str, Conversation] = {}
