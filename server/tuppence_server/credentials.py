@@ -1,6 +1,6 @@
 """Handles and passwords as people type them: one form of what looks the same, whatever keyboard it came from.
 
-Passwords follow the OpaqueString profile of RFC 8265; docs/decisions/0024 tells where they do not.
+Passwords follow the OpaqueString profile of RFC 8265; docs/decisions/0026 tells where they do not.
 """
 
 import unicodedata

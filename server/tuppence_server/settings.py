@@ -140,8 +140,6 @@ _SINGLE: Final[dict[str, Callable[[str], str]]] = {
 }
 """How a text, or each of a list, is brought into the form that is meant."""
 _PATHS: Final = frozenset({"data", "exchange_rates_file", "tls_certificate", "tls_key"})
-_EMPTY_IS_UNSET: Final = frozenset({"origins", "program_origins", "trusted_proxies", *_TABLES})
-"""Variables that compose files and units often leave empty, and whose default is nothing."""
 
 
 class Setting(Struct, frozen=True):
@@ -279,7 +277,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _environment(env: Mapping[str, str], names: Mapping[str, Any]) -> dict[str, str]:
-    found = {}
+    found, unset = {}, Settings()
     for key, value in env.items():
         name = key.removeprefix(ENV_PREFIX).lower()
         if key.startswith(ENV_PREFIX) and name not in CLIENT_NAMES:
@@ -287,7 +285,7 @@ def _environment(env: Mapping[str, str], names: Mapping[str, Any]) -> dict[str, 
                 raise SettingsError(f"environment: {key} sets nothing{nearest(name, names)}.")
             if value.strip():
                 found[name] = value
-            elif name not in _EMPTY_IS_UNSET:
+            elif getattr(unset, name) not in ((), {}):  # units and compose files leave lists empty
                 expected = _expected(name, names[name].type)
                 raise SettingsError(
                     f"environment: {name} is {value!r}; expected {expected}, or {key} not set."
