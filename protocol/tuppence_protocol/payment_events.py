@@ -245,7 +245,7 @@ class PaymentView(Open, frozen=True):
 
 
 class StatementLine(Open, frozen=True):
-    """One movement of a posted balance: `amount` is negative where money went out."""
+    """One movement of a posted balance: `amount` is negative where money went out; `note` is its event's."""
 
     pos: int
     at: int
@@ -256,6 +256,7 @@ class StatementLine(Open, frozen=True):
     amount: str
     balance: str
     with_: str | None = field(name="with", default=None)
+    note: str | UnsetType = UNSET
 
 
 class QuoteView(Open, frozen=True):

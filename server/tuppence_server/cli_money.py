@@ -206,7 +206,9 @@ def _print_statement(name: str, currency: str, lines: Iterable[bytes]) -> None:
         else:
             when = f"{datetime.fromtimestamp(line['at'] / 1000, UTC):%Y-%m-%d %H:%M}"
             who = line["with"] if line["with"] == "operator" else f"@{line['with']}"
-            out.print(f"{when}  {line['amount']:>14} {line['balance']:>14}  {line['code']:<12} {plain(who)}")
+            note = f"  {line['note']}" if "note" in line else ""
+            amounts = f"{line['amount']:>14} {line['balance']:>14}"
+            out.print(f"{when}  {amounts}  {line['code']:<12} {plain(who + note)}")
     raise fail("The statement broke off; verify the ledger.")
 
 

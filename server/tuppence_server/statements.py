@@ -23,11 +23,13 @@ from tuppence_protocol.payments import StatementBody
 from .domain.rows import OPERATOR
 from .store.base import Movement, Span, Store
 
-PIECE_LINES: Final = 250
+PIECE_LINES: Final = 200
 """What is made of a piece is made at once, while everybody else waits: a few milliseconds."""
 READS_PER_PAGE: Final = 4
 """Holds and what became of them are no lines; a page with many of them may be short and not the last."""
-COLUMNS: Final = ("at", "pos", "id", "conv", "kind", "code", "with", "amount", "balance")
+COLUMNS: Final = ("at", "pos", "id", "conv", "kind", "code", "with", "amount", "balance", "note")
+EXTRAS: Final = frozenset({"fee", "margin"})
+"""Codes of what comes on top of another movement of the same event."""
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENT_MAX: Final = 253_402_300_799_999
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -55,6 +57,13 @@ class Statement(Struct, frozen=True):
     def closing(self) -> str:
         """The posted balance after the last line, in major units."""
         return format_amount(self.span.closing, self.currency)
+
+
+class _Noted(Struct):
+    """What of an event's body is text by people."""
+
+    note: str = ""
+    reason: str = ""
 
 
 Renderer = Callable[[Store, Statement], AsyncIterator[bytes]]
@@ -113,8 +122,16 @@ def _lines(moved: list[Movement], currency: str, balance: int) -> Iterator[State
         yield StatementLine(
             int(head["pos"]), int(head["at"]), str(head["id"]), str(head["conv"]), str(head["kind"]),
             movement.code, format_amount(movement.amount, currency), format_amount(balance, currency),
-            movement.other or OPERATOR,
+            movement.other or OPERATOR, _note(movement),
         )  # fmt: skip
+
+
+def _note(movement: Movement) -> str | UnsetType:
+    """What was written with a movement; told once, and not again with its fee."""
+    if movement.code in EXTRAS or (b'"note"' not in movement.body and b'"reason"' not in movement.body):
+        return UNSET
+    told = codec.decode_as(movement.body, _Noted)
+    return ": ".join(filter(None, (told.reason, told.note))) or UNSET
 
 
 def _given(value: int | UnsetType) -> int | None:
@@ -157,12 +174,13 @@ RENDERERS: Final[dict[str, Renderer]] = {"csv": as_csv, "json": as_json}
 
 
 def _balance_record(what: str, at: int | None, span: Span, balance: str) -> tuple[Any, ...]:
-    return ("" if at is None else moment(at), span.pos, "", "", what, "", "", "", balance)
+    return ("" if at is None else moment(at), span.pos, "", "", what, "", "", "", balance, "")
 
 
 def _record(line: StatementLine) -> tuple[Any, ...]:
     told = (line.id, line.conv, line.kind, line.code, line.with_ or "")
-    return (moment(line.at), line.pos, *map(plain_cell, told), line.amount, line.balance)
+    note = plain_cell(line.note or "")
+    return (moment(line.at), line.pos, *map(plain_cell, told), line.amount, line.balance, note)
 
 
 def plain_cell(text: str) -> str:

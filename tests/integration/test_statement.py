@@ -54,7 +54,7 @@ async def test_a_statement_is_asked_for_and_downloaded(server):
     assert 'filename="statement-EUR.csv"' in headers["content-disposition"]
     assert headers["cache-control"] == "no-store"
     records = list(csv.reader(io.StringIO(body.decode(), newline="")))
-    assert [record[-1] for record in records] == ["balance", "0.00", "10.00", "7.50", "7.50"]
+    assert [record[-2] for record in records] == ["balance", "0.00", "10.00", "7.50", "7.50"]
     moment = page["lines"][0]["at"]
     status, headers, body = await download(server, bob, f"?currency=EUR&format=json&from={moment}")
     assert headers["content-type"] == "application/jsonl"

@@ -14,6 +14,8 @@ from msgspec.structs import replace
 from tests.contract.stores import World, opened
 
 from tuppence_protocol.errors import Refusal
+from tuppence_server.domain.office import Deposit, Withdraw
+from tuppence_server.domain.policy import FeeRule, Policy
 from tuppence_server.statements import (
     COLUMNS,
     MOMENT_MAX,
@@ -24,6 +26,7 @@ from tuppence_server.statements import (
     as_json,
     moment,
     open_statement,
+    pieces,
     plain_cell,
 )
 
@@ -64,7 +67,26 @@ async def test_csv_has_a_header_and_both_balances(world: World) -> None:
     assert [each["amount"] for each in named] == ["", "10.00", "-4.00", "0.50", ""]
     assert [each["balance"] for each in named] == ["0.00", "10.00", "6.00", "6.50", "6.50"]
     assert [each["with"] for each in named] == ["", "operator", "bob", "bob", ""]
+    assert [each["note"] for each in named] == ["", "", "'=1+1", "", ""]
     assert named[1]["at"] == moment(world.now) == "2026-09-21T14:13:20.000Z"
+
+
+async def test_a_note_stands_with_what_it_was_written_to_and_not_with_the_fee(tmp_path: Path) -> None:
+    policy = Policy(
+        frozenset({"EUR"}), "sandbox", fees=(FeeRule("send", "EUR", "*", 10, 0, 0, None, "payer"),)
+    )
+    async with opened("sqlite", tmp_path) as store:
+        world = World(store, policy)
+        await world.register("alice", "bob")
+        await world.order(Deposit(world.key(), "alice", "10", "EUR", 'At the "counter"'))
+        await world.pay("alice", "@bob", "4", note="Lunch")
+        await world.order(Withdraw(world.key(), "alice", "1", "EUR", "Paid out", "Receipt 17", False))
+        lines = [line async for some in pieces(store, await statement(world)) for line in some]
+        told = [(line.code, line.note or None) for line in lines]
+    assert told == [
+        ("pay.deposit", 'At the "counter"'), ("pay.send", "Lunch"), ("fee", None),
+        ("pay.withdraw", "Paid out: Receipt 17"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@alice", "\t=1", "\r=1", "=cmd|' /C calc'!A0"])

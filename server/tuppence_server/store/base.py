@@ -211,6 +211,7 @@ class Movement(Struct, frozen=True, gc=False):
 
     transfer: int
     head: bytes
+    body: bytes
     code: str
     amount: int
     other: str | None

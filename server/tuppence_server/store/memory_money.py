@@ -122,8 +122,8 @@ class MemoryMoney:
         others = (self._users[owners[side]].handle for side in near if owners[side] in self._users)
         own = self._users[owners[account]].handle
         other = next((handle for handle in others if handle != own), None)
-        head = self._events[moved.pos - 1].head
-        return Movement(moved.id, head, moved.code, _signed(moved, account), other)
+        event = self._events[moved.pos - 1]
+        return Movement(moved.id, event.head, event.body, moved.code, _signed(moved, account), other)
 
     async def mark(self, pos: int | None, before: int | None) -> Mark:
         """Where the log stood at a `pos` or just `before` a moment (ms); where it stands, if neither is given."""

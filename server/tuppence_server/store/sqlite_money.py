@@ -73,7 +73,7 @@ _MOVED_BY: Final = (
 )
 # Money that goes through one of the operator's accounts comes from, or goes to, a person in the same event.
 _MOVEMENTS: Final = (
-    "SELECT t.id, e.head, t.code, t.amount, coalesce(u.handle, CASE WHEN t.code IN "
+    "SELECT t.id, e.head, e.body, t.code, t.amount, coalesce(u.handle, CASE WHEN t.code IN "
     "('exchange', 'pay.packet', 'pay.claim') THEN (SELECT v.handle FROM transfer AS n "
     "JOIN account AS b ON b.id IN (n.debit, n.credit) "
     "AND b.owner <> (SELECT owner FROM account WHERE id = :account) JOIN user AS v ON v.id = b.owner "

@@ -234,6 +234,7 @@ def statement_line(line: pe.StatementLine) -> Line:
         (style, f"{sign + clean(line.amount):>14}"),
         ("", f"{clean(line.balance):>14}  "),
         ("class:soft", f"{person}{clean(line.code)}"),
+        *_note(line),
     ]
 
 
