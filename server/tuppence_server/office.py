@@ -13,26 +13,8 @@ from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 from tuppence_protocol.money import format_amount
 
+from . import arguments as shapes
 from . import ids
-from .arguments import (
-    Arguments,
-    Credit,
-    Debit,
-    Freeze,
-    Import,
-    Named,
-    NewPassword,
-    NewSession,
-    NewTier,
-    NewUser,
-    Period,
-    Reversal,
-    Search,
-    Shut,
-    Shutter,
-    Where,
-    Whose,
-)
 from .audits import Audits
 from .backup import make_backup
 from .books import books
@@ -109,26 +91,26 @@ class Office:
         self._session_ms = session_days * DAY_MS
         self._clock_ms = clock_ms
         self._registry = Registry(store, clock_ms)
-        self._actions: dict[str, tuple[type[Arguments], Callable[..., Awaitable[Any]]]] = {
-            "user.add": (NewUser, self.add_user),
-            "user.list": (Search, self.list_users),
-            "user.show": (Whose, self.show_user),
-            "payment.show": (Named, self.show_payment),
-            "user.passwd": (NewPassword, self.set_password),
-            "user.disable": (Shut, self.disable_user),
-            "session.open": (NewSession, self.open_session),
-            "wallet.credit": (Credit, self.credit),
-            "wallet.debit": (Debit, self.debit),
-            "payment.reverse": (Reversal, self.reverse),
-            "people.import": (Import, self.import_people),
-            "wallet.show": (Whose, self.wallet),
-            "books": (Period, self.books),
-            "wallet.freeze": (Freeze, self.freeze),
-            "wallet.close": (Shutter, self.close_wallet),
-            "user.tier": (NewTier, self.set_tier),
-            "backup": (Where, self.backup),
-            "ledger.verify": (Arguments, self.verify),
-            "ledger.progress": (Arguments, self.verified),
+        self._actions: dict[str, tuple[type[shapes.Arguments], Callable[..., Awaitable[Any]]]] = {
+            "user.add": (shapes.NewUser, self.add_user),
+            "user.list": (shapes.Search, self.list_users),
+            "user.show": (shapes.Whose, self.show_user),
+            "payment.show": (shapes.Named, self.show_payment),
+            "user.passwd": (shapes.NewPassword, self.set_password),
+            "user.disable": (shapes.Shut, self.disable_user),
+            "session.open": (shapes.NewSession, self.open_session),
+            "wallet.credit": (shapes.Credit, self.credit),
+            "wallet.debit": (shapes.Debit, self.debit),
+            "payment.reverse": (shapes.Reversal, self.reverse),
+            "people.import": (shapes.Import, self.import_people),
+            "wallet.show": (shapes.Whose, self.wallet),
+            "books": (shapes.Period, self.books),
+            "wallet.freeze": (shapes.Freeze, self.freeze),
+            "wallet.close": (shapes.Shutter, self.close_wallet),
+            "user.tier": (shapes.NewTier, self.set_tier),
+            "backup": (shapes.Where, self.backup),
+            "ledger.verify": (shapes.Arguments, self.verify),
+            "ledger.progress": (shapes.Arguments, self.verified),
         }
 
     async def do(self, action: str, arguments: dict[str, Any]) -> Any:
@@ -149,7 +131,7 @@ class Office:
         await self._tell(action, given, done)
         return done
 
-    async def _tell(self, action: str, given: Arguments, done: Any) -> None:
+    async def _tell(self, action: str, given: shapes.Arguments, done: Any) -> None:
         """What the operator did, for the log: who it was about by id, and the event; never names, notes or sums."""
         if action in READING:
             return
