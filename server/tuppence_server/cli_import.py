@@ -23,7 +23,7 @@ def import_people(
     batch: Annotated[
         str | None,
         typer.Option(
-            help="Name of this round of credits; by default the file's name. The same round pays once."
+            help="Name of this round of credits, which pays once however often it is run. Needed where there are any."
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file and do nothing.")] = False,
@@ -39,29 +39,49 @@ def import_people(
     """
     from . import desk
 
-    named = file.name if batch is None else batch
     try:
-        rows = read_people(file, named)
+        rows = read_people(file, batch or "")
     except Mistaken as mistaken:
-        raise fail(str(mistaken), USAGE) from None
+        wrong = fail(mistaken.lines[0], USAGE)
+        for line in mistaken.lines[1:]:
+            talk.print(plain(line))
+        raise wrong from None
     if dry_run:
         paid = sum(row.amount is not None for row in rows)
         counted = {"rows": len(rows), "people": len({row.handle for row in rows}), "credits": paid}
         said = f"The file is good: {counted['people']} people, {paid} credits. Nothing was done."
         show(counted, as_json, said)
         return
+    if batch is None and any(row.amount is not None for row in rows):
+        raise fail(
+            "The file has credits: give this round of them a name, such as --batch opening. Run again under the"
+            " same name it pays nobody twice, also from a file that was corrected.",
+            USAGE,
+        )
     settings, sums, refused = read_settings(data=data), Counter[str](), list[dict[str, Any]]()
     with Progress(console=talk, transient=True, disable=as_json or not talk.is_terminal) as progress:
         task = progress.add_task("Importing", total=len(rows))
         for piece in _pieces(rows):
-            done = desk.do(settings, "people.import", rows=[msgspec.to_builtins(row) for row in piece])
+            try:
+                done = desk.do(settings, "people.import", rows=[msgspec.to_builtins(row) for row in piece])
+            except BaseException:
+                _tell_broken(sums, piece[0].line)
+                raise
             refused += done.pop("refused")
             sums.update(done)
             progress.advance(task, len(piece))
     total = {name: sums[name] for name in ("added", "credited", "repeated")}
-    _tell(total | {"batch": named, "refused": refused}, as_json)
+    _tell(total | {"batch": batch, "refused": refused}, as_json)
     if refused:
         raise typer.Exit(1)
+
+
+def _tell_broken(sums: Counter[str], line: int) -> None:
+    """What is certain where the rest is not."""
+    done = f"{sums['added']} people added, {sums['credited']} credits made"
+    talk.print(
+        f"Broken off at line {line}: {done}. Run it again with the same --batch; nobody is paid twice."
+    )
 
 
 def _tell(done: dict[str, Any], as_json: bool) -> None:

@@ -30,7 +30,7 @@ class Taken(Struct, frozen=True):
 
 
 async def import_rows(
-    store: Store, submit: Submit, hash_password: Callable[[str], Awaitable[str]], rows: list[Row]
+    store: Store, submit: Submit, hash_password: Callable[[str], Awaitable[str | Refusal]], rows: list[Row]
 ) -> list[Taken]:
     """Add who is not there yet, and credit. Who is there keeps name and password."""
     hashes = {row.line: await hash_password(row.password) for row in rows if row.password is not None}
@@ -45,9 +45,11 @@ async def import_rows(
     return await asyncio.gather(*(_take(submit, row, added[row.handle], people) for row in rows))
 
 
-async def _add(submit: Submit, row: Row, hashes: dict[int, str]) -> Refusal | bool:
+async def _add(submit: Submit, row: Row, hashes: dict[int, str | Refusal]) -> Refusal | bool:
     """True where the person was added."""
     kept = row.password_hash or hashes.get(row.line)
+    if isinstance(kept, Refusal):
+        return kept
     if row.password_hash is not None and not is_usable_hash(row.password_hash):
         return Refusal("bad_frame", "The password_hash is not one that can be checked.", "$.password_hash")
     outcome = await submit(CreateUser(ids.user_id(), ids.conversation_id(), row.handle, row.name, kept))

@@ -156,7 +156,7 @@ class Office:
 
     async def import_people(self, rows: list[Row]) -> dict[str, Any]:
         """Add and credit up to ROWS_PER_CALL_MAX people; what is there already stays as it is."""
-        return told(await import_rows(self._store, self._outcome, self._hash, rows))
+        return told(await import_rows(self._store, self._outcome, self._hashed, rows))
 
     async def list_users(self, **wanted: Any) -> list[dict[str, Any]]:
         """Those who are wanted, by handle."""
@@ -369,6 +369,12 @@ class Office:
             return await self._passwords.hash(password, source)
         except TooManyChecks:
             raise Refused(OVERLOADED) from None
+
+    async def _hashed(self, password: str) -> str | Refusal:
+        try:
+            return await self._hash(password)
+        except Refused as refused:
+            return refused.refusal
 
     async def _outcome(self, command: Command) -> Outcome:
         return await self._pipeline.ask(Request(command, OPERATOR, msgspec.json.encode(command)))

@@ -6,6 +6,7 @@ where it was broken off, and where an amount was changed since, the server tells
 """
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterator
 from hashlib import sha256
@@ -19,8 +20,12 @@ from msgspec import Struct
 
 from tuppence_protocol.codec import is_id
 from tuppence_protocol.errors import Refusal
-from tuppence_protocol.limits import NAME_CHARS_MAX, NOTE_CHARS_MAX
+from tuppence_protocol.limits import NAME_CHARS_MAX, NOTE_CHARS_MAX, PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
 from tuppence_protocol.money import parse_amount
+from tuppence_protocol.names import fit_name
+from tuppence_protocol.shapes import HANDLE_PATTERN
+
+from .credentials import can_be_typed, handle_meant, opaque
 
 if TYPE_CHECKING:
     import _csv
@@ -30,6 +35,7 @@ ROWS_MAX: Final = 1_000_000
 HASH_MEMORY_KIB_MAX: Final = 1_048_576
 HASH_PASSES_MAX: Final = 64
 MISTAKES_SHOWN_MAX: Final = 20
+_handle: Final = re.compile(HANDLE_PATTERN[1:-1], re.ASCII).fullmatch
 
 
 class Row(Struct, frozen=True, omit_defaults=True):
@@ -47,7 +53,11 @@ class Row(Struct, frozen=True, omit_defaults=True):
 
 
 class Mistaken(Exception):
-    """The file cannot be taken; the message says what is wrong in which lines."""
+    """The file cannot be taken; `lines` say what is wrong where, the first as a whole."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("; ".join(lines))
+        self.lines = lines
 
 
 def read_people(path: Path, batch: str) -> list[Row]:
@@ -68,7 +78,7 @@ def read_people(path: Path, batch: str) -> list[Row]:
     if mistakes:
         more = len(mistakes) - MISTAKES_SHOWN_MAX
         rest = [f"… and {more} more"] if more > 0 else []
-        raise Mistaken("\n".join([f"{path}: nothing was done.", *mistakes[:MISTAKES_SHOWN_MAX], *rest]))
+        raise Mistaken(f"{path}: nothing was done.", *mistakes[:MISTAKES_SHOWN_MAX], *rest)
     return [each for each in found if isinstance(each, Row)]
 
 
@@ -94,7 +104,7 @@ def _read(lines: "_csv.Reader", batch: str) -> Iterator[Row | str]:
 
 
 def _row(line: int, given: dict[str, str], batch: str, seen: Counter[tuple[str, str]]) -> Row | str:
-    handle, currency = given.get("handle", "").removeprefix("@"), given.get("currency", "").upper()
+    handle, currency = handle_meant(given.get("handle", "")), given.get("currency", "").upper()
     wrong = _mistake(given, handle, currency)
     if wrong is not None:
         return f"line {line}: {wrong}"
@@ -111,6 +121,8 @@ def _row(line: int, given: dict[str, str], batch: str, seen: Counter[tuple[str, 
 def _mistake(given: dict[str, str], handle: str, currency: str) -> str | None:
     if not handle:
         return "there is no handle"
+    if _handle(handle) is None:
+        return f"{handle!r} is no handle: it has 2 to 32 of a-z, 0-9 and _"
     if ("amount" in given) != bool(currency):
         return "amount and currency go together; one of them is missing"
     if not currency and given.keys() & {"note", "id"}:
@@ -119,14 +131,30 @@ def _mistake(given: dict[str, str], handle: str, currency: str) -> str | None:
         return "there is a password and a password_hash; give one of them"
     if "password_hash" in given and not is_usable_hash(given["password_hash"]):
         return "the password_hash is not an argon2id hash such as $argon2id$v=19$m=65536,t=3,p=1$…$…"
-    if len(given.get("name", "")) > NAME_CHARS_MAX:
-        return f"the name has more than {NAME_CHARS_MAX} characters"
+    if "password" in given and (wrong := password_mistake(given["password"])) is not None:
+        return wrong
+    unfit = fit_name(given.get("name", ""), NAME_CHARS_MAX, "name")
+    if unfit is not None:
+        return f"the name: {unfit.message}"
     if len(given.get("note", "")) > NOTE_CHARS_MAX:
         return f"the note has more than {NOTE_CHARS_MAX} characters"
     if "id" in given and not is_id(given["id"]):
         return "the id is not a lower-case UUID of version 4 or 7"
     amount = parse_amount(given["amount"], currency) if currency else None
-    return f"{given['amount']} {currency}: {amount.message}" if isinstance(amount, Refusal) else None
+    return (
+        f"{given['amount']} {currency} is no amount; one is written as 1250.50"
+        if isinstance(amount, Refusal)
+        else None
+    )
+
+
+def password_mistake(password: str) -> str | None:
+    """What keeps a password from being one."""
+    if not can_be_typed(password):
+        return "the password has characters that cannot be seen"
+    if not PASSWORD_CHARS_MIN <= len(opaque(password)) <= PASSWORD_CHARS_MAX:
+        return f"a password has {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters"
+    return None
 
 
 def is_usable_hash(text: str) -> bool:
