@@ -102,7 +102,8 @@ MEANINGS: Final[dict[str, str]] = {
     "registration": "Whether anybody may register over HTTP, or only the operator adds users.",
     "rate_limits": "Pace limits for users and addresses; off only for benchmarks and load tests.",
     "connections_per_user": "WebSockets that one user may have open.",
-    "connections_per_address": "Connections that one network address (IPv6: one /64) may have open; 0 for no limit.",
+    "connections_per_address": "Connections that one network address (IPv6: one /64) may have open; "
+    "0 for no limit, and no pace of an address's hellos.",
     "session_days": "Days that a login lasts.",
     "verify_every_hours": "Hours between two checks of the ledger while the server runs; 0 for none.",
     "tls_certificate": "PEM file with the certificate chain; set with tls_key to serve https and wss.",
