@@ -208,8 +208,9 @@ async def test_a_later_save_replaces_rows_and_keeps_the_others(store: Store) -> 
     await commit(store, *batch())
     later = Changes()
     before = batch()[0]
-    later.users[BOB] = replace(before.users[BOB], handle="bobby", skeleton="bobby", disabled=False)
+    later.users[BOB] = replace(before.users[BOB], name="Bobby", disabled=False)
     later.members[GROUP, BOB] = replace(before.members[GROUP, BOB], until=None, read=9, role="owner")
+    later.stays.add((GROUP, BOB))
     later.accounts[EUR] = replace(before.accounts[EUR], debits_posted=6)
     later.conversations[GROUP] = replace(before.conversations[GROUP], title="Gang", seq=2, pos=3)
     await commit(store, later, Head(EPOCH, 2, b"i" * 32, 2, 1))

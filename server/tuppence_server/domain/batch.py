@@ -58,7 +58,7 @@ class Changes:
     __slots__ = (
         "accounts", "conversations", "currencies", "dropped_quotes", "dropped_sessions", "dropped_uses",
         "ended_users", "events", "members", "opened", "partly_refunded", "payments", "quotes", "receipts",
-        "seals", "sessions", "shares", "touched", "transfers", "users", "uses",
+        "seals", "sessions", "shares", "stays", "touched", "transfers", "users", "uses",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -71,8 +71,10 @@ class Changes:
         self.ended_users: dict[str, int] = {}
         self.conversations: dict[str, Conversation] = {}
         self.members: dict[MemberKey, Member] = {}
+        self.stays: set[MemberKey] = set()
+        """Of the members: those whose stay began or ended."""
         self.accounts: dict[AccountKey, Account] = {}
-        self.opened: set[int] = set()
+        self.opened: set[AccountKey] = set()
         self.partly_refunded: list[Payment] = []
         """Payments as they stood between two refunds of the batch: the store holds each refund against its transfer."""
         self.payments: dict[str, Payment] = {}

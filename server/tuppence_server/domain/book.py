@@ -224,7 +224,7 @@ class Book(HeldPayments):
         owner, currency, code = key
         account = Account(self.head.account_id, owner, currency, code)  # type: ignore[arg-type]
         self.accounts[key] = account
-        self.changes.opened.add(account.id)
+        self.changes.opened.add(key)
         digits = exponent(currency)
         assert digits is not None, "a rule moves currencies that there are"
         self.changes.currencies[currency] = digits
@@ -244,6 +244,7 @@ class Book(HeldPayments):
         conversation.owners += member.role == "owner"
         self.members[member.conv, member.user] = member
         self.changes.members[member.conv, member.user] = member
+        self.changes.stays.add((member.conv, member.user))
         if conversation.pair is None:
             self._user(member.user).groups += 1
             self.outflow.append(outflow.Joined(member.conv, member.user, self.head.pos))
@@ -253,6 +254,7 @@ class Book(HeldPayments):
         conversation.members -= 1
         conversation.owners -= member.role == "owner"
         member.until, member.gone = conversation.seq, conversation.pos
+        self.changes.stays.add((fact.conv, fact.user))
         self._user(fact.user).groups -= 1
         self.outflow.append(outflow.Left(fact.conv, fact.user, self.head.pos))
 
@@ -285,8 +287,7 @@ class Book(HeldPayments):
             self.outflow.append(outflow.UserEnded(fact.user.id, disabled=True))
 
     def _add_session(self, fact: facts.AddSession) -> None:
-        self.sessions[fact.session.id] = fact.session
-        self.changes.sessions[fact.session.id] = fact.session
+        self.sessions[fact.session.id] = self.changes.sessions[fact.session.id] = fact.session
 
     def _end_session(self, fact: facts.EndSession) -> None:
         session = self.sessions[fact.session]

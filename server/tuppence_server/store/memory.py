@@ -136,9 +136,8 @@ class MemoryStore(MemoryAudit):
         money = (changes.payments, changes.shares, changes.quotes, changes.uses, changes.currencies)
         gone = [set(changes.dropped_quotes), set(changes.dropped_sessions), set(changes.dropped_uses)]
         kept = [list(changes.partly_refunded), *[dict(rows) for rows in money]]
-        return Packed(
-            (copies, lists, dict(changes.ended_users), kept, gone, set(changes.opened), head.copy())
-        )
+        opened = {changes.accounts[key].id for key in changes.opened}
+        return Packed((copies, lists, dict(changes.ended_users), kept, gone, opened, head.copy()))
 
     async def save(self, packed: Packed) -> None:
         """Take in one batch.

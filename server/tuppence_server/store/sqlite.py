@@ -70,7 +70,7 @@ _APPENDED: Final = (
     tables.NEW_ACCOUNT,
 )
 _REPLACED: Final = (
-    tables.USER, tables.SESSION, tables.CONVERSATION, tables.MEMBER, tables.ACCOUNT,
+    tables.USER, tables.SESSION, tables.CONVERSATION, tables.MEMBER, tables.STAY, tables.ACCOUNT,
     tables.PAYMENT, tables.SHARE, tables.QUOTE, tables.USE,
 )  # fmt: skip
 _WRITES: Final = {
@@ -304,16 +304,19 @@ class SqliteStore(SqliteReads):
         """Copy a batch out of the book as statements with their values, in the order to be written."""
         statements: list[Statement] = [(_END_USER, (at, user)) for user, at in changes.ended_users.items()]
         statements += stale.drops(changes)
+        stays, members = tables.parted(changes.members, changes.stays)
+        new_accounts, accounts = tables.parted(changes.accounts, changes.opened)
         for table, rows in (
             (tables.USER, changes.users.values()),
             (tables.SESSION, changes.sessions.values()),
             (tables.CONVERSATION, changes.conversations.values()),
-            (tables.MEMBER, changes.members.values()),
+            (tables.STAY, stays),
+            (tables.MEMBER, members),
             (tables.EVENT, changes.events.values()),
             (tables.STORED_RECEIPT, [row for row in changes.receipts.values() if row.pos is not None]),
             (tables.REFUSED_RECEIPT, [row for row in changes.receipts.values() if row.pos is None]),
-            (tables.NEW_ACCOUNT, [row for row in changes.accounts.values() if row.id in changes.opened]),
-            (tables.ACCOUNT, [row for row in changes.accounts.values() if row.id not in changes.opened]),
+            (tables.NEW_ACCOUNT, new_accounts),
+            (tables.ACCOUNT, accounts),
             (tables.TRANSFER, changes.transfers),
             (tables.PAYMENT, [*changes.partly_refunded, *changes.payments.values()]),
             (tables.SHARE, changes.shares.values()),

@@ -1,6 +1,6 @@
 """Row type <-> table and columns, once. The order of a row's fields is the order of its columns."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import chain
 from typing import Any, Final
 
@@ -69,6 +69,14 @@ class Table(Struct, frozen=True):
         return flat + [0] * (len(self.columns) * (size - len(rows)))
 
 
+def parted(rows: dict[Any, Any], keys: set[Any]) -> tuple[Collection[Any], Collection[Any]]:
+    """The rows of those keys, and the others."""
+    if not keys:
+        return (), rows.values()
+    of_keys = [row for key, row in rows.items() if key in keys]
+    return of_keys, [row for key, row in rows.items() if key not in keys]
+
+
 def _event(row: LoggedEvent) -> Values:
     blobs = bytearray(row.head), bytearray(row.body), bytearray(row.salt), bytearray(row.hash)
     return (row.pos, row.conv, row.seq, *blobs)
@@ -91,18 +99,22 @@ USER: Final = Table(
     "user",
     User,
     ("id",),
-    changing=("handle", "skeleton", "name", "password", "disabled", "tier", "flags", "groups"),
+    changing=("name", "password", "disabled", "tier", "flags", "groups"),
 )
 SESSION: Final = Table("session", Session, ("id",), changing=("revoked_at",))
 CONVERSATION: Final = Table(
     "conversation", Conversation, ("id",), changing=("title", "seq", "pos", "members", "owners")
 )
-MEMBER: Final = Table(
+MEMBER: Final = Table("member", Member, ("conv", "user"), changing=("role", "read", "delivered"))
+"""One who stays: two indexes are over where a stay ended, and a mark must not touch them."""
+STAY: Final = Table(
     "member",
     Member,
     ("conv", "user"),
+    only=Member.__struct_fields__,
     changing=("role", "since", "until", "read", "delivered", "gone"),
 )
+"""A stay that began or ended."""
 ACCOUNT: Final = Table(
     "account",
     Account,
