@@ -211,7 +211,7 @@ async def _serve(
     )
     hub.doubt = partial(reconsider, services)
     passwords = Passwords(settings.password_workers, settings.password_memory_kib)
-    passwords.learn([user.password for user in await store.users()])
+    passwords.learn(await store.password_kinds())
     audits = Audits(settings.data / DATABASE, metrics)
     office = Office(pipeline, store, passwords, settings.session_days, clock.now_ms, audits)
     access = AdminAccess(settings.base_url, ids.token(), os.getpid(), head.mode)

@@ -17,7 +17,7 @@ from tuppence_server.store.sqlite import SqliteStore
 
 OF_THE_OPERATOR: Final = {
     "accounts", "all_conversations", "all_members", "faults", "log", "misplaced", "outcomes", "tally", "totals",
-    "people", "refusals", "transfers", "users", "backup", "latest", "reader",
+    "password_kinds", "people", "refusals", "transfers", "users", "backup", "latest", "reader",
 }  # fmt: skip
 """What reads everything, since it checks, counts or copies everything; none of it is asked for by people."""
 NO_READS: Final = {"open", "close", "pack", "save", "load", "start_epoch"}

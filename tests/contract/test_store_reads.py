@@ -10,7 +10,7 @@ from tests.contract.stores import KINDS, World, body_of, event_id, head_of, open
 
 from tuppence_protocol.events import UserView
 from tuppence_protocol.limits import PAGE_BYTES_MAX
-from tuppence_server.domain.office import DisableUser, MarkSeen, RevokeSession
+from tuppence_server.domain.office import DisableUser, MarkSeen, RevokeSession, SetPassword
 from tuppence_server.store.base import Funds, Page, Place
 
 
@@ -230,6 +230,15 @@ async def test_people_are_found_by_handle_and_id(world: World) -> None:
     assert user.id == view.id
     assert await world.store.user("@bob") is None
     assert [each.handle for each in await world.store.users()] == ["alice", "bob", "carol", "u_boat"]
+
+
+async def test_how_passwords_are_hashed_is_told_without_them(world: World) -> None:
+    assert await world.store.password_kinds() == {}
+    now, before = "$argon2id$v=19$m=19456,t=3,p=1", "$argon2id$v=19$m=8,t=1,p=2"
+    hashed = (("alice", now, "c29tZXNhbHQ$aaaa"), ("bob", now, "p1$1p=3,"), ("carol", before, "2=p$2=p"))
+    for handle, kind, rest in hashed:
+        await world.order(SetPassword(handle, f"{kind}${rest}"))
+    assert await world.store.password_kinds() == {now: 2, before: 1}
 
 
 async def test_funds_are_told_with_the_pos_they_are_from(world: World) -> None:

@@ -60,7 +60,7 @@ async def house() -> AsyncIterator[House]:
     for number, handle in enumerate(HANDLES, 1):
         kept = await before.hash("correct horse")
         await road.ask(command(CreateUser(wire_id("u_", number), wire_id("c_", number), handle, "", kept)))
-    now.learn([user.password for user in await store.users()])
+    now.learn(await store.password_kinds())
     yield House(store, road, now)
     before.close()
     now.close()

@@ -8,7 +8,7 @@ import asyncio
 import secrets
 from bisect import bisect_right
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 from itertools import accumulate
@@ -40,9 +40,9 @@ class Passwords:
         self._kinds: Counter[str] = Counter()
         self._key = secrets.token_bytes(32)
 
-    def learn(self, kept: Iterable[str | None]) -> None:
-        """Take in how everybody's password is hashed, so that for a handle that nobody has it takes as long."""
-        self._kinds.update(each.rsplit("$", 2)[0] for each in kept if each is not None)
+    def learn(self, kinds: Mapping[str, int]) -> None:
+        """Take in how many passwords are hashed how, so that for a handle that nobody has it takes as long."""
+        self._kinds.update(kinds)
 
     def outdated(self, kept: str) -> bool:
         """True where a password is hashed otherwise than the settings say now."""

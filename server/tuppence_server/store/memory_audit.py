@@ -1,5 +1,6 @@
 """What the check of the whole ledger reads of the memory store."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 
 from msgspec.structs import replace
@@ -54,6 +55,10 @@ class MemoryAudit(MemoryMoney):
     async def all_members(self) -> AsyncIterator[Sequence[Member]]:
         """Every membership, also ended ones."""
         yield [replace(member) for member in self._members.values()]
+
+    async def password_kinds(self) -> dict[str, int]:
+        """How passwords are hashed: the beginning of the hash, up to the salt, and how many people have one so."""
+        return Counter(user.password.rsplit("$", 2)[0] for user in self._users.values() if user.password)
 
     async def people(self, wanted: Wanted, after: str, limit: int) -> list[Listed]:
         """Those who are wanted, by handle."""

@@ -18,10 +18,20 @@ _LISTED: Final = (
     "AND (:tier IS NULL OR u.tier = :tier) AND (:disabled IS NULL OR u.disabled = :disabled) "
     "AND (:frozen IS NULL OR frozen = :frozen) ORDER BY u.handle LIMIT :limit"
 )
+# What a hash ends in is taken off up to a dollar, twice: first what was made, then the salt.
+_KINDS: Final = (
+    "WITH kept AS (SELECT password AS whole, replace(password, '$', '') AS marks FROM user WHERE password <> '') "
+    "SELECT rtrim(rtrim(rtrim(rtrim(whole, marks), '$'), marks), '$') AS kind, count(*) FROM kept GROUP BY kind"
+)
 
 
 class PeopleReads(MoneyReads):
     """People, for the operator."""
+
+    async def password_kinds(self) -> dict[str, int]:
+        """How passwords are hashed: the beginning of the hash, up to the salt, and how many people have one so."""
+        async with self._reader() as db:
+            return {str(kind): int(count) for kind, count in await db.execute_fetchall(_KINDS)}
 
     async def people(self, wanted: Wanted, after: str, limit: int) -> list[Listed]:
         """Those who are wanted, by handle."""
