@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from typing import Final
 
 from tuppence_protocol.errors import CloseCode, Refusal
 from tuppence_protocol.session import ServerSession
@@ -9,6 +10,9 @@ from tuppence_protocol.shapes import Ask
 from tuppence_server.hub.outbox import Outbox
 
 from .rates import Pace
+
+NO_PACE: Final = Pace()
+"""Shared by all connections that are not admitted, which take nothing from it."""
 
 
 class Peer(Outbox):
@@ -34,8 +38,8 @@ class Peer(Outbox):
         self.closing_at: float | None = None
         self.device: str | None = None
         self.expires_at = 0
-        self.pace = Pace()
-        self.asks: deque[Ask] = deque()
+        self.pace = NO_PACE
+        self.asks: deque[Ask] | None = None
         self.answering = False
 
     @property

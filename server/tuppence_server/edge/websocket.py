@@ -35,7 +35,7 @@ from . import admission, asks, live
 from .frames import text_frame
 from .framing import WHOLE_TEXT, frame_end, is_utf8, text_of
 from .handshake import client_address, judge, make_engine
-from .peer import Peer
+from .peer import NO_PACE, Peer
 from .rates import PENALTY_REFUSALS_MAX, PENALTY_WINDOW_S, Rate
 from .services import Services
 from .unread import Unread
@@ -67,7 +67,7 @@ class Socket(Peer, asyncio.Protocol):
         self.rest: bytearray | None = None
         self.needed = 0
         self.fragments = 0
-        self.unread = Unread()
+        self.unread: Unread | None = None
 
     # asyncio.Protocol
 
@@ -138,7 +138,8 @@ class Socket(Peer, asyncio.Protocol):
         self.transport = None
         self.services.wheel.remove(self, self.slot)
         self.services.addresses.leave(self.address)
-        self.pace.holders -= 1
+        if self.pace is not NO_PACE:
+            self.pace.holders -= 1
         live.departed(self.services, self, clean=clean)
 
     # Outbox
@@ -150,7 +151,7 @@ class Socket(Peer, asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """The peer took everything; more may come."""
-        self.unread.taken()
+        self.unread = None
         super().resume_writing()
         asks.go_on(self.services, self)
 
@@ -288,6 +289,8 @@ class Socket(Peer, asyncio.Protocol):
     def _left_unread(self, now: float) -> bool:
         waits = self.unread_bytes
         self.services.pressure.note(waits, self)
+        if self.unread is None:
+            self.unread = Unread()
         return self.unread.late(waits - self.backlog_bytes, now)
 
     def cut(self) -> None:

@@ -1,0 +1,20 @@
+"""What a connection that only listens holds of its own: its session and its engine, and no queue for what may come."""
+
+import gc
+from types import SimpleNamespace
+
+from websockets.server import ServerProtocol
+
+from tuppence_protocol.session import ServerSession
+from tuppence_server.edge.websocket import Socket
+from tuppence_server.settings import Settings
+
+
+def test_idle_connections_share_all_but_their_session_and_engine() -> None:
+    services = SimpleNamespace(
+        loop=SimpleNamespace(time=lambda: 0.0), hub=SimpleNamespace(touched=[]), settings=Settings()
+    )
+    one, other = (Socket(services) for _ in "12")  # type: ignore[arg-type]
+    shared = {id(each) for each in gc.get_referents(other)}
+    own = [each for each in gc.get_referents(one) if gc.is_tracked(each) and id(each) not in shared]
+    assert {type(each) for each in own} == {ServerSession, ServerProtocol}
