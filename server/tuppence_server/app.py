@@ -26,6 +26,7 @@ from .clock import Clock
 from .commits import Committed
 from .directory import ADMIN_ACCESS, DATABASE
 from .domain.policy import Policy
+from .domain.rows import Head
 from .edge.addresses import Counted
 from .edge.frames import text_frame
 from .edge.http import Api, crowded
@@ -191,10 +192,6 @@ async def _serve(
     announce: Callable[[AdminAccess], None],
     reread: Callable[[], Settings],
 ) -> int:
-    metrics = Metrics()
-    broker = LocalBroker()
-    hub = Hub(text_frame, end, metrics)
-    broker.listen(hub)
     servers: list[Server] = []
 
     def fail() -> None:
@@ -202,54 +199,75 @@ async def _serve(
             server.fail()
 
     head = await store.head()
-    policy_now = policy(settings, head.mode)
-    clock = await _clock(store, policy_now)
-    pipeline = Pipeline(store, policy_now, ids.Randomness(), broker.commit, metrics, fail, clock)
+    services = await _services(settings, store, head, fail)
+    passwords = Passwords(settings.password_workers, settings.password_memory_kib)
+    passwords.learn(await store.password_kinds())
+    audits = Audits(settings.data / DATABASE, services.metrics)
+    office = Office(services.pipeline, store, passwords, settings.session_days, services.clock_ms, audits)
+    access = AdminAccess(settings.base_url, ids.token(), os.getpid(), head.mode)
+    _gauges(services)
+    api = Api(services, office, access.token)
+    config = _config(settings, services, Counted(api.app(), services.addresses, crowded))
+    server = Server(config, services, partial(_started, services, head, access, announce))
+    servers.append(server)
+    reloader = Reloader(services, head.mode, reread, lambda: config.ssl if config.loaded else None)
+    try:
+        async with _under_way(services, head, audits, passwords):
+            with _quiet_signals(), _hang_up(server, reloader):
+                await server.serve(sockets)
+    finally:
+        (settings.data / ADMIN_ACCESS).unlink(missing_ok=True)
+        log.info("stopped", pid=access.pid, failed=server.failed)
+    return 1 if server.failed or not server.started else 0
+
+
+async def _services(settings: Settings, store: Store, head: Head, fail: Callable[[], None]) -> Services:
+    """The road, the hub behind it, and what the edge calls."""
+    metrics = Metrics()
+    broker = LocalBroker()
+    hub = Hub(text_frame, end, metrics)
+    broker.listen(hub)
+    terms = policy(settings, head.mode)
+    clock = await _clock(store, terms)
+    pipeline = Pipeline(store, terms, ids.Randomness(), broker.commit, metrics, fail, clock)
     rates = UNLIMITED if settings.rate_limits == "off" else LIMITED
     services = Services(
         settings, store, pipeline, hub, broker, metrics, rates, make_rates(settings), head.mode, clock.now_ms
     )
     hub.doubt = partial(reconsider, services)
-    passwords = Passwords(settings.password_workers, settings.password_memory_kib)
-    passwords.learn(await store.password_kinds())
-    audits = Audits(settings.data / DATABASE, metrics)
-    office = Office(pipeline, store, passwords, settings.session_days, clock.now_ms, audits)
-    access = AdminAccess(settings.base_url, ids.token(), os.getpid(), head.mode)
-    _gauges(services)
+    return services
 
-    def started(port: int) -> None:
-        services.settings = msgspec.structs.replace(settings, port=port)
-        access.url = services.settings.base_url
-        _write_access(settings.data, access)
-        gc.freeze()
-        announce(access)
-        log.info("started", pid=access.pid, url=access.url, mode=head.mode, epoch=head.epoch, pos=head.pos)
 
-    api = Api(services, office, access.token)
-    config = _config(settings, services, Counted(api.app(), services.addresses, crowded))
-    server = Server(config, services, started)
-    servers.append(server)
+@asynccontextmanager
+async def _under_way(
+    services: Services, head: Head, audits: Audits, passwords: Passwords
+) -> AsyncIterator[None]:
+    """The road, and what goes on beside it: begun together, and ended in order."""
+    pipeline = services.pipeline
     pipeline.start(head)
     loop = asyncio.get_running_loop()
-    sweeping = loop.create_task(keep_sweeping(store, pipeline), name="sweep")
-    checking = loop.create_task(audits.keep(settings.verify_every_hours), name="audits")
+    sweeping = loop.create_task(keep_sweeping(services.store, pipeline), name="sweep")
+    checking = loop.create_task(audits.keep(services.settings.verify_every_hours), name="audits")
     try:
-        with (
-            _quiet_signals(),
-            _hang_up(
-                server, Reloader(services, head.mode, reread, lambda: config.ssl if config.loaded else None)
-            ),
-        ):
-            await server.serve(sockets)
+        yield
     finally:
         sweeping.cancel()
         checking.cancel()
         await audits.stop()
         await pipeline.stop()
         passwords.close()
-        (settings.data / ADMIN_ACCESS).unlink(missing_ok=True)
-        log.info("stopped", pid=access.pid, failed=server.failed)
-    return 1 if server.failed or not server.started else 0
+
+
+def _started(
+    services: Services, head: Head, access: AdminAccess, announce: Callable[[AdminAccess], None], port: int
+) -> None:
+    """Tell where the server listens, now that it does."""
+    services.settings = msgspec.structs.replace(services.settings, port=port)
+    access.url = services.settings.base_url
+    _write_access(services.settings.data, access)
+    gc.freeze()
+    announce(access)
+    log.info("started", pid=access.pid, url=access.url, mode=head.mode, epoch=head.epoch, pos=head.pos)
 
 
 def _config(settings: Settings, services: Services, app: Any) -> uvicorn.Config:
@@ -281,7 +299,7 @@ def _gauges(services: Services) -> None:
         "How far the machine's clock is behind commit time.",
         lambda: clock.behind_ms() / 1000,
     )
-    metrics.gauge(
+    metrics.counter(
         "clock_jumps", "How often the machine's clock was found set by minutes.", lambda: clock.jumps
     )
     metrics.gauge(

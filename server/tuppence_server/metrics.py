@@ -24,7 +24,7 @@ _REASONS: Final = (
 
 
 class Metrics:
-    """All counters of one server. `gauge` adds a figure that is read at the scrape."""
+    """All counters of one server. `gauge` and `counter` add a figure that is read at the scrape."""
 
     def __init__(self) -> None:
         self.frames = Counter(dict.fromkeys(_KINDS, 0))
@@ -36,6 +36,7 @@ class Metrics:
         self.deliveries = 0
         self.cursors_ahead = 0
         self._gauges: list[tuple[str, str, Callable[[], float]]] = []
+        self._counters: list[tuple[str, str, Callable[[], float]]] = []
         self.registry = CollectorRegistry()
         self.commit_seconds = Histogram(
             "tuppence_commit_seconds",
@@ -49,6 +50,10 @@ class Metrics:
     def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
         """Show a figure under `tuppence_<name>`."""
         self._gauges.append((f"tuppence_{name}", meaning, read))
+
+    def counter(self, name: str, meaning: str, read: Callable[[], float]) -> None:
+        """Show a figure that only grows under `tuppence_<name>_total`."""
+        self._counters.append((f"tuppence_{name}", meaning, read))
 
     def describe(self) -> list[Metric]:
         """Nothing ahead of the scrape."""
@@ -78,6 +83,8 @@ class Metrics:
         yield InfoMetricFamily("tuppence_build", "What runs here.", value=build)
         for name, meaning, read in self._gauges:
             yield GaugeMetricFamily(name, meaning, value=read())
+        for name, meaning, read in self._counters:
+            yield CounterMetricFamily(name, meaning, value=read())
 
     def text(self) -> bytes:
         """The Prometheus exposition."""

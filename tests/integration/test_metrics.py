@@ -1,6 +1,8 @@
 """What the operator sees: every series from the start, and a hostile peer as a number and not as a full disk."""
 
-from tests.harness import serving
+import re
+
+from tests.harness import ROOT, serving
 
 from tuppence_protocol.errors import CLOSES, CODES
 from tuppence_protocol.frames import CLIENT_FRAMES
@@ -28,6 +30,17 @@ async def test_every_series_is_there_at_0_from_the_start(tmp_path):
         assert found["process_open_fds"] > 0
         (build,) = (name for name in found if name.startswith("tuppence_build_info{"))
         assert 'version="' in build
+
+
+async def test_every_metric_of_the_guide_is_there_by_its_name(tmp_path):
+    """A name that is told and not shown is an alert that never comes."""
+    guide = (ROOT / "docs" / "operating.md").read_text("utf-8")
+    table = guide.partition("| metric | watch for |")[2].partition("\n\n")[0]
+    told = set(re.findall(r"`(tuppence_\w+)", table))
+    async with serving(tmp_path) as server:
+        shown = {re.sub(r"(_bucket|_count|_sum)?(\{.*)?$", "", name) for name in await server.metrics()}
+    assert told - shown == set()
+    assert {"tuppence_clock_jumps_total", "tuppence_commit_seconds"} <= told
 
 
 async def test_malformed_requests_are_counted_and_the_log_stays_short(tmp_path):
