@@ -9,7 +9,7 @@ import os
 import ssl
 import uuid
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, nullcontext
 
 from msgspec import UNSET
 
@@ -268,32 +268,43 @@ async def connect(
     or the server says to stop; ValueError for what is not a URL.
 
     `state` is the path of a file that keeps the cursor, so that the next run begins where this one stopped; see
-    `Client.events`. `tls` says whom to trust where that is not what the system trusts. `StateFileError` where it is in use, of another person, or something else.
+    `Client.events`. `tls` says whom to trust where that is not what the system trusts. `StateFileError` where the
+    file is in use, of another person, or something else.
     """
     need_asyncio("connect")
     pace = pace or Pace()
     tokens = Tokens(token, pace)
     session = ClientSession(tokens.current, device or f"py-{uuid.uuid4().hex[:12]}", CLIENT_NAME)
     core = Core(socket_url(url), session, pace, queue_max, tokens, tls)
-    saved = None if state is None else SavedCursor(state)
-    if saved is not None:
-        core.following = _following(core, saved, queue_max)
-    client = Client(core)
+    with nullcontext() if state is None else closing(SavedCursor(state)) as saved:
+        if saved is not None:
+            core.following = _following(core, saved, queue_max)
+        client = Client(core)
+        async with _running(core):
+            await _first(core, patience_s)
+            if saved is not None:
+                _own(saved, client.user, state)
+            yield client
+
+
+@asynccontextmanager
+async def _running(core: Core) -> AsyncIterator[None]:
+    """The connection's task, until the block ends."""
     running = asyncio.create_task(_run(core))
     try:
-        await _first(core, patience_s)
-        if saved is not None and saved.user != client.user.id:
-            raise StateFileError(
-                "state_of_another", f"{state} is the state of another person, not @{client.user.handle}"
-            )
-        yield client
+        yield
     finally:
         await core.link.close()
         running.cancel()
         await asyncio.wait([running])
         core.end(ConnectionEnded(1000, "closed by this client"), wanted=True)
-        if saved is not None:
-            saved.close()
+
+
+def _own(saved: SavedCursor, user: ev.UserView, state: str | os.PathLike[str] | None) -> None:
+    if saved.user != user.id:
+        raise StateFileError(
+            "state_of_another", f"{state} is the state of another person, not @{user.handle}"
+        )
 
 
 def _following(core: Core, saved: SavedCursor, queue_max: int) -> Following:
