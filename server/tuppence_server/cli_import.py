@@ -11,6 +11,7 @@ from rich.progress import Progress
 
 from .importing import ROWS_PER_CALL_MAX
 from .people_file import Mistaken, Row, read_people
+from .settings import Settings
 from .shell import USAGE, DataOption, JsonOption, fail, guarded, plain, read_settings, show, talk
 
 PIECE_BYTES_MAX: Final = 48 * 1024
@@ -23,7 +24,8 @@ def import_people(
     batch: Annotated[
         str | None,
         typer.Option(
-            help="Name of this round of credits, which pays once however often it is run. Needed where there are any."
+            help="Name of this round of credits, which pays once however often it is run. "
+            "Needed where there are any."
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file and do nothing.")] = False,
@@ -37,20 +39,9 @@ def import_people(
 
     Example:  tuppence import people.csv --batch opening
     """
-    from . import desk
-
-    try:
-        rows = read_people(file, batch or "")
-    except Mistaken as mistaken:
-        wrong = fail(mistaken.lines[0], USAGE)
-        for line in mistaken.lines[1:]:
-            talk.print(plain(line))
-        raise wrong from None
+    rows = _read(file, batch or "")
     if dry_run:
-        paid = sum(row.amount is not None for row in rows)
-        counted = {"rows": len(rows), "people": len({row.handle for row in rows}), "credits": paid}
-        said = f"The file is good: {counted['people']} people, {paid} credits. Nothing was done."
-        show(counted, as_json, said)
+        _tell_good(rows, as_json)
         return
     if batch is None and any(row.amount is not None for row in rows):
         raise fail(
@@ -58,8 +49,38 @@ def import_people(
             " same name it pays nobody twice, also from a file that was corrected.",
             USAGE,
         )
-    settings, sums, refused = read_settings(data=data), Counter[str](), list[dict[str, Any]]()
-    with Progress(console=talk, transient=True, disable=as_json or not talk.is_terminal) as progress:
+    sums, refused = _take_in(read_settings(data=data), rows, quiet=as_json)
+    total = {name: sums[name] for name in ("added", "credited", "repeated")}
+    _tell(total | {"batch": batch, "refused": refused}, as_json)
+    if refused:
+        raise typer.Exit(1)
+
+
+def _read(file: Path, batch: str) -> list[Row]:
+    try:
+        return read_people(file, batch)
+    except Mistaken as mistaken:
+        wrong = fail(mistaken.lines[0], USAGE)
+        for line in mistaken.lines[1:]:
+            talk.print(plain(line))
+        raise wrong from None
+
+
+def _tell_good(rows: list[Row], as_json: bool) -> None:
+    paid = sum(row.amount is not None for row in rows)
+    counted = {"rows": len(rows), "people": len({row.handle for row in rows}), "credits": paid}
+    said = f"The file is good: {counted['people']} people, {paid} credits. Nothing was done."
+    show(counted, as_json, said)
+
+
+def _take_in(
+    settings: Settings, rows: list[Row], *, quiet: bool
+) -> tuple[Counter[str], list[dict[str, Any]]]:
+    """How many were added, credited and had been before; what was refused, by line."""
+    from . import desk
+
+    sums, refused = Counter[str](), list[dict[str, Any]]()
+    with Progress(console=talk, transient=True, disable=quiet or not talk.is_terminal) as progress:
         task = progress.add_task("Importing", total=len(rows))
         for piece in _pieces(rows):
             try:
@@ -70,10 +91,7 @@ def import_people(
             refused += done.pop("refused")
             sums.update(done)
             progress.advance(task, len(piece))
-    total = {name: sums[name] for name in ("added", "credited", "repeated")}
-    _tell(total | {"batch": batch, "refused": refused}, as_json)
-    if refused:
-        raise typer.Exit(1)
+    return sums, refused
 
 
 def _tell_broken(sums: Counter[str], line: int) -> None:
@@ -87,7 +105,10 @@ def _tell_broken(sums: Counter[str], line: int) -> None:
 def _tell(done: dict[str, Any], as_json: bool) -> None:
     said = f"{done['added']} people added, {done['credited']} credits made."
     if done["repeated"]:
-        said += f" {done['repeated']} credits of the batch {done['batch']!r} had been made before, and were not again."
+        said += (
+            f" {done['repeated']} credits of the batch {done['batch']!r} had been made before, and were not"
+        )
+        said += " again."
     if not as_json:
         for each in done["refused"][:REFUSED_SHOWN_MAX]:
             talk.print(plain(f"line {each['line']}: {each['why']}"))

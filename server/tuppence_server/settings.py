@@ -23,6 +23,7 @@ from .money_tables import (
     read_percent,
     read_rates,
 )
+from .setting_meanings import MEANINGS
 from .setting_values import EVERYWHERE, read_currency, read_host, read_origin, read_path
 
 ENV_PREFIX: Final = "TUPPENCE_"
@@ -83,40 +84,6 @@ class Settings(Struct, frozen=True, kw_only=True):
         return f"{scheme}://{host}:{self.port}"
 
 
-MEANINGS: Final[dict[str, str]] = {
-    "data": "Directory that holds the database, the lock and the administration token.",
-    "mode": "Whether money is play money (sandbox) or real (live); auto is what the data directory is, "
-    "sandbox for a new one.",
-    "host": "Address to listen on.",
-    "port": "Port to listen on; 0 takes any free one.",
-    "origins": "Web origins that may open a WebSocket besides the server's own.",
-    "program_origins": "What programs that are no browsers may send as Origin, as they write it; most send none.",
-    "currencies": "ISO 4217 codes that people may be paid in here.",
-    "fees": "What payments cost, by kind, currency and tier; the first that fits counts.",
-    "limits": "What people may pay and hold, by tier and currency; without an entry there is no limit.",
-    "exchange_rates": "Fixed rates, units of the second currency for one of the first; they come before the file's.",
-    "exchange_rates_file": "File of rates in the XML format of the European Central Bank, read again when it changes.",
-    "exchange_stale_hours": "Hours after which the rates of a file are too old to be used.",
-    "exchange_spread_percent": "Part of what is sold in an exchange that stays with the operator.",
-    "exchange_quote_s": "Seconds that a quote holds.",
-    "registration": "Whether anybody may register over HTTP, or only the operator adds users.",
-    "rate_limits": "Pace limits for users and addresses; off only for benchmarks and load tests.",
-    "connections_per_user": "WebSockets that one user may have open.",
-    "connections_per_address": "Connections that one network address (IPv6: one /64) may have open; "
-    "0 for no limit, and no pace of an address's hellos.",
-    "session_days": "Days that a login lasts.",
-    "verify_every_hours": "Hours between two checks of the ledger while the server runs; 0 for none.",
-    "tls_certificate": "PEM file with the certificate chain; set with tls_key to serve https and wss.",
-    "tls_key": "PEM file with the certificate's key.",
-    "trusted_proxies": "Addresses or networks of proxies whose X-Forwarded-For names the client.",
-    "log_format": "How log lines look; auto is text on a terminal and JSON elsewhere.",
-    "log_addresses": "Whether the line about a failed login tells the network address, as fail2ban needs it.",
-    "log_level": "The least level that is logged.",
-    "damaged_log": "What to do at a start where the database's log was damaged and commits in it are lost: stop, or go "
-    "on without them under a new epoch.",
-    "password_workers": "Threads that check passwords; each check uses password_memory_kib.",
-    "password_memory_kib": "Memory that one password hash takes (argon2id); at least 19456.",
-}
 _RANGES: Final[dict[str, tuple[int, int]]] = {
     "port": (0, 65_535),
     "exchange_stale_hours": (1, 8_760),
@@ -233,18 +200,23 @@ def load(
     data = values.get("data", names["data"].default)
     there = data / FILE_NAME
     if not _same(here, there):
-        found = _file(there)
-        take(str(there), found)
-        if "data" in found and not _same(values["data"], data):
-            raise SettingsError(
-                f"{there}: data is {str(values['data'])!r}, another directory than the one that this file is in; "
-                f"take it out, or name the directory in ./{FILE_NAME}, {ENV_PREFIX}DATA or --data."
-            )
+        take(str(there), _file(there))
+        if origins.get("data") == str(there):
+            _agree(there, values["data"])
     for source, mapping in above:
         take(source, mapping)
     settings = Settings(**values)
     _check(settings)
     return settings, origins
+
+
+def _agree(there: Path, data: Path) -> None:
+    """A file in a data directory may name that one and no other."""
+    if not _same(data, there.parent):
+        raise SettingsError(
+            f"{there}: data is {str(data)!r}, another directory than the one that this file is in; "
+            f"take it out, or name the directory in ./{FILE_NAME}, {ENV_PREFIX}DATA or --data."
+        )
 
 
 def _file(path: Path) -> dict[str, Any]:

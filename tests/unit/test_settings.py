@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 
 from tuppence_server.cli import app
 from tuppence_server.money_tables import Fee, TierLimits
+from tuppence_server.setting_meanings import MEANINGS
 from tuppence_server.settings import (
     DEFAULT_CURRENCIES,
     ENV_PREFIX,
     FILE_NAME,
-    MEANINGS,
     Settings,
     SettingsError,
     describe,
