@@ -112,6 +112,11 @@ def _tell(done: dict[str, Any], as_json: bool) -> None:
     if not as_json:
         for each in done["refused"][:REFUSED_SHOWN_MAX]:
             talk.print(plain(f"line {each['line']}: {each['why']}"))
+        if done["refused"]:
+            talk.print(
+                "A refused credit stays refused under its key, also once its cause is gone. Give its line an `id` of its"
+                " own (a new UUID) and run the same batch again; another --batch would pay all the others twice."
+            )
         if len(done["refused"]) > REFUSED_SHOWN_MAX:
             talk.print(f"… and {len(done['refused']) - REFUSED_SHOWN_MAX} more were refused")
     show(done, as_json, said)

@@ -1,13 +1,12 @@
 """A file of people and credits, for `tuppence import`: read and judged as a whole before anything is done.
 
 CSV in UTF-8 with a header (RFC 4180). Each credit gets an idempotency key made from the name of the batch, the
-person, the currency and how many of those came before in the file: the same file again credits nobody twice, also
-where it was broken off, and where an amount was changed since, the server tells so.
+person and the currency, of which there is one each: the same batch again credits nobody twice, also where it was broken
+off, in another order or with more people, and where an amount was changed since, the server tells so.
 """
 
 import csv
 import re
-from collections import Counter
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -89,7 +88,7 @@ def _read(lines: "_csv.Reader", batch: str) -> Iterator[Row | str]:
         what = f"the column {unknown[0]!r} is not known" if unknown else "there is no single column `handle`"
         yield f"line 1: {what}; the columns are {', '.join(COLUMNS)}, of which only handle is needed"
         return
-    seen: Counter[tuple[str, str]] = Counter()
+    seen: dict[tuple[str, str], int] = {}
     for count, cells in enumerate(lines, 1):
         if not any(cell.strip() for cell in cells):
             continue
@@ -103,18 +102,24 @@ def _read(lines: "_csv.Reader", batch: str) -> Iterator[Row | str]:
         yield _row(lines.line_num, given, batch, seen)
 
 
-def _row(line: int, given: dict[str, str], batch: str, seen: Counter[tuple[str, str]]) -> Row | str:
+def _row(line: int, given: dict[str, str], batch: str, seen: dict[tuple[str, str], int]) -> Row | str:
     handle, currency = handle_meant(given.get("handle", "")), given.get("currency", "").upper()
     wrong = _mistake(given, handle, currency)
     if wrong is not None:
         return f"line {line}: {wrong}"
     if not currency:
         return Row(line, handle, given.get("name", ""), given.get("password_hash"), given.get("password"))
-    seen[handle, currency] += 1
+    if "id" not in given:
+        first = seen.setdefault((handle, currency), line)
+        if first != line:
+            return (
+                f"line {line}: a second credit of @{handle} in {currency}, beside that of line {first};"
+                " give each an id of its own, or put one into another batch"
+            )
     return Row(
         line, handle, given.get("name", ""), given.get("password_hash"), given.get("password"),
         given["amount"], currency, given.get("note"),
-        given.get("id") or credit_id(batch, handle, currency, seen[handle, currency]),
+        given.get("id") or credit_id(batch, handle, currency),
     )  # fmt: skip
 
 
@@ -170,7 +175,7 @@ def is_usable_hash(text: str) -> bool:
     )
 
 
-def credit_id(batch: str, handle: str, currency: str, number: int) -> str:
-    """The idempotency key of a credit: the same for the same batch, person, currency and number (UUID version 4)."""
-    named = "\0".join(("tuppence import", batch, handle, currency, str(number)))
+def credit_id(batch: str, handle: str, currency: str) -> str:
+    """The idempotency key of a credit: the same for the same batch, person and currency (UUID version 4)."""
+    named = f"tuppence import\0{batch}\0{handle}\0{currency}"
     return str(UUID(bytes=sha256(named.encode()).digest()[:16], version=4))

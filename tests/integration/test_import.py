@@ -86,7 +86,7 @@ async def test_a_file_with_a_mistake_does_nothing(server, tmp_path):
 
 async def test_a_dry_run_counts_and_does_nothing(server, tmp_path):
     file = tmp_path / "people.csv"
-    file.write_text(HEADER + "alice,,,1,EUR,\nalice,,,2,EUR,\nbob,,,,,\n")
+    file.write_text(HEADER + "alice,,,1,EUR,\nalice,,,2,JPY,\nbob,,,,,\n")
     done = await run(server, "import", file, "--dry-run", "--json")
     assert done.json == {"rows": 3, "people": 2, "credits": 2}
     assert not (server.data / "tuppence.db").exists()

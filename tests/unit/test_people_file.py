@@ -36,17 +36,25 @@ def test_line_ends_and_byte_order_marks_of_any_program(tmp_path: Path, end: str,
     assert read(tmp_path, text) == [Row(2, "alice", "Ada")]
 
 
-def test_keys_are_those_of_the_batch_and_never_of_two_rows(tmp_path: Path) -> None:
-    text = "handle,amount,currency\nalice,1,EUR\nalice,1,EUR\nalice,1,JPY\nbob,1,EUR\n"
+def test_keys_are_those_of_the_batch_the_person_and_the_currency(tmp_path: Path) -> None:
+    text = "handle,amount,currency\nalice,1,EUR\nalice,1,JPY\nbob,1,EUR\n"
     first, again, other = read(tmp_path, text), read(tmp_path, text), read(tmp_path, text, "december")
     keys = [row.id for row in first]
-    assert len(set(keys)) == 4
+    assert len(set(keys)) == 3
     assert keys == [row.id for row in again]
     assert not set(keys) & {row.id for row in other}
     changed = read(tmp_path, text.replace("alice,1,JPY", "alice,2,JPY"))
-    assert [row.id for row in changed] == keys, (
-        "another amount is told by the server, not paid beside the first"
-    )
+    assert [row.id for row in changed] == keys, "the server tells of another amount and pays no second"
+    more = read(tmp_path, text.replace("alice,1,EUR", "carol,5,EUR\nalice,1,EUR"))
+    assert [row.id for row in more[1:]] == keys, "whoever is added before others moves nobody's"
+
+
+def test_a_person_has_one_credit_of_a_currency_unless_each_has_its_own_id(tmp_path: Path) -> None:
+    with pytest.raises(Mistaken, match="line 3: a second credit of @alice in EUR, beside that of line 2"):
+        read(tmp_path, "handle,amount,currency\nalice,1,EUR\n@Alice,2,eur\n")
+    ids = [f"0197a1c3-11f0-7c42-8a90-5b6c7d8e9f0{n}" for n in range(2)]
+    text = "handle,amount,currency,id\n" + "".join(f"alice,1,EUR,{each}\n" for each in ids)
+    assert [row.id for row in read(tmp_path, text)] == ids
 
 
 @pytest.mark.parametrize(

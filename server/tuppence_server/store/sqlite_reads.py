@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import aiosqlite
 
@@ -27,7 +27,18 @@ from tuppence_server.domain.stale import Before
 from tuppence_server.domain.views import member_view, user_view
 
 from . import stale, tables
-from .base import Funds, LogReader, Misplaced, OutcomeRow, Page, Place, Stale, fitting, place_of
+from .base import (
+    Funds,
+    LogReader,
+    Misplaced,
+    OutcomeRow,
+    Page,
+    Place,
+    Stale,
+    StoreFault,
+    fitting,
+    place_of,
+)
 from .faults import store_faults
 from .soundness import faults
 from .sqlite_log import SqliteLog
@@ -78,6 +89,19 @@ _SESSIONS: Final = (
     f"SELECT {tables.SESSION.select()} FROM session WHERE user = ? AND revoked_at IS NULL AND expires_at > ? "
     "ORDER BY created_at DESC, id LIMIT ?"
 )
+
+Key = TypeVar("Key", bound=Any)
+
+
+def _onward(last: Key, before: Key) -> Key:
+    """Behind which row to read on; the pages of a damaged file may lead round in a circle."""
+    try:
+        further = last > before
+    except TypeError:
+        further = False
+    if not further:
+        raise StoreFault("the rows of a table do not follow each other; the file is damaged", fatal=True)
+    return last
 
 
 class SqliteReads(PeopleReads):
@@ -215,14 +239,14 @@ class SqliteReads(PeopleReads):
         sql = f"SELECT {tables.EVENT.select()} FROM event WHERE pos > ? AND pos <= ? ORDER BY pos LIMIT ?"
         while rows := await self._rows(sql, after, upto, LOG_ROWS_PER_READ):
             yield [LoggedEvent(*row) for row in rows]
-            after = rows[-1][0]
+            after = _onward(rows[-1][0], after)
 
     async def transfers(self, after: int, upto: int) -> AsyncIterator[Sequence[Transfer]]:
         """All transfers in order, in pieces."""
         sql = f"SELECT {tables.TRANSFER.select()} FROM transfer WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"
         while rows := await self._rows(sql, after, upto, LOG_ROWS_PER_READ):
             yield [Transfer(*row) for row in rows]
-            after = rows[-1][0]
+            after = _onward(rows[-1][0], after)
 
     async def accounts(self) -> list[Account]:
         """All accounts, by id."""
@@ -240,14 +264,14 @@ class SqliteReads(PeopleReads):
         after = ""
         while rows := await self._rows(_OUTCOMES, after, LOG_ROWS_PER_READ):
             yield [row[:2] for row in rows]
-            after = rows[-1][2]
+            after = _onward(rows[-1][2], after)
 
     async def refusals(self) -> AsyncIterator[Sequence[Receipt]]:
         """The receipts that keep a refusal, in pieces."""
         after = ""
         while rows := await self._rows(_REFUSALS, after, LOG_ROWS_PER_READ):
             yield [Receipt(*row) for row in rows]
-            after = rows[-1][0]
+            after = _onward(rows[-1][0], after)
 
     async def misplaced(self, limit: int) -> Misplaced:
         """Events that have not exactly their receipt, and receipts that are no event's; so many of each."""
@@ -267,7 +291,7 @@ class SqliteReads(PeopleReads):
         after = ("", "")
         while rows := await self._rows(sql, *after, LOG_ROWS_PER_READ):
             yield [Member(*row) for row in rows]
-            after = (rows[-1][0], rows[-1][1])
+            after = _onward((rows[-1][0], rows[-1][1]), after)
 
     async def faults(self) -> list[str]:
         """What is wrong with the file in itself; it must be at rest."""
