@@ -31,7 +31,9 @@ def values(type_: mi.Type) -> st.SearchStrategy[Any]:
     """Values of a member's type, within its bounds."""
     match type_:
         case mi.StrType(pattern=str(pattern)):
-            return st.from_regex(pattern.removeprefix("^").removesuffix("$"), fullmatch=True)
+            least, most = type_.min_length or 0, type_.max_length or 10_000
+            shaped = st.from_regex(pattern.removeprefix("^").removesuffix("$"), fullmatch=True)
+            return shaped.filter(lambda text: least <= len(text) <= most)
         case mi.StrType():
             longest = min(type_.max_length or 60, 60)
             return st.text(CHARACTERS, min_size=type_.min_length or 0, max_size=longest)
