@@ -7,7 +7,7 @@ from .errors import Refusal
 
 NAME_PATTERN: Final = r"^[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*(?![\s\S])"
 """No control characters (C0, DEL, C1), line or paragraph separators, and none that turn the direction of what
-follows (Unicode's Bidi_Control)."""
+follows (Unicode's Bidi_Control): a part of what `characters` calls harmful, as a pattern for any language."""
 _fits = re.compile(NAME_PATTERN).match
 
 

@@ -4,10 +4,8 @@ Passwords follow the OpaqueString profile of RFC 8265; docs/decisions/0026 tells
 """
 
 import unicodedata
-from typing import Final
 
-_REFUSED: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_JOINERS: Final = frozenset("\u200c\u200d")
+from tuppence_protocol.characters import is_harmful
 
 
 def handle_meant(text: str) -> str:
@@ -29,4 +27,4 @@ def forms(password: str) -> tuple[str, ...]:
 
 def can_be_typed(password: str) -> bool:
     """False where it has what no keyboard types and no eye sees: it got in by accident, and would not come again."""
-    return not any(unicodedata.category(each) in _REFUSED and each not in _JOINERS for each in password)
+    return not any(map(is_harmful, password))

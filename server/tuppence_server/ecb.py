@@ -12,9 +12,10 @@ from xml.parsers import expat
 
 from msgspec import Struct
 
+from .domain.limits import DAY_MS
+
 BYTES_MAX: Final = 65_536
 """The real file has about 2,000."""
-DAY_MS: Final = 86_400_000
 PUBLISHED_MS: Final = 15 * 3_600_000
 """16:00 CET in UTC; in summer the rates come an hour earlier than this."""
 _DAY: Final = ["Envelope", "Cube", "Cube"]

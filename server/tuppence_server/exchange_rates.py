@@ -15,7 +15,8 @@ from msgspec import Struct
 
 from tuppence_protocol.errors import Refusal
 
-from .ecb import BYTES_MAX, DAY_MS, NotEcb, Sheet, read_sheet
+from .domain.limits import DAY_MS
+from .ecb import BYTES_MAX, NotEcb, Sheet, read_sheet
 from .exchange import Rates
 from .money_tables import pairs, ppm
 from .round_trips import contradicted

@@ -11,9 +11,9 @@ import typer
 
 from tuppence_protocol.currencies import EXPONENTS
 
+from .domain.limits import DAY_MS
 from .shell import FAILED, USAGE, fail
 
-DAY_MS: Final = 86_400_000
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 PASSWORD_LINE_BYTES_MAX: Final = 65_536
 _MOMENTS: Final = (

@@ -7,7 +7,6 @@ string, and a character that moves the cursor, turns the text round or cannot be
 import json
 import os
 import re
-import unicodedata
 from codecs import getincrementaldecoder
 from collections.abc import Callable
 from typing import Any, Final
@@ -15,11 +14,10 @@ from typing import Any, Final
 from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
+from tuppence_protocol.characters import is_harmful
+
 WIDE_COLUMNS: Final = 10_000
 """A file or pipe has no edge at which a table would have to be cut."""
-_HARMFUL: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_JOINERS: Final = frozenset("\u200c\u200d")
-"""Persian words and pictures of families need them, and they move nothing."""
 _odd = re.compile(r"[^\x20-\x7e\n]")
 
 
@@ -37,11 +35,6 @@ def json_line(value: Any, encoding: str) -> str:
     """A value as a line of JSON that a terminal does not act on and that this encoding can hold."""
     plain = encoding.lower().replace("-", "") not in ("utf8", "utf8sig")
     return _odd.sub(_json_escaped, json.dumps(value, ensure_ascii=plain)) + "\n"
-
-
-def is_harmful(character: str) -> bool:
-    """True for what controls a terminal, the direction of the text, or is not seen."""
-    return unicodedata.category(character) in _HARMFUL and character not in _JOINERS
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from tuppence_protocol.errors import Refusal
-from tuppence_server.ecb import BYTES_MAX, DAY_MS, NotEcb, read_sheet
+from tuppence_server.domain.limits import DAY_MS
+from tuppence_server.ecb import BYTES_MAX, NotEcb, read_sheet
 from tuppence_server.exchange_rates import (
     LOOK_MS,
     NO_RATES,

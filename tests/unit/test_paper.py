@@ -3,6 +3,7 @@
 import ast
 import io
 import json
+import re
 import unicodedata
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.table import Table
 
-from tuppence_server.paper import Paper, is_harmful, json_line, one_line, printable
+from tuppence_protocol.characters import is_harmful
+from tuppence_protocol.names import NAME_PATTERN
+from tuppence_server.paper import Paper, json_line, one_line, printable
 
 SERVER = Path(__file__).parents[2] / "server" / "tuppence_server"
 ANYTHING = st.text(st.characters(codec=None), max_size=40) | st.lists(
@@ -69,6 +72,12 @@ def test_every_class_of_unicode_that_moves_or_hides_is_harmful() -> None:
     for point in range(0x110000):
         if unicodedata.category(chr(point)) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
             assert is_harmful(chr(point)) or point in (0x200C, 0x200D)
+
+
+def test_what_names_may_not_have_is_harmful() -> None:
+    fits = re.compile(NAME_PATTERN).match
+    for point in range(0x110000):
+        assert fits(chr(point)) or is_harmful(chr(point)), f"U+{point:04X}"
 
 
 def test_no_module_of_the_server_writes_markup() -> None:

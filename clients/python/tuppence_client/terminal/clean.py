@@ -3,10 +3,11 @@
 import unicodedata
 from typing import Final
 
+from tuppence_protocol.characters import is_harmful
+
 COMBINING_MAX: Final = 4
-_JOINERS: Final = {"\u200c", "\u200d"}
-"""Needed inside words and emoji; they only join their neighbours."""
-_MORE_INVISIBLE: Final = {"\u2028", "\u2029", "\u115f", "\u1160", "\u3164", "\uffa0"}
+_FILLERS: Final = {"\u115f", "\u1160", "\u3164", "\uffa0"}
+"""Letters of Hangul by their category, and not to be seen."""
 
 
 def clean(text: str) -> str:
@@ -33,10 +34,6 @@ def _visible(char: str, category: str) -> str:
     if category == "Cc":
         code = ord(char)
         return chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else f"<U+{code:04X}>"
-    if (
-        category in {"Cs", "Cn", "Co"}
-        or char in _MORE_INVISIBLE
-        or (category == "Cf" and char not in _JOINERS)
-    ):
+    if is_harmful(char) or category in {"Cn", "Co"} or char in _FILLERS:
         return f"<U+{ord(char):04X}>"
     return char
