@@ -8,7 +8,8 @@ from typing import Annotated, Final
 
 import typer
 
-from .inputs import ask_password, handle_of
+from .credentials import handle_of
+from .inputs import ask_password
 from .shell import FAILED, UNREACHABLE, USAGE, DataOption, fail, guarded, read_settings
 
 _TLS_FAULTS: Final = {

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from .cli_money import WhoArgument, wallets
-from .inputs import currency_of, handle_of
+from .credentials import handle_of
+from .inputs import currency_of
 from .shell import DataOption, JsonOption, guarded, plain, read_settings, show
 
 payments = typer.Typer(no_args_is_help=True, help="Look at single payments and correct them.")
@@ -39,13 +40,16 @@ def wallet_debit(
     Example:  tuppence wallet debit @alice 40.00 EUR --reason "Paid out in cash"
     """
     from . import desk
+    from .once import once
 
-    done = desk.do(
-        read_settings(data=data), "wallet.debit",
-        handle=handle_of(handle), amount=amount, currency=currency_of(currency), reason=reason, note=note, force=force, id=id,
-    )  # fmt: skip
-    said = f"{done['amount']} {done['currency']} were taken from @{done['handle']} ({done['id']})"
-    show(done, as_json, said + _told(done))
+    settings, name, code = read_settings(data=data), handle_of(handle), currency_of(currency)
+    with once(id) as key:
+        done = desk.do(
+            settings, "wallet.debit",
+            handle=name, amount=amount, currency=code, reason=reason, note=note, force=force, id=key,
+        )  # fmt: skip
+        said = f"{done['amount']} {done['currency']} were taken from @{done['handle']} ({done['id']})"
+        show(done, as_json, said + _told(done))
 
 
 @payments.command("show")
@@ -86,13 +90,15 @@ def payment_reverse(
     Fees stay where they are. Example:  tuppence payment reverse 0197a1c3-… --reason "Stolen telephone"
     """
     from . import desk
+    from .once import once
 
-    done = desk.do(
-        read_settings(data=data), "payment.reverse",
-        payment=payment, reason=reason, note=note, force=force, id=id,
-    )  # fmt: skip
-    said = f"{done['amount']} {done['currency']} of {done['payment']} were given back ({done['id']})"
-    show(done, as_json, said + _told(done))
+    settings = read_settings(data=data)
+    with once(id) as key:
+        done = desk.do(
+            settings, "payment.reverse", payment=payment, reason=reason, note=note, force=force, id=key
+        )
+        said = f"{done['amount']} {done['currency']} of {done['payment']} were given back ({done['id']})"
+        show(done, as_json, said + _told(done))
 
 
 def _told(done: dict[str, Any]) -> str:

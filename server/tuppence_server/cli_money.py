@@ -15,7 +15,8 @@ from tuppence_protocol.limits import PACKET_SHARES_MAX
 from tuppence_protocol.money import format_amount, parse_amount
 from tuppence_protocol.packets import SEED_BYTES, draw, is_fair
 
-from .inputs import currency_of, handle_of, period_ms
+from .credentials import handle_of
+from .inputs import currency_of, period_ms
 from .paper import json_file, text_file
 from .shell import PROBLEMS, USAGE, DataOption, JsonOption, fail, guarded, out, plain, read_settings, show
 
@@ -46,16 +47,19 @@ def wallet_credit(
     Example:  tuppence wallet credit @alice 100.00 EUR
     """
     from . import desk
+    from .once import once
 
     code = currency_of(currency)
     minor = parse_amount(amount, code, "amount")
     if isinstance(minor, Refusal):
         raise fail(f"{minor.code}: {minor.message}")
-    done = desk.do(
-        read_settings(data=data), "wallet.credit",
-        handle=handle_of(handle), amount=amount, currency=code, note=note, id=id,
-    )  # fmt: skip
-    show(done, as_json, f"@{done['handle']} received {done['amount']} {done['currency']} ({done['id']})")
+    settings = read_settings(data=data)
+    with once(id) as key:
+        done = desk.do(
+            settings, "wallet.credit",
+            handle=handle_of(handle), amount=amount, currency=code, note=note, id=key,
+        )  # fmt: skip
+        show(done, as_json, f"@{done['handle']} received {done['amount']} {done['currency']} ({done['id']})")
 
 
 @wallets.command("show")

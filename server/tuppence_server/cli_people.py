@@ -5,7 +5,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from .inputs import handle_of, new_password
+from .credentials import handle_of
+from .inputs import new_password
 from .shell import DataOption, JsonOption, guarded, plain, read_settings, show, talk
 
 users = typer.Typer(no_args_is_help=True, help="Add, list and shut out people.")

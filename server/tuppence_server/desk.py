@@ -23,7 +23,8 @@ from tuppence_protocol.errors import CODES, Refusal
 from .app import AdminAccess, opened_office
 from .backup import BackupError
 from .directory import ADMIN_ACCESS, WrongData, in_use
-from .office import NOBODY, Refused
+from .office import Refused
+from .registry import NOBODY
 from .settings import Settings
 from .statements import RENDERERS, open_statement
 
@@ -45,7 +46,11 @@ class Writes(Protocol):
 
 
 class Unreachable(Exception):
-    """A server has the data directory but does not answer."""
+    """A server has the data directory but does not answer; `sent` where it may have the command all the same."""
+
+    def __init__(self, message: str, *, sent: bool = True) -> None:
+        super().__init__(message)
+        self.sent = sent
 
 
 def do(settings: Settings, action: str, **arguments: Any) -> Any:
@@ -147,6 +152,10 @@ def _answer(
     connection = _connection(access)
     headers = {"authorization": f"Bearer {access.token}", "content-type": "application/json"}
     try:
+        connection.connect()
+    except OSError as fault:
+        raise _unreachable(access, fault, sent=False) from fault
+    try:
         connection.request(method, path, body, headers)
         yield _awaited(connection, access)
     except (OSError, http.client.HTTPException, ValueError) as fault:
@@ -197,12 +206,13 @@ def look(access: AdminAccess) -> None:
         connection.close()
 
 
-def _unreachable(access: AdminAccess, fault: Exception) -> Unreachable:
+def _unreachable(access: AdminAccess, fault: Exception, *, sent: bool = True) -> Unreachable:
     why = getattr(fault, "strerror", None) or str(fault).strip() or type(fault).__name__
     why = "it is silent" if isinstance(fault, TimeoutError) else why
     return Unreachable(
         f"The server (process {access.pid}) at {access.url} does not answer: {why}. It is starting, stopping, stuck "
-        f"or suspended; see its log. A suspended one goes on with: kill -CONT {access.pid}"
+        f"or suspended; see its log. A suspended one goes on with: kill -CONT {access.pid}",
+        sent=sent,
     )
 
 

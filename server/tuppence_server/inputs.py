@@ -24,11 +24,6 @@ _MOMENTS: Final = (
 # --- names --------------------------------------------------------------------------------------------
 
 
-def handle_of(text: str) -> str:
-    """A handle as people write it: with or without @."""
-    return text.strip().removeprefix("@")
-
-
 def currency_of(text: str) -> str:
     """An ISO 4217 code, in capitals or not."""
     code = text.strip().upper()

@@ -71,10 +71,13 @@ def guarded(work: Callable[..., None]) -> Callable[..., None]:
             raise
         except BrokenPipeError:
             unplug(out)
-        except (KeyboardInterrupt, typer.Abort):
+        except (KeyboardInterrupt, typer.Abort) as stop:
+            if notes := _notes(stop):
+                raise fail(f"Interrupted.{notes}", INTERRUPTED) from None
             raise typer.Exit(INTERRUPTED) from None
         except Exception as fault:  # noqa: BLE001 - told in one line, whatever it is
-            raise fail(*_told(fault)) from None
+            message, code = _told(fault)
+            raise fail(message + _notes(fault), code) from None
 
     return run
 
@@ -86,6 +89,11 @@ def _readable(given: dict[str, Any]) -> None:
                 str(value).encode()
             except UnicodeEncodeError:
                 raise fail(f"{name} is not UTF-8: {str(value)!r}.", USAGE) from None
+
+
+def _notes(fault: BaseException) -> str:
+    """What is to be known beside the failure itself."""
+    return "".join(f" {note}" for note in getattr(fault, "__notes__", ()))
 
 
 def _told(fault: Exception) -> tuple[str, int]:

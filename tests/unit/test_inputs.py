@@ -8,7 +8,8 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuppence_server.inputs import currency_of, handle_of, new_password, period_ms
+from tuppence_server.credentials import handle_of
+from tuppence_server.inputs import currency_of, new_password, period_ms
 from tuppence_server.shell import FAILED, USAGE
 
 DAY_MS = 86_400_000
