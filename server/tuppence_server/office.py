@@ -18,7 +18,7 @@ from . import ids
 from .audits import Audits
 from .backup import make_backup
 from .books import books
-from .credentials import can_be_typed, opaque
+from .credentials import can_be_typed, handle_of, opaque
 from .domain.office import (
     Command,
     CreateUser,
@@ -39,7 +39,7 @@ from .edge.passwords import Passwords, TooManyChecks
 from .importing import import_rows, told
 from .people_file import Row
 from .pipeline import Pipeline
-from .registry import Registry
+from .registry import NOBODY, Registry
 from .store.base import Store
 
 DAY_MS: Final = 86_400_000
@@ -61,7 +61,6 @@ UNSEEN: Final = Refusal(
 OVERLOADED: Final = Refusal("busy", "Too many logins at once; try again.", retry_ms=2_000)
 BAD_ID: Final = Refusal("bad_id", "An id is a lower-case UUID of version 4 or 7.", "$.id")
 AT_REST: Final = Refusal("forbidden", "This checks the ledger of a running server.", "$.do")
-NOBODY: Final = Refusal("not_found", "There is nobody with that handle.", "$.handle")
 
 
 class Refused(Exception):
@@ -73,7 +72,10 @@ class Refused(Exception):
 
 
 class Office:
-    """Users, logins, credits and copies. Every method answers plain JSON values or raises `Refused`."""
+    """Users, logins, credits and copies. Every method answers plain JSON values or raises `Refused`.
+
+    `do` takes handles as they are written; the methods, without @.
+    """
 
     def __init__(
         self,
@@ -123,6 +125,8 @@ class Office:
             given = msgspec.convert(arguments, shape)
         except msgspec.ValidationError as fault:
             raise Refused(Refusal("bad_frame", f"{action}: {fault}", "$.arguments")) from None
+        if hasattr(given, "handle"):
+            given.handle = handle_of(given.handle)
         try:
             done = await work(**msgspec.structs.asdict(given))
         except Refused as refused:
@@ -132,12 +136,18 @@ class Office:
         return done
 
     async def _tell(self, action: str, given: shapes.Arguments, done: Any) -> None:
-        """What the operator did, for the log: who it was about by id, and the event; never names, notes or sums."""
+        """What the operator did, for the log: who it was about by id, and the event; never names, notes or sums.
+
+        It is done: a fault here is told, and is not the caller's.
+        """
         if action in READING:
             return
         told = {name: done[name] for name in ("id", "pos", "repeated", "payment", "session") if name in done}
         handle = getattr(given, "handle", None)
-        user = None if handle is None else await self._store.user(handle.removeprefix("@"))
+        try:
+            user = None if handle is None else await self._store.user(handle)
+        except Exception as fault:  # noqa: BLE001 - whatever it is, what was done is done
+            user, told["fault"] = None, type(fault).__name__
         log.info("operator_did", do=action, **told, **({} if user is None else {"user": user.id}))
 
     # Users
@@ -243,8 +253,8 @@ class Office:
         id: str | None = None,  # noqa: A002
     ) -> dict[str, Any]:
         """Credit a person with money that the operator took in; the same id again changes nothing."""
-        command = Deposit(_key(id), handle.removeprefix("@"), amount, currency, note)
-        return {"handle": command.handle, **await self._moved(command.id, command)}
+        command = Deposit(_key(id), handle, amount, currency, note)
+        return {"handle": handle, **await self._moved(command.id, command)}
 
     async def debit(
         self,
@@ -257,9 +267,8 @@ class Office:
         id: str | None = None,  # noqa: A002
     ) -> dict[str, Any]:
         """Take money out of a balance; what is not there the operator bears, with `force`, or it is refused."""
-        name = handle.removeprefix("@")
-        command = Withdraw(_key(id), name, amount, currency, reason, note, force)
-        return {"handle": name, **await self._moved(command.id, command)}
+        command = Withdraw(_key(id), handle, amount, currency, reason, note, force)
+        return {"handle": handle, **await self._moved(command.id, command)}
 
     async def reverse(
         self,
@@ -284,7 +293,7 @@ class Office:
 
     async def wallet(self, handle: str) -> dict[str, Any]:
         """A person's balances."""
-        user = await self._user(handle.removeprefix("@"))
+        user = await self._user(handle)
         funds, pos = await self._store.funds(user.id)
         return {
             "handle": user.handle,
@@ -325,15 +334,13 @@ class Office:
         return await self._flag(handle, currency, 0 if reopen else CLOSED, CLOSED if reopen else 0)
 
     async def _flag(self, handle: str, currency: str | None, put: int, clear: int) -> dict[str, Any]:
-        name = handle.removeprefix("@")
-        await self._submit(SetFlags(name, currency, put, clear))
-        return {"handle": name, "currency": currency}
+        await self._submit(SetFlags(handle, currency, put, clear))
+        return {"handle": handle, "currency": currency}
 
     async def set_tier(self, handle: str, tier: str) -> dict[str, Any]:
         """Move a person to another tier of limits and fees."""
-        name = handle.removeprefix("@")
-        await self._submit(SetTier(name, tier))
-        return {"handle": name, "tier": tier}
+        await self._submit(SetTier(handle, tier))
+        return {"handle": handle, "tier": tier}
 
     # Copies
 

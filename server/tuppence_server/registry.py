@@ -10,6 +10,7 @@ from tuppence_protocol.errors import Refusal
 from tuppence_protocol.money import format_amount
 
 from .arguments import PEOPLE_LISTED_MAX
+from .credentials import handle_of
 from .domain.rows import CLOSED, FROZEN_IN, FROZEN_OUT, User
 from .payments import LISTED_KINDS, payment_view
 from .store.base import Item, Listed, Store, Wanted
@@ -37,16 +38,15 @@ class Registry:
         limit: int = PEOPLE_LISTED_MAX,
     ) -> list[dict[str, Any]]:
         """Some of those who are wanted, by handle; as many as the limit where there may be more."""
-        wanted = Wanted(search.removeprefix("@"), tier, frozen, disabled)
-        return [_listed(each) for each in await self._store.people(wanted, after.removeprefix("@"), limit)]
+        wanted = Wanted(handle_of(search), tier, frozen, disabled)
+        return [_listed(each) for each in await self._store.people(wanted, handle_of(after), limit)]
 
     async def person(self, handle: str) -> dict[str, Any] | Refusal:
         """One person, with their balances and logins."""
-        name = handle.removeprefix("@")
-        user = await self._store.user(name)
-        if user is None:
+        listed = await self._store.listed(handle_of(handle))
+        if listed is None:
             return NOBODY
-        (listed,) = await self._store.people(Wanted(user.id, None, None, None), "", 1)
+        user = listed.user
         logins = await self._store.sessions(user.id, self._clock_ms(), LOGINS_SHOWN_MAX)
         funds, pos = await self._store.funds(user.id)
         return _listed(listed) | {
@@ -97,7 +97,7 @@ def _listed(listed: Listed) -> dict[str, Any]:
         "name": user.name,
         "tier": user.tier,
         "frozen": listed.frozen,
-        "disabled": user.disabled,
+        "disabled": bool(user.disabled),
         "created_at": user.created_at,
         "last_login": listed.last_login or None,
     }

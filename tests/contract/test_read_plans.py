@@ -53,6 +53,7 @@ READS: Final[dict[str, Read]] = {
     "members": lambda world: world.store.members(world.users["alice"], world.group_id, "", 9),
     "person": lambda world: world.store.person("@alice"),
     "user": lambda world: world.store.user("alice"),
+    "listed": lambda world: world.store.listed("alice"),
     "funds": lambda world: world.store.funds(world.users["alice"]),
     "sessions": lambda world: world.store.sessions(world.users["alice"], 1, 9),
     "payments": lambda world: world.store.payments(world.users["alice"], None, 200),

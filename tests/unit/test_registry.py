@@ -10,7 +10,7 @@ from tests.contract.stores import KINDS, opened
 from tests.unit.money_world import DAY_MS
 
 from tuppence_protocol.errors import Refusal
-from tuppence_server.domain.office import DisableUser
+from tuppence_server.domain.office import CreateUser, DisableUser
 from tuppence_server.domain.rows import FROZEN_OUT
 from tuppence_server.registry import Registry
 
@@ -50,6 +50,42 @@ async def test_people_are_found_by_what_is_known_of_them(world: BusyWorld) -> No
         ({"search": "o", "limit": 1, "after": "bob"}, ["carol"]),
     ):
         assert await handles(world, **wanted) == expected, wanted
+
+
+async def test_names_are_found_as_people_write_them(world: BusyWorld) -> None:
+    """Whatever script, capitals or keyboard: what looks the same is the same."""
+    names = {"zoe": "Özil Straße", "yan": "Ωμέγα", "xen": "o\u0308zil nfd", "win": "ЁЖ", "ven": "ILKE"}
+    for n, (handle, name) in enumerate(names.items()):
+        await world.order(CreateUser(f"u_{n}", f"c_{n}", handle, name, None))
+    for search, expected in (
+        ("özil", ["xen", "zoe"]),
+        ("ÖZIL", ["xen", "zoe"]),
+        ("O\u0308zil", ["xen", "zoe"]),
+        ("STRASSE", ["zoe"]),
+        ("straße", ["zoe"]),
+        ("ωΜΈγ", ["yan"]),
+        ("ёж", ["win"]),
+        ("ilke", ["ven"]),
+        ("ozil", []),
+    ):
+        assert await handles(world, search=search) == expected, search
+
+
+async def test_who_is_called_by_another_s_id_is_not_shown_for_them(world: BusyWorld) -> None:
+    await world.order(CreateUser("u_anna", "c_anna", "aaa", world.users["bob"], None))
+    await world.order(CreateUser("u_anne", "c_anne", "aab", "bob", None))
+    shown = await registry(world).person("bob")
+    assert isinstance(shown, dict)
+    assert (shown["id"], shown["handle"]) == (world.users["bob"], "bob")
+
+
+async def test_what_is_so_or_not_is_told_as_true_or_false(world: BusyWorld) -> None:
+    await world.order(DisableUser("carol", True))
+    shown = [await registry(world).person(handle) for handle in ("alice", "carol")]
+    for each in (*await registry(world).people(), *shown):
+        assert isinstance(each, dict)
+        assert each["disabled"] is (each["handle"] == "carol")
+        assert each["frozen"] is False
 
 
 async def test_a_person_is_shown_with_balances_and_logins(world: BusyWorld) -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from functools import partial
 from pathlib import Path
 from typing import Literal, NewType, Protocol
+from unicodedata import normalize
 
 from msgspec import Struct
 
@@ -108,6 +109,11 @@ class Wanted(Struct, frozen=True):
     tier: str | None
     frozen: bool | None
     disabled: bool | None
+
+
+def folded(text: str) -> str:
+    """Text as it is searched: without capitals, accents composed."""
+    return normalize("NFC", normalize("NFC", text).casefold())
 
 
 class Listed(Struct, frozen=True):
@@ -317,6 +323,7 @@ class Store(Ledger, Protocol):
     async def user(self, handle: str) -> User | None: ...
     async def password_kinds(self) -> dict[str, int]: ...
     async def people(self, wanted: Wanted, after: str, limit: int) -> list[Listed]: ...
+    async def listed(self, handle: str) -> Listed | None: ...
     async def funds(self, user: str) -> tuple[list[Funds], int]: ...
     async def sessions(self, user: str, now: int, limit: int) -> list[Session]: ...
 

@@ -15,9 +15,10 @@ from tuppence_server.domain.rows import (
     Member,
     MemberKey,
     Receipt,
+    User,
 )
 
-from .base import Listed, Misplaced, OutcomeRow, Wanted
+from .base import Listed, Misplaced, OutcomeRow, Wanted, folded
 from .memory_money import MemoryMoney
 
 
@@ -62,21 +63,29 @@ class MemoryAudit(MemoryMoney):
 
     async def people(self, wanted: Wanted, after: str, limit: int) -> list[Listed]:
         """Those who are wanted, by handle."""
+        search = folded(wanted.search)
         found = []
         for user in sorted(self._users.values(), key=lambda user: user.handle):
-            own = (account.flags for account in self._accounts.values() if account.owner == user.id)
-            frozen = any(flags & (FROZEN_IN | FROZEN_OUT) for flags in (user.flags, *own))
-            search = wanted.search.lower()
+            listed = self._listed(user)
             if (
                 user.handle > after
-                and (search in user.handle or search in user.name.lower() or search == user.id)
+                and (search in user.handle or search in folded(user.name) or search == user.id)
                 and wanted.tier in (None, user.tier)
                 and wanted.disabled in (None, user.disabled)
-                and wanted.frozen in (None, frozen)
+                and wanted.frozen in (None, listed.frozen)
             ):
-                logins = [s.created_at for s in self._sessions.values() if s.user == user.id]
-                found.append(Listed(replace(user), max(logins, default=0), frozen))
+                found.append(listed)
         return found[:limit]
+
+    async def listed(self, handle: str) -> Listed | None:
+        """One of them."""
+        return next((self._listed(user) for user in self._users.values() if user.handle == handle), None)
+
+    def _listed(self, user: User) -> Listed:
+        own = (account.flags for account in self._accounts.values() if account.owner == user.id)
+        frozen = any(flags & (FROZEN_IN | FROZEN_OUT) for flags in (user.flags, *own))
+        logins = [s.created_at for s in self._sessions.values() if s.user == user.id]
+        return Listed(replace(user), max(logins, default=0), frozen)
 
     async def faults(self) -> list[str]:
         """Dictionaries have none."""

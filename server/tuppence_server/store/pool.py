@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import aiosqlite
 
+from .base import folded
 from .faults import store_faults
 
 HELLO_READERS: Final = 2
@@ -80,6 +81,7 @@ class Pool:
             self._open.append(reader)
             for pragma in ("query_only = ON", "wal_autocheckpoint = 0", "busy_timeout = 5000"):
                 await reader.execute_fetchall(f"PRAGMA {pragma}")
+            await reader.create_function("folded", 1, folded, deterministic=True)
         return reader
 
     @property
