@@ -5,6 +5,7 @@ import contextlib
 import gc
 import os
 import random
+import select
 import signal
 import socket
 import sys
@@ -37,6 +38,7 @@ from .edge.rates import LIMITED, UNLIMITED
 from .edge.services import Services
 from .edge.tls import behind_door
 from .edge.websocket import Socket, connect, end
+from .edge.wheel import Wheel
 from .exchange_rates import make_rates
 from .hub.broker import LocalBroker
 from .hub.hub import Hub
@@ -210,10 +212,12 @@ async def _serve(
     config = _config(settings, services, Counted(api.app(), services.addresses, crowded))
     server = Server(config, services, partial(_started, services, head, access, announce))
     servers.append(server)
-    reloader = Reloader(services, head.mode, reread, lambda: config.ssl if config.loaded else None)
+    reloader = Reloader(
+        services, head.mode, settings.port, reread, lambda: config.ssl if config.loaded else None
+    )
     try:
         async with _under_way(services, head, audits, passwords):
-            with _quiet_signals(), _hang_up(server, reloader):
+            with _quiet_signals(), _hang_up(server, reloader, services.wheel):
                 await server.serve(sockets)
     finally:
         (settings.data / ADMIN_ACCESS).unlink(missing_ok=True)
@@ -336,10 +340,11 @@ def _quiet_signals() -> Any:
 
 
 @contextlib.contextmanager
-def _hang_up(server: Server, reloader: Reloader) -> Iterator[None]:
+def _hang_up(server: Server, reloader: Reloader, wheel: Wheel) -> Iterator[None]:
     """SIGHUP reloads a service; where a terminal went away, its server goes too, as after SIGTERM.
 
-    Whoever started it with the signal ignored (nohup) wants neither.
+    A window's signal goes to the first program in it alone, which may wait for the server and keep it from it. So the
+    terminal is looked at as well. Whoever started it with the signal ignored (nohup) wants neither.
     """
     if not hasattr(signal, "SIGHUP") or signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         yield
@@ -349,11 +354,27 @@ def _hang_up(server: Server, reloader: Reloader) -> Iterator[None]:
         server.should_exit = True
 
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGHUP, stop if sys.stderr.isatty() else reloader.reload)
+    terminal = sys.stderr.isatty()
+    loop.add_signal_handler(signal.SIGHUP, stop if terminal else reloader.reload)
+    if terminal:
+        wheel.add(_Terminal(sys.stderr.fileno(), stop))
     try:
         yield
     finally:
         loop.remove_signal_handler(signal.SIGHUP)
+
+
+class _Terminal:
+    """The terminal that the log goes to, watched on the wheel; `gone` is called once nobody holds its other end."""
+
+    def __init__(self, descriptor: int, gone: Callable[[], None]) -> None:
+        self._poll = select.poll()
+        self._poll.register(descriptor, 0)  # a hang-up is told always, and keys that are pressed are not
+        self._gone = gone
+
+    def check(self, now: float) -> None:  # noqa: ARG002 - as all that is watched
+        if any(event & select.POLLHUP for _, event in self._poll.poll(0)):
+            self._gone()
 
 
 def run(settings: Settings, announce: Callable[[AdminAccess], None], reread: Callable[[], Settings]) -> int:

@@ -26,17 +26,22 @@ log = structlog.get_logger("tuppence.reload")
 
 
 class Reloader:
-    """Reads the settings again and lets the server go by them."""
+    """Reads the settings again and lets the server go by them.
+
+    `port` is what was asked for at the start: where that is 0, the settings of now have the one that was free.
+    """
 
     def __init__(
         self,
         services: Services,
         mode: DataMode,
+        port: int,
         reread: Callable[[], Settings],
         tls: Callable[[], ssl.SSLContext | None],
     ) -> None:
         self._services = services
         self._mode = mode
+        self._port = port
         self._reread = reread
         self._tls = tls
 
@@ -51,11 +56,12 @@ class Reloader:
             log.error("reload_refused", problem=str(fault))
             return
         old = services.settings
-        changed = [name for name in Settings.__struct_fields__ if getattr(new, name) != getattr(old, name)]
+        asked = replace(old, port=self._port)
+        changed = [name for name in Settings.__struct_fields__ if getattr(new, name) != getattr(asked, name)]
         services.pipeline.use_policy(terms)
         services.exchange_rates = rates
         services.settings = _with(old, new)
-        waiting = [name for name in changed if name not in RELOADED and name != "port"]
+        waiting = [name for name in changed if name not in RELOADED]
         log.info("reloaded", changed=[name for name in changed if name in RELOADED], needs_restart=waiting)
 
     def _load_certificate(self, new: Settings) -> None:

@@ -4,15 +4,22 @@ import asyncio
 import json
 import os
 import re
+import shlex
 import signal
 import ssl
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
+from structlog.testing import capture_logs
 from tests.harness import ROOT, Server
 from tests.tls import make_pair
 from tests.waiting import until
+
+from tuppence_server.directory import in_use
+from tuppence_server.reloading import Reloader
+from tuppence_server.settings import Settings
 
 FILTER = re.compile(r"^failregex = (.*)$", re.MULTILINE)
 
@@ -85,10 +92,24 @@ async def test_what_cannot_be_used_changes_nothing_and_is_told(server):
 async def test_what_only_a_start_takes_over_is_named(server):
     await server.start()
     line = await reloaded(server, "session_days = 7\nregistration = 'closed'\n")
-    assert sorted(line["needs_restart"]) == ["registration", "session_days"]
+    assert sorted(line["needs_restart"]) == ["registration", "session_days"], "its free port is no change"
     assert (
         await server.http("POST", "/v1/users", {"handle": "eve", "password": "correct horse"})
     ).status == 201
+
+
+@pytest.mark.parametrize(
+    ("asked", "has", "wanted", "told"),
+    [(0, 40_001, 0, []), (8802, 8802, 8802, []), (8802, 8802, 8803, ["port"]), (8802, 8802, 0, ["port"]),
+     (0, 40_001, 8802, ["port"])],
+)  # fmt: skip
+def test_another_port_needs_a_restart_and_a_free_one_that_was_asked_for_does_not(asked, has, wanted, told):
+    pipeline = SimpleNamespace(use_policy=lambda terms: None)
+    services = SimpleNamespace(settings=Settings(port=has), pipeline=pipeline)
+    with capture_logs() as lines:
+        Reloader(services, "sandbox", asked, lambda: Settings(port=wanted), lambda: None).reload()
+    assert [line["needs_restart"] for line in lines] == [told]
+    assert services.settings.port == has
 
 
 async def test_a_renewed_certificate_is_shown_to_new_connections_and_a_wrong_one_to_none(tmp_path):
@@ -126,18 +147,40 @@ async def handshake(server, pair):
     writer.close()
 
 
-async def test_a_server_whose_terminal_goes_away_ends_like_after_sigterm(tmp_path):
-    data = tmp_path / "data"
-    line = [sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])"]
+STARTED_BY = {
+    "itself": ["{serve}"],
+    "a shell": ["sh", "-c", "{serve}; :"],
+    "one that waits": ["sh", "-c", "trap : HUP; {serve}; :"],
+    "make": ["make", "-f", "{makefile}"],
+}
+
+
+@pytest.mark.parametrize("by", STARTED_BY)
+async def test_a_server_whose_terminal_goes_away_ends_like_after_sigterm(tmp_path, by):
+    """The kernel tells the first program in a window alone; `make` waits for its child then, and tells it nothing."""
+    data, makefile = tmp_path / "data", tmp_path / "Makefile"
     serve = [sys.executable, "-m", "tuppence_server", "serve", "--port", "0", "--data", str(data)]
+    makefile.write_text(f"run:\n\t@{shlex.join(serve)}\n")
+    first = [word.format(serve=shlex.join(serve), makefile=makefile) for word in STARTED_BY[by]]
+    line = [sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])"]
     terminal = await asyncio.create_subprocess_exec(
-        *line, *serve, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=Server(data).env
+        *line,
+        *(serve if by == "itself" else first),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        env=Server(data).env,
     )
     access = data / "admin.json"
     await until(lambda: exists(access))
     terminal.kill()
     await terminal.wait()
     await until(lambda: exists(access, there=False))
+    await until(lambda: let_go(data))
+
+
+async def let_go(data):
+    """Whether no process has the data any more."""
+    return not in_use(data)
 
 
 async def exists(path, *, there=True):
