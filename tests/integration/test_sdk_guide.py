@@ -89,6 +89,54 @@ async def test_the_bot_answers_each_payment_once_however_often_it_is_killed(tmp_
     assert not any(isinstance(event.body, PaymentSent) for event in sent)
 
 
+async def test_the_bot_gives_back_a_tenth_in_what_its_currency_has(tmp_path: Path) -> None:
+    (tmp_path / "till.py").write_text(block("till.py"), "utf-8")
+    async with serving(tmp_path, EXCHANGE_RATES='{"EUR/JPY": "160"}') as server:
+        await server.admin("user.add", handle="till", password="correct horse")
+        alice = await server.person("alice", "1000.00")
+        await server.admin("wallet.credit", handle="alice", amount="5000", currency="JPY")
+        process = await start(server, tmp_path)
+        async with connect(server.url, token=alice.token) as me:
+            events = me.events("@till")
+            paid = {
+                money: (await me.pay("@till", money)).id
+                for money in ("10 EUR", "505 JPY", "9 JPY", "0.04 EUR", "0.09 EUR", "0.19 EUR")
+            }
+            quote = await me.quote(sell="EUR", buy="JPY", amount=333, side="buy")
+            paid["333 JPY for EUR"] = (await me.pay("@till", quote.sell, quote=quote)).id
+            last = (await me.pay("@till", "1 EUR")).id
+            async for event in events:
+                if event.ref == last and isinstance(event.body, PaymentRefunded):
+                    break
+            sent = await answers(me)
+        await kill(process)
+    back = {event.ref: event.body for event in sent if isinstance(event.body, PaymentRefunded)}
+    given = {money: f"{back[id_].amount} {back[id_].currency}" for money, id_ in paid.items() if id_ in back}
+    assert given == {
+        "10 EUR": "1.00 EUR",
+        "505 JPY": "50 JPY",
+        "0.19 EUR": "0.01 EUR",
+        "333 JPY for EUR": "33 JPY",
+    }
+    assert sum(isinstance(event.body, TextPosted) for event in sent) == len(paid) + 1
+
+
+async def test_the_bot_says_in_one_line_why_it_cannot_log_in(tmp_path: Path) -> None:
+    (tmp_path / "till.py").write_text(block("till.py"), "utf-8")
+    async with serving(tmp_path) as server:
+        await server.admin("user.add", handle="till", password="correct horse")
+        for password, said in (("wrong horse", "bad_credentials: "), (None, "TUPPENCE_PASSWORD")):
+            given = {} if password is None else {"TUPPENCE_PASSWORD": password}
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "till.py", cwd=tmp_path, stderr=subprocess.PIPE,
+                env={**server.env, "TUPPENCE_URL": server.url, **given},
+            )  # fmt: skip
+            _, err = await asyncio.wait_for(process.communicate(), WAIT_S)
+            assert process.returncode == 1
+            (line,) = err.decode().splitlines()
+            assert said in line
+
+
 async def test_the_test_of_the_guide_passes(tmp_path: Path) -> None:
     (tmp_path / "test_bot.py").write_text(block("test_bot.py"), "utf-8")
     path = ":".join(str(ROOT / root) for root in ("protocol", "clients/python"))

@@ -72,11 +72,17 @@ TOKEN_EXPIRED: Final = CLOSES["token_expired"].number
 
 
 class ConnectionEnded(TuppenceError):
-    """There is no connection: `close_code` and `reason` tell why; `final` says that the same login gets none again."""
+    """There is no connection: `close_code` and `reason` tell why; `final` says that the same login gets none again.
 
-    def __init__(self, close_code: int, reason: str) -> None:
+    Where the function that makes tokens was refused, `code` is that refusal's own, such as `bad_credentials`.
+    """
+
+    def __init__(self, close_code: int, reason: str, *, refused: str | None = None) -> None:
         self.close_code = close_code
         self.reason = reason
+        if refused is not None:
+            super().__init__(refused, reason, final=_stops(close_code))
+            return
         code = CLOSE_NAMES.get(close_code, "connection_ended")
         said = CLOSES[code].meaning if reason == code and code in CLOSES else reason
         super().__init__(code, f"{said} (close code {close_code})", final=_stops(close_code))

@@ -2,7 +2,9 @@
 
 import asyncio
 import inspect
+import re
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from .errors import TOKEN_EXPIRED, ConnectionEnded, TuppenceError
 from .pace import Pace
@@ -10,6 +12,9 @@ from .pace import Pace
 Renew = Callable[[], str | Awaitable[str]]
 """Gives a token whenever one is needed. An ordinary function is called in a thread, so it may wait."""
 Token = str | Renew
+NO_TOKEN: Final = "no_token"  # noqa: S105 - a code
+_VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}", re.ASCII)
+"""What looks like a variable's name is told where it is missing; anything else may be somebody's secret."""
 
 
 class Tokens:
@@ -33,20 +38,29 @@ class Tokens:
                 found = await asyncio.to_thread(self._renew)
                 token = await found if inspect.isawaitable(found) else found
         except TuppenceError as error:
-            return _ended(f"no new token: {error.message}", error, final=error.final)
+            return _ended(error.code, f"no token: {error.message}", error, final=error.final)
         except TimeoutError as error:
-            return _ended(f"no new token within {self._pace.token_s:g} s", error, final=False)
+            return _ended(NO_TOKEN, f"no token within {self._pace.token_s:g} s", error, final=False)
         except Exception as error:  # noqa: BLE001 - the program's own function may raise anything
-            return _ended(f"no new token: {type(error).__name__}", error, final=True)
-        if not isinstance(token, str) or token in {"", self.current}:
             return _ended(
-                "no new token: the function gave none, or the one that has run out", None, final=True
+                NO_TOKEN, f"the function that makes tokens raised {_named(error)}", error, final=True
             )
+        if not isinstance(token, str) or token in {"", self.current}:
+            reason = "the function that makes tokens gave none, or the one that has run out"
+            return _ended(NO_TOKEN, reason, None, final=True)
         self.current = token
         return None
 
 
-def _ended(reason: str, cause: Exception | None, *, final: bool) -> ConnectionEnded:
-    ended = ConnectionEnded(TOKEN_EXPIRED if final else 1006, reason)
+def _named(error: Exception) -> str:
+    """The kind of an exception, and the variable that is missing."""
+    kind = type(error).__name__
+    if isinstance(error, KeyError) and error.args and _VARIABLE.fullmatch(str(error.args[0])):
+        return f"{kind}: {error.args[0]}"
+    return kind
+
+
+def _ended(code: str, reason: str, cause: Exception | None, *, final: bool) -> ConnectionEnded:
+    ended = ConnectionEnded(TOKEN_EXPIRED if final else 1006, reason, refused=code)
     ended.__cause__ = cause
     return ended
