@@ -86,7 +86,7 @@ $(MADE):
 # What is pinned with hashes is installed first; then this project, editable, without its dependencies.
 # A first installation that fails leaves nothing behind.
 define install
-	@echo "Installing what requirements/$(1).txt pins into $(VENV); the first time takes a minute or two."
+	@echo "Installing what requirements/$(1).txt pins into $(VENV); the first time takes up to half a minute, or as long as the network takes."
 	@{ $(PIP) --require-hashes -r requirements/build.txt && \
 	$(PIP) --require-hashes -r requirements/$(1).txt && \
 	$(PIP) --no-deps --no-build-isolation -e . ; } || \

@@ -34,6 +34,10 @@ class BackupError(Exception):
     """A backup that cannot be made or used; the message says why and what to do."""
 
 
+class BackupDamaged(BackupError):
+    """A backup that is no longer what was written."""
+
+
 class Manifest(msgspec.Struct, frozen=True):
     """What a backup holds, to be checked before it is trusted."""
 
@@ -96,7 +100,8 @@ async def restore(
     What is put together there gets its name last, once it was checked. Where the report has problems it gets none.
 
     Raises:
-        BackupError: it is not a backup, it is damaged, or `data` holds a database or a part of one already.
+        BackupDamaged: the copy has another SHA-256 than its manifest, or that cannot be read.
+        BackupError: it is not a backup, or `data` holds a database or a part of one already.
         DataInUse, WrongData, SchemaTooNew, Unusable, StoreFault: see there.
     """
     manifest = _read_manifest(backup)
@@ -126,7 +131,7 @@ def _copy_whole(source: Path, target: Path, sha256: str) -> None:
     with source.open("rb") as read, os.fdopen(descriptor, "wb") as write:
         shutil.copyfileobj(read, write, COPY_BYTES)
     if _digest_and_sync(target) != sha256:
-        raise BackupError(f"{source} is damaged: its SHA-256 is not the manifest's.")
+        raise BackupDamaged(f"{source} is damaged: its SHA-256 is not the manifest's.")
 
 
 async def _begin_anew(
@@ -149,7 +154,7 @@ def _read_manifest(backup: Path) -> Manifest:
     except FileNotFoundError:
         raise BackupError(f"{backup} holds no {MANIFEST}; it is not a whole backup.") from None
     except msgspec.MsgspecError as fault:
-        raise BackupError(f"{backup / MANIFEST} cannot be read: {fault}.") from fault
+        raise BackupDamaged(f"{backup / MANIFEST} cannot be read: {fault}.") from fault
     if manifest.format != FORMAT:
         raise BackupError(f"{backup} has format {manifest.format}; this version reads {FORMAT}.")
     return manifest
@@ -165,7 +170,8 @@ def _digest_and_sync(path: Path) -> str:
 
 
 def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -22,11 +22,13 @@ from .shell import (
     PROBLEMS,
     DataOption,
     JsonOption,
+    counted,
     fail,
     forgiving_streams,
     guarded,
     out,
     plain,
+    program,
     read_settings,
     show,
     talk,
@@ -117,9 +119,10 @@ def _greet(settings: Settings, access: Any) -> None:
     if settings.everywhere:
         talk.print(f"Listens on:    every IPv{6 if ':' in settings.host else 4} address of this machine")
     talk.print(f"Mode:          {play}")
-    talk.print(f"Add people:    tuppence user add alice{there}      (a password is asked for)")
-    talk.print(f"Give money:    tuppence wallet credit @alice 100.00 EUR{there}")
-    talk.print(f"Talk and pay:  tuppence chat --as alice{there}     Stop: Ctrl-C")
+    called = program()
+    talk.print(f"Add people:    {called} user add alice{there}      (a password is asked for)")
+    talk.print(f"Give money:    {called} wallet credit @alice 100.00 EUR{there}")
+    talk.print(f"Talk and pay:  {called} chat --as alice{there}     Stop: Ctrl-C")
     for warning in insecure(settings):
         talk.print(Text("warning:", "yellow"), warning)
 
@@ -170,9 +173,9 @@ def ledger_verify(data: DataOption = None, as_json: JsonOption = False) -> None:
 
 
 def _show_report(report: dict[str, Any], as_json: bool) -> None:
-    problems = report["problems"]
+    problems, counts = report["problems"], ("event", "transfer", "account")
     lines = [
-        f"{report['events']} events, {report['transfers']} transfers, {report['accounts']} accounts, pos {report['pos']}",
+        f"{', '.join(counted(report[f'{what}s'], what) for what in counts)}, pos {report['pos']}",
         f"head {report['hash']}",
         *(f"problem: {problem}" for problem in problems),
         "The ledger is good." if not problems else "The ledger is NOT good.",
@@ -219,7 +222,7 @@ def restore(
     if report.get("problems"):
         talk.print(f"Nothing was restored to {target}: the backup is not good.")
     elif not as_json:
-        out.print(f"Restored to {target}. Start it: tuppence serve --data {target}")
+        out.print(f"Restored to {target}. Start it: {program()} serve --data {shlex.quote(str(target))}")
     if "problems" in report:
         _show_report(report, as_json)
     else:

@@ -10,7 +10,7 @@ import typer
 
 from .credentials import handle_of
 from .inputs import ask_password
-from .shell import FAILED, UNREACHABLE, USAGE, DataOption, fail, guarded, read_settings
+from .shell import FAILED, UNREACHABLE, USAGE, DataOption, fail, guarded, program, read_settings
 
 _TLS_FAULTS: Final = {
     "WRONG_VERSION_NUMBER": "the server there does not speak TLS; try http:// or ws://.",
@@ -63,7 +63,7 @@ def _of_this_machine(data: DataOption, handle: str) -> tuple[str, str, ssl.SSLCo
     access = desk.running(settings.data)
     if access is None:
         raise fail(
-            f"No server runs on {settings.data}; start one with: tuppence serve --data {settings.data}",
+            f"No server runs on {settings.data}; start one with: {program()} serve --data {settings.data}",
             UNREACHABLE,
         )
     session = desk.do(settings, "session.open", handle=handle, device="terminal")

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from .credentials import handle_of
 from .inputs import new_password
-from .shell import DataOption, JsonOption, guarded, plain, read_settings, show, talk
+from .shell import DataOption, JsonOption, guarded, plain, program, read_settings, show, talk
 
 users = typer.Typer(no_args_is_help=True, help="Add, list and shut out people.")
 
@@ -76,7 +76,7 @@ def user_list(
             _day(user["last_login"]),
         )  # fmt: skip
     asked = search or tier or frozen is not None or disabled is not None or after
-    nobody = "Nobody fits." if asked else "Nobody yet. Add somebody: tuppence user add alice"
+    nobody = "Nobody fits." if asked else f"Nobody yet. Add somebody: {program()} user add alice"
     show(found, as_json, table if found else nobody)
     if len(found) == limit:
         talk.print(f"There may be more: --after @{found[-1]['handle']}")
@@ -92,7 +92,7 @@ def user_show(handle: str, data: DataOption = None, as_json: JsonOption = False)
     table = Table("@" + found["handle"], plain(found["name"]), box=None)
     told = [("id", found["id"]), ("tier", plain(found["tier"])), ("state", _state(found) or "good")]
     told += [("since", _day(found["created_at"])), ("last login", _day(found["last_login"]))]
-    told += [("groups", str(found["groups"])), *(("", flag) for flag in found["flags"])]
+    told += [("groups", str(found["groups"])), *(("account", flag) for flag in found["flags"])]
     for each in found["balances"]:
         held = f", {each['held']} held" if each["held"].strip("0.") else ""
         told.append((each["currency"], each["available"] + held))
@@ -121,9 +121,10 @@ def user_passwd(
     """Give a person another password; all their logins end."""
     from . import desk
 
+    settings, handle = read_settings(data=data), handle_of(handle)
+    desk.do(settings, "user.show", handle=handle)  # nobody types a password for nobody
     password = new_password(from_stdin=password_stdin)
-    handle = handle_of(handle)
-    done = desk.do(read_settings(data=data), "user.passwd", handle=handle, password=password)
+    done = desk.do(settings, "user.passwd", handle=handle, password=password)
     show(done, as_json, f"@{handle} has a new password; all logins ended.")
 
 

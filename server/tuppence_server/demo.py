@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import signal
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from .logs import configure
 from .opening import begin
 from .paper import Paper
 from .settings import Settings
-from .shell import FAILED, fail, out, talk
+from .shell import FAILED, fail, out, program, talk
 
 PEOPLE: Final = (("alice", "Alice"), ("bob", "Bob"), ("carol", "Carol"), ("dave", "Dave"))
 CREDITS: Final = (
@@ -107,6 +108,6 @@ async def _play(
         outcome.append(fault)
     if sys.stdin.isatty() and not outcome:
         talk.print(f"\nThe server goes on at {access.url} until Ctrl-C. Join in from another terminal:")
-        talk.print(f"  tuppence chat --as carol --data {settings.data}")
+        talk.print(f"  {program()} chat --as carol --data {shlex.quote(str(settings.data))}")
         return
     os.kill(os.getpid(), signal.SIGTERM)

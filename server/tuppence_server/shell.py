@@ -6,9 +6,12 @@ the server does not answer, 130 interrupted.
 """
 
 import functools
+import shlex
+import shutil
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -49,6 +52,21 @@ def fail(message: str, code: int = FAILED) -> typer.Exit:
     """Say what went wrong in one line on stderr and end with this code."""
     talk.print(Text("error:", style="bold red"), one_line(message.rstrip("\n")))
     return typer.Exit(code)
+
+
+def program() -> str:
+    """How the command line is called from here: `tuppence`, or its path where it is not on PATH."""
+    script = Path(sys.executable).with_name("tuppence")
+    if shutil.which("tuppence") or not script.exists():
+        return "tuppence"
+    with suppress(ValueError):
+        script = script.relative_to(Path.cwd())
+    return shlex.quote(str(script))
+
+
+def counted(number: int, what: str) -> str:
+    """ "1 event", "2 events"."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def plain(text: str) -> str:
@@ -98,7 +116,7 @@ def _notes(fault: BaseException) -> str:
 
 def _told(fault: Exception) -> tuple[str, int]:
     """What to say of a failure, and the exit code."""
-    from .backup import BackupError
+    from .backup import BackupDamaged, BackupError
     from .desk import Unreachable
     from .directory import DataInUse, WrongData
     from .listening import CannotListen
@@ -116,6 +134,8 @@ def _told(fault: Exception) -> tuple[str, int]:
             return str(fault), CANNOT_START
         case StoreFault():
             return f"The database cannot be used: {fault}; see: tuppence doctor", CANNOT_START
+        case BackupDamaged():
+            return str(fault), PROBLEMS
         case BackupError():
             return str(fault), FAILED
         case OSError():

@@ -133,6 +133,7 @@ async def test_passwords_and_logins(stopped):
     )
     await refused("user", "add", "a1ice", "--no-password", "--data", data, code=FAILED, text="handle_taken")
     await refused("user", "passwd", "nobody", "--data", data, env=secret, code=FAILED, text="not_found")
+    await refused("user", "passwd", "nobody", "--data", data, code=FAILED, text="not_found")  # before it asks
     await run(server, "user", "add", "zoe", "--password-stdin", stdin="\ufeffgrößer als\u00a012\r\n")
     for handle, password in (
         ("zoe", "größer als 12"),
@@ -163,7 +164,7 @@ async def test_backup_under_load_restores_to_the_same_money_under_a_new_epoch(tm
         copy = tmp_path / "copies" / "one"
         made = await run(server, "backup", str(copy))
         assert made["pos"] >= first["pos"]
-        assert stat.S_IMODE((copy / "tuppence.db").stat().st_mode) == 0o600
+        assert {stat.S_IMODE(path.stat().st_mode) for path in copy.iterdir()} == {0o600}
         await refused("backup", str(copy), "--data", str(server.data), code=FAILED, text="exists already")
         going = False
         await asyncio.gather(*load)
@@ -200,7 +201,10 @@ async def test_backup_under_load_restores_to_the_same_money_under_a_new_epoch(tm
     with (copy / "tuppence.db").open("r+b") as file:
         file.seek(20_000)
         file.write(b"\xff" * 64)
-    await refused("restore", str(copy), str(tmp_path / "third"), code=FAILED, text="damaged")
+    await refused("restore", str(copy), str(tmp_path / "third"), code=PROBLEMS, text="damaged")
+    await refused("restore", str(copy), str(tmp_path / "third"), "--verify", code=PROBLEMS, text="damaged")
+    (copy / "manifest.json").write_bytes(b"{")
+    await refused("restore", str(copy), str(tmp_path / "third"), code=PROBLEMS, text="cannot be read")
     (copy / "manifest.json").unlink()
     await refused("restore", str(copy), str(tmp_path / "third"), code=FAILED, text="not a whole backup")
 

@@ -101,6 +101,8 @@ async def test_a_line_typed_offline_is_named_when_one_leaves(tmp_path: Path) -> 
             await screen.until("goes out when the connection is back")
             screen.type("/pay 5 EUR rent")
             await screen.until(lambda rows: sum("goes out" in row for row in rows) == 2)
+            screen.type("/wallet")
+            await screen.until("this is answered when the connection is back")
             screen.type("/quit")
             seen = await screen.until("not sent: /pay 5 EUR rent")
             assert "✗ not sent: never sent" in seen

@@ -1,6 +1,7 @@
 """The documentation says what the program says, where the program can say it."""
 
 import re
+from fnmatch import fnmatch
 
 from tests.harness import ROOT
 from typer.testing import CliRunner
@@ -72,3 +73,12 @@ def test_decisions_are_named_by_their_numbers() -> None:
     for page in pages:
         for said, meant in re.findall(r"\[(\d{4})\]\([^)]*?(\d{4})-[^)]*\)", page.read_text("utf-8")):
             assert said == meant, f"{page.name} says {said} and points to {meant}"
+
+
+def test_what_the_guides_write_into_a_clone_is_kept_out_of_git() -> None:
+    """Data and backups hold everything in the clear."""
+    ignored = [line.strip("/") for line in (ROOT / ".gitignore").read_text("utf-8").splitlines()]
+    guides = "".join((ROOT / name).read_text("utf-8") for name in ("README.md", "docs/operating.md"))
+    made = set(re.findall(r"\./(data[a-z-]*|backups)", guides))
+    assert {"data", "data-new", "backups"} <= made
+    assert [name for name in made if not any(fnmatch(name, each) for each in ignored)] == []

@@ -1,6 +1,7 @@
 """What is typed at the command line: each form of a day is that whole day, and what cannot be is told, never guessed."""
 
 import io
+import sys
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from tuppence_server.credentials import handle_of
 from tuppence_server.inputs import currency_of, new_password, period_ms
-from tuppence_server.shell import FAILED, USAGE
+from tuppence_server.shell import FAILED, USAGE, counted, program
 
 DAY_MS = 86_400_000
 DAYS = st.dates(date(1970, 1, 1), date(9999, 12, 31))
@@ -117,3 +118,31 @@ def test_a_password_in_another_encoding_is_told(raw: bytes, monkeypatch: pytest.
     with pytest.raises(typer.Exit) as ended:
         new_password(from_stdin=True)
     assert ended.value.exit_code == USAGE
+
+
+# --- how the command line calls itself ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("here", "venv", "on_path", "called"),
+    [
+        ("clone", "clone/.venv", False, ".venv/bin/tuppence"),
+        ("clone", "clone/.venv", True, "tuppence"),
+        ("elsewhere", "my clone/.venv", False, "'{root}/my clone/.venv/bin/tuppence'"),
+    ],
+)
+def test_a_command_that_is_printed_can_be_typed_where_it_was_printed(
+    tmp_path, monkeypatch, here, venv, on_path, called
+):
+    (tmp_path / here).mkdir()
+    bin_ = tmp_path / venv / "bin"
+    bin_.mkdir(parents=True)
+    (bin_ / "tuppence").touch(0o755)
+    monkeypatch.chdir(tmp_path / here)
+    monkeypatch.setattr(sys, "executable", str(bin_ / "python"))
+    monkeypatch.setenv("PATH", str(bin_) if on_path else str(tmp_path))
+    assert program() == called.format(root=tmp_path)
+
+
+def test_one_is_counted_as_one():
+    assert [counted(number, "event") for number in (0, 1, 2)] == ["0 events", "1 event", "2 events"]

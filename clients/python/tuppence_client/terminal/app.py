@@ -28,7 +28,7 @@ from tuppence_protocol.limits import TYPING_MS
 from .actions import NARROW_COLUMNS, Actions
 from .bar import Bar
 from .clean import clean
-from .commands import Command, Plain, parse
+from .commands import Command, Plain, asks, parse
 from .complete import LineCompleter
 from .lines import plain
 from .style import STYLES, Line
@@ -145,7 +145,8 @@ class Terminal:
             pause_s = COMMAND_S_MAX if typed.sent else OFFLINE_S_MAX
             await asyncio.wait([task], timeout=pause_s if self._interactive else None)
             if self._interactive and not typed.sent and not task.done():
-                self.show([("class:soft", "── this goes out when the connection is back ──")])
+                does = "is answered" if asks(typed.command) else "goes out"
+                self.show([("class:soft", f"── this {does} when the connection is back ──")])
             if task.done():
                 task.result()
             self._waiting.task_done()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .manual import NAMES, TOPIC_OF, TOPICS, Complaint, usage
-from .money_commands import HANDLE, MoneyCommand, handles, money_command
+from .money_commands import HANDLE, Check, MoneyCommand, Payments, Preview, Statement, handles, money_command
 
 _ROLES: Final = ("owner", "admin", "member", "reader")
 
@@ -72,6 +72,13 @@ class Plain:
 Command = (
     Say | MoneyCommand | To | Group | Invite | Remove | Role | Rename | History | Help | Plain | Complaint
 )
+
+_ASKED: Final = (To, History, Payments, Statement, Preview, Check)
+
+
+def asks(command: Command) -> bool:
+    """Whether it changes nothing: what is waited for is an answer."""
+    return isinstance(command, _ASKED) or command in {Plain("list"), Plain("wallet"), Plain("who")}
 
 
 def parse(line: str) -> Command | None:

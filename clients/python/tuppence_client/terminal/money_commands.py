@@ -155,17 +155,17 @@ def handles(rest: str) -> bool:
     return bool(rest) and all(HANDLE.fullmatch(word) for word in rest.split())
 
 
-def _money(name: str, rest: str) -> tuple[str, str, str] | Complaint:
-    """Amount, currency and what follows them."""
+def _money(name: str, rest: str, *, person: bool = False) -> tuple[str, str, str] | Complaint:
+    """Amount, currency and what follows them; `person` where one may stand before them, and none does."""
     amount, _, tail = rest.partition(" ")
     currency, _, tail = tail.strip().partition(" ")
     found = parse_money(f"{amount} {currency}")
     if isinstance(found, Refusal):
-        return _not_money(name, amount, currency, found)
+        return _not_money(name, amount, currency, found, person=person)
     return format_amount(*found), found[1], tail.strip()
 
 
-def _not_money(name: str, amount: str, currency: str, refusal: Refusal) -> Complaint:
+def _not_money(name: str, amount: str, currency: str, refusal: Refusal, *, person: bool = False) -> Complaint:
     """What is wrong with a sum, in words for whoever typed it."""
     joined = re.fullmatch(r"([0-9]+(?:[.,][0-9]+)?)([A-Za-z]{3})", amount, re.ASCII)
     comma = re.fullmatch(r"([0-9]+),([0-9]+)", amount, re.ASCII)
@@ -176,7 +176,8 @@ def _not_money(name: str, amount: str, currency: str, refusal: Refusal) -> Compl
         return Complaint(f"write the amount with a point: {comma[1]}.{comma[2]}, not {clean(amount)}")
     if re.search(r"[€$£¥]", amount + currency):
         return Complaint("write the currency in its three letters: 5 EUR")
-    if re.fullmatch(r"[a-z0-9_]{2,32}", amount, re.ASCII) and not amount[:1].isdigit():
+    named = re.fullmatch(r"[a-z_][a-z0-9_]{1,31}", amount, re.ASCII)
+    if person and named and currency.upper() not in EXPONENTS:
         return Complaint(f"a person is written with an @: /{name} @{amount} 5 EUR")
     if not amount or not currency:
         return usage(name)
@@ -193,7 +194,7 @@ def _sum(kind: type[_Sum], name: str, rest: str) -> Read:
     person, _, tail = rest.partition(" ") if rest.startswith("@") else (None, "", rest)
     if person is not None and (not tail.strip() or not HANDLE.fullmatch(person)):
         return usage(name)
-    found = _money(name, tail.strip())
+    found = _money(name, tail.strip(), person=person is None)
     if isinstance(found, Complaint):
         return found
     amount, currency, note = found
