@@ -11,7 +11,7 @@ from tuppence_protocol.money import format_amount, parse_amount
 from .batch import Keys
 from .book import Book
 from .policy import NO_LIMITS
-from .rows import CLOSED, FROZEN_IN, FROZEN_OUT, OPERATOR, Account, AccountCode, AccountKey, User
+from .rows import CLOSED, FROZEN_IN, FROZEN_OUT, OPERATOR, AccountCode, AccountKey, User
 
 FROZEN: Final = Refusal("account_frozen", "Your account is frozen; ask the operator.")
 SHUT: Final = Refusal("account_closed", "Your account is closed.")
@@ -93,7 +93,8 @@ def room_for(
     if book.previewing:
         return None
     account = book.accounts.get(key)
-    if _coming(account) + minor > BALANCE_MINOR_MAX or (capped and _over_cap(book, user, key, minor)):
+    coming = minor if account is None else minor + account.credits_posted + account.credits_pending
+    if coming > BALANCE_MINOR_MAX or (capped and book.policy.limits and _over_cap(book, user, key, minor)):
         return replace(FULL, field=field)
     return None
 
@@ -101,12 +102,9 @@ def room_for(
 def own_room(book: Book, user: User, key: AccountKey, minor: int, held: int = 0) -> Refusal | None:
     """Whether one's own account can take so much more, of which `held` is on its way to it already."""
     account = book.accounts.get(key)
-    full = _coming(account) + minor - held > BALANCE_MINOR_MAX or _over_cap(book, user, key, minor)
+    there = 0 if account is None else account.credits_posted + account.credits_pending
+    full = there + minor - held > BALANCE_MINOR_MAX or _over_cap(book, user, key, minor)
     return OWN_FULL if full else None
-
-
-def _coming(account: Account | None) -> int:
-    return 0 if account is None else account.credits_posted + account.credits_pending
 
 
 def _over_cap(book: Book, user: User, key: AccountKey, minor: int) -> bool:

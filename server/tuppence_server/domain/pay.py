@@ -147,8 +147,9 @@ def send(book: Book, request: Request) -> list[Fact] | Refusal:
     if refusal is None and book.policy.limits:
         refusal = within(book, payer, currency, minor)
     if refusal is None:
-        capped = body.accept is UNSET  # else it is judged when they accept
-        refusal = covered(book, debit, terms.spent) or _room(book, payer, payee, credit, terms, capped=capped)
+        refusal = covered(book, debit, terms.spent) or _room(
+            book, author, payee, credit, body, terms.received
+        )
     if refusal is not None:
         return refusal
     settling = None if asked is None else settled_by(book, asked)
@@ -173,14 +174,14 @@ def _told(book: Book, frame: PaySend, author: str) -> tuple[PaySend, str, int] |
             return EXPIRES_ALONE
     elif body.quote is not UNSET:
         return ACCEPT_ALONE
-    if body.amount is UNSET or body.currency is UNSET or (body.payee is UNSET and frame.ref is not UNSET):
+    amount, currency = body.amount, body.currency
+    if amount is UNSET or currency is UNSET or (frame.ref is not UNSET and body.payee is UNSET):
         completed = as_asked(book, frame, author)
         if type(completed) is Refusal:
             return completed
-        frame, body = completed, completed.body
-    amount, currency = body.amount, body.currency
-    assert amount is not UNSET, "as_asked has filled it in"
-    assert currency is not UNSET, "as_asked has filled it in"
+        frame, amount, currency = completed, completed.body.amount, completed.body.currency
+        assert amount is not UNSET, "as_asked has filled it in"
+        assert currency is not UNSET, "as_asked has filled it in"
     minor = enabled_amount(book, amount, currency)
     return minor if type(minor) is Refusal else (frame, currency, minor)
 
@@ -232,13 +233,13 @@ def _barred(book: Book, payer: User, payee: User, debit: AccountKey, credit: Acc
 
 
 def _room(
-    book: Book, payer: User, payee: User, credit: AccountKey, terms: _Terms, *, capped: bool
+    book: Book, payer: str, payee: User, credit: AccountKey, body: SendBody, received: int
 ) -> Refusal | None:
-    """Whether it can arrive."""
-    if payer.id == payee.id:
-        refusal = own_room(book, payee, credit, terms.received)
+    """Whether it can arrive; a cap on what is only offered is judged when they accept."""
+    if payer == payee.id:
+        refusal = own_room(book, payee, credit, received)
         return None if refusal is None else replace(refusal, field="$.body.amount")
-    return room_for(book, payee, credit, terms.received, capped=capped)
+    return room_for(book, payee, credit, received, capped=body.accept is UNSET)
 
 
 def _moves(
