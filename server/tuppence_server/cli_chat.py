@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from .credentials import handle_of
+from .credentials import handle_meant
 from .inputs import ask_password
 from .shell import FAILED, UNREACHABLE, USAGE, DataOption, fail, guarded, program, read_settings
 
@@ -35,7 +35,7 @@ def chat(
     """
     from tuppence_client.errors import ConnectionEnded, TuppenceError
 
-    handle = handle_of(as_handle)
+    handle = handle_meant(as_handle)
     address, token, tls = _of_this_machine(data, handle) if url is None else (url, "", None)
     try:
         code = asyncio.run(_chat(address, token or _token_for(address, handle), tls))

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from .cli_money import WhoArgument, wallets
-from .credentials import handle_of
+from .credentials import handle_meant
 from .inputs import currency_of
 from .shell import DataOption, JsonOption, guarded, plain, read_settings, show
 
@@ -42,7 +42,7 @@ def wallet_debit(
     from . import desk
     from .once import once
 
-    settings, name, code = read_settings(data=data), handle_of(handle), currency_of(currency)
+    settings, name, code = read_settings(data=data), handle_meant(handle), currency_of(currency)
     with once(id) as key:
         done = desk.do(
             settings, "wallet.debit",

@@ -15,7 +15,7 @@ from tuppence_protocol.limits import PACKET_SHARES_MAX
 from tuppence_protocol.money import format_amount, parse_amount
 from tuppence_protocol.packets import SEED_BYTES, draw, is_fair
 
-from .credentials import handle_of
+from .credentials import handle_meant
 from .inputs import currency_of, period_ms
 from .paper import json_file, text_file
 from .shell import PROBLEMS, USAGE, DataOption, JsonOption, fail, guarded, out, plain, read_settings, show
@@ -57,7 +57,7 @@ def wallet_credit(
     with once(id) as key:
         done = desk.do(
             settings, "wallet.credit",
-            handle=handle_of(handle), amount=amount, currency=code, note=note, id=key,
+            handle=handle_meant(handle), amount=amount, currency=code, note=note, id=key,
         )  # fmt: skip
         show(done, as_json, f"@{done['handle']} received {done['amount']} {done['currency']} ({done['id']})")
 
@@ -68,7 +68,7 @@ def wallet_show(handle: str, data: DataOption = None, as_json: JsonOption = Fals
     """Show a person's balances."""
     from . import desk
 
-    found = desk.do(read_settings(data=data), "wallet.show", handle=handle_of(handle))
+    found = desk.do(read_settings(data=data), "wallet.show", handle=handle_meant(handle))
     table = Table("currency", "available", "held", box=None)
     for balance in found["balances"]:
         table.add_row(balance["currency"], balance["available"], balance["held"])
@@ -120,7 +120,7 @@ def _freeze(
 
     done = desk.do(
         read_settings(data=data), "wallet.freeze",
-        handle=handle_of(handle), currency=_code(currency), incoming=incoming, outgoing=outgoing, thaw=thaw,
+        handle=handle_meant(handle), currency=_code(currency), incoming=incoming, outgoing=outgoing, thaw=thaw,
     )  # fmt: skip
     ways = " and ".join(way for way, named in (("in", incoming), ("out", outgoing)) if named)
     what = f"{done['currency'] or 'all accounts'} of @{done['handle']}"
@@ -145,7 +145,7 @@ def wallet_close(
     done = desk.do(
         read_settings(data=data),
         "wallet.close",
-        handle=handle_of(handle),
+        handle=handle_meant(handle),
         currency=_code(currency),
         reopen=reopen,
     )
@@ -184,7 +184,7 @@ def statement(
     from . import desk
 
     since, until = period_ms(first, last)
-    settings, name, code = read_settings(data=data), handle_of(handle), currency_of(currency)
+    settings, name, code = read_settings(data=data), handle_meant(handle), currency_of(currency)
     if as_csv or as_json:
         form = "csv" if as_csv else "json"
         file = text_file(out) if as_csv else json_file(out)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from .credentials import handle_of
+from .credentials import handle_meant
 from .inputs import new_password
 from .shell import DataOption, JsonOption, guarded, plain, program, read_settings, show, talk
 
@@ -38,7 +38,7 @@ def user_add(
 
     password = None if no_password else new_password(from_stdin=password_stdin)
     made = desk.do(
-        read_settings(data=data), "user.add", handle=handle_of(handle), name=name, password=password
+        read_settings(data=data), "user.add", handle=handle_meant(handle), name=name, password=password
     )
     show(made, as_json, f"@{made['handle']} is {made['id']}")
 
@@ -88,7 +88,7 @@ def user_show(handle: str, data: DataOption = None, as_json: JsonOption = False)
     """Show a person: state, tier, groups, balances and logins."""
     from . import desk
 
-    found = desk.do(read_settings(data=data), "user.show", handle=handle_of(handle))
+    found = desk.do(read_settings(data=data), "user.show", handle=handle_meant(handle))
     table = Table("@" + found["handle"], plain(found["name"]), box=None)
     told = [("id", found["id"]), ("tier", plain(found["tier"])), ("state", _state(found) or "good")]
     told += [("since", _day(found["created_at"])), ("last login", _day(found["last_login"]))]
@@ -121,7 +121,7 @@ def user_passwd(
     """Give a person another password; all their logins end."""
     from . import desk
 
-    settings, handle = read_settings(data=data), handle_of(handle)
+    settings, handle = read_settings(data=data), handle_meant(handle)
     desk.do(settings, "user.show", handle=handle)  # nobody types a password for nobody
     password = new_password(from_stdin=password_stdin)
     done = desk.do(settings, "user.passwd", handle=handle, password=password)
@@ -139,7 +139,7 @@ def user_disable(
     """Shut a person out; all their logins end. --enable lets them in again."""
     from . import desk
 
-    handle = handle_of(handle)
+    handle = handle_meant(handle)
     done = desk.do(read_settings(data=data), "user.disable", handle=handle, disabled=not enable)
     show(done, as_json, f"@{handle} is {'enabled' if enable else 'disabled'}.")
 
@@ -158,5 +158,5 @@ def user_tier(
     """
     from . import desk
 
-    done = desk.do(read_settings(data=data), "user.tier", handle=handle_of(handle), tier=tier)
+    done = desk.do(read_settings(data=data), "user.tier", handle=handle_meant(handle), tier=tier)
     show(done, as_json, f"@{done['handle']} is {done['tier']} now.")

@@ -8,14 +8,9 @@ import unicodedata
 from tuppence_protocol.characters import is_harmful
 
 
-def handle_of(text: str) -> str:
-    """A handle as people write it: with or without @."""
-    return text.strip().removeprefix("@")
-
-
 def handle_meant(text: str) -> str:
-    """The handle that somebody logs in as: with or without @, in capitals or not."""
-    return handle_of(text).lower()
+    """The handle that somebody means, wherever one is typed: with or without @, in capitals or not."""
+    return text.strip().removeprefix("@").lower()
 
 
 def opaque(password: str) -> str:

@@ -18,7 +18,7 @@ from . import ids
 from .audits import Audits
 from .backup import make_backup
 from .books import books
-from .credentials import can_be_typed, handle_of, opaque
+from .credentials import can_be_typed, handle_meant, opaque
 from .domain.office import (
     Command,
     CreateUser,
@@ -126,7 +126,7 @@ class Office:
         except msgspec.ValidationError as fault:
             raise Refused(Refusal("bad_frame", f"{action}: {fault}", "$.arguments")) from None
         if hasattr(given, "handle"):
-            given.handle = handle_of(given.handle)
+            given.handle = handle_meant(given.handle)
         try:
             done = await work(**msgspec.structs.asdict(given))
         except Refused as refused:

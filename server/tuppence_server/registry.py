@@ -10,7 +10,7 @@ from tuppence_protocol.errors import Refusal
 from tuppence_protocol.money import format_amount
 
 from .arguments import PEOPLE_LISTED_MAX
-from .credentials import handle_of
+from .credentials import handle_meant
 from .domain.rows import CLOSED, FROZEN_IN, FROZEN_OUT, User
 from .payments import LISTED_KINDS, payment_view
 from .store.base import Item, Listed, Store, Wanted
@@ -38,12 +38,12 @@ class Registry:
         limit: int = PEOPLE_LISTED_MAX,
     ) -> list[dict[str, Any]]:
         """Some of those who are wanted, by handle; as many as the limit where there may be more."""
-        wanted = Wanted(handle_of(search), tier, frozen, disabled)
-        return [_listed(each) for each in await self._store.people(wanted, handle_of(after), limit)]
+        wanted = Wanted(handle_meant(search), tier, frozen, disabled)
+        return [_listed(each) for each in await self._store.people(wanted, handle_meant(after), limit)]
 
     async def person(self, handle: str) -> dict[str, Any] | Refusal:
         """One person, with their balances and logins."""
-        listed = await self._store.listed(handle_of(handle))
+        listed = await self._store.listed(handle_meant(handle))
         if listed is None:
             return NOBODY
         user = listed.user

@@ -9,7 +9,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuppence_server.credentials import handle_of
+from tuppence_server.credentials import handle_meant
 from tuppence_server.inputs import currency_of, new_password, period_ms
 from tuppence_server.shell import FAILED, USAGE, counted, program
 
@@ -82,7 +82,7 @@ def test_what_is_no_day_is_told_with_what_is_accepted(text: str, capsys: pytest.
 
 
 def test_handles_and_currencies_are_taken_as_people_write_them(capsys: pytest.CaptureFixture[str]) -> None:
-    assert [handle_of(text) for text in ("alice", "@alice", " @alice ")] == ["alice"] * 3
+    assert [handle_meant(text) for text in ("alice", "@alice", " @Alice ")] == ["alice"] * 3
     assert [currency_of(text) for text in ("EUR", "eur", " Eur ")] == ["EUR"] * 3
     for text in ("EURO", "", "€", "ZZZ"):
         with pytest.raises(typer.Exit) as ended:

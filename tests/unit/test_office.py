@@ -35,9 +35,9 @@ BY_HANDLE: dict[str, dict[str, Any]] = {
 }
 
 
-async def test_every_action_takes_a_handle_with_or_without_the_sign(opened: tuple[Office, Store]) -> None:
+async def test_every_action_takes_a_handle_as_people_write_it(opened: tuple[Office, Store]) -> None:
     office, _ = opened
-    for written in ("bob", "@bob", " @bob "):
+    for written in ("bob", "@bob", " @bob ", "@BOB"):
         for action, more in BY_HANDLE.items():
             done = await office.do(action, {"handle": written, **more})
             assert done.get("handle", "bob") == "bob", (action, written)

@@ -19,7 +19,7 @@ from tuppence_protocol.limits import DEVICE_CHARS_MAX, FRAME_BYTES_MAX
 from tuppence_protocol.shapes import Ask, Durable
 from tuppence_server import __version__
 from tuppence_server.backup import BackupError
-from tuppence_server.credentials import handle_meant, handle_of
+from tuppence_server.credentials import handle_meant
 from tuppence_server.domain.outflow import Stored
 from tuppence_server.domain.request import Request as Submission
 from tuppence_server.ids import token_hash
@@ -236,7 +236,7 @@ class Api:
         """Anybody's statement, by `handle`."""
         self._only_operator(request)
         asked = dict(request.query_params)
-        user = await self._services.store.user(handle_of(asked.pop("handle", "")))
+        user = await self._services.store.user(handle_meant(asked.pop("handle", "")))
         if user is None:
             raise Refused(NOBODY)
         return await self._statements.of(user.id, asked)
