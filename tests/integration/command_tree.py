@@ -35,7 +35,7 @@ class Place:
             "reason": "because", "payment": ID, "id": ID, "proof": "00" * 32, "seed": "00" * 32,
             "total": "1.00", "count": "2", "port": str(taken_port), "directory": str(self.folder / "made"),
             "source": str(self.folder / "backup"), "target": str(self.folder / "restored"),
-            "file": str(self.folder / "people.csv"),
+            "file": str(self.folder / "people.csv"), "batch": "opening",
         }[name]  # fmt: skip
 
 
@@ -57,10 +57,10 @@ class Command:
         return any(param.name == "data" for param in self.params)
 
     def line(self, place: Place, taken_port: int) -> list[str]:
-        """The command with what it needs; one that would serve for ever finds its port taken."""
+        """The command with what it needs, also for a file of credits; one that would serve for ever finds its port taken."""
         told: list[str] = []
         for param in self.params:
-            wanted = param.required or param.name == "port"
+            wanted = param.required or param.name in {"port", "batch"}
             if wanted and param.param_type_name == "argument":
                 told.append(place.sample(param.name, taken_port))
             elif wanted:
