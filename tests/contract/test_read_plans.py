@@ -14,6 +14,7 @@ from tests.contract.stores import EPOCH, opened
 from tuppence_server.domain.stale import Before
 from tuppence_server.store.base import Cursor, Store
 from tuppence_server.store.sqlite import SqliteStore
+from tuppence_server.store.sqlite_reads import _SESSIONS
 
 OF_THE_OPERATOR: Final = {
     "accounts", "all_conversations", "all_members", "faults", "log", "misplaced", "outcomes", "tally", "totals",
@@ -104,3 +105,10 @@ async def test_no_read_goes_through_a_whole_table(tmp_path: Path) -> None:
                 plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}")]
                 assert not scanned(plan, sql, tables), (sql, plan)
                 assert not [step for step in plan if "AUTOMATIC" in step], (sql, plan)
+
+
+async def test_a_persons_logins_are_found_without_those_that_ended(tmp_path: Path) -> None:
+    async with opened("sqlite", tmp_path):
+        with closing(sqlite3.connect(tmp_path / "tuppence.db")) as db:
+            plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {_SESSIONS}", ("u", 1, 9))]
+    assert plan[0].endswith("(user=? AND revoked_at=?)"), plan

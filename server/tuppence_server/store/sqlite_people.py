@@ -24,10 +24,13 @@ _SOME: Final = (
     "AND (:tier IS NULL OR u.tier = :tier) AND (:disabled IS NULL OR u.disabled = :disabled) "
     "AND (:frozen IS NULL OR frozen = :frozen) ORDER BY u.handle LIMIT :limit"
 )
-# What a hash ends in is taken off up to a dollar, twice: first what was made, then the salt.
+# A hash ends in "$", a salt of 22 characters, "$" and 43 more. Of other lengths what it ends in is taken off up to a
+# dollar, twice, which takes SQLite ten times as long.
 _KINDS: Final = (
-    "WITH kept AS (SELECT password AS whole, replace(password, '$', '') AS marks FROM user WHERE password <> '') "
-    "SELECT rtrim(rtrim(rtrim(rtrim(whole, marks), '$'), marks), '$') AS kind, count(*) FROM kept GROUP BY kind"
+    "WITH kept AS (SELECT password AS whole FROM user WHERE password <> '') "
+    "SELECT CASE WHEN substr(whole, -67, 1) || substr(whole, -44, 1) = '$$' THEN substr(whole, 1, length(whole) - 67) "
+    "ELSE rtrim(rtrim(rtrim(rtrim(whole, replace(whole, '$', '')), '$'), replace(whole, '$', '')), '$') END AS kind, "
+    "count(*) FROM kept GROUP BY kind"
 )
 
 
