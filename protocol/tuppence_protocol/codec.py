@@ -7,7 +7,7 @@ broadcast are the same bytes.
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -349,11 +349,6 @@ def decode_strict(raw: bytes, cls: type[Any]) -> Any | Refusal:
         return _twice(raw) or found
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
         return _explain(fault, raw)
-
-
-def plain_members(values: Sequence[msgspec.Struct]) -> list[Any]:
-    """Structs as plain JSON values."""
-    return [msgspec.to_builtins(value) for value in values]
 
 
 def decode_as(raw: bytes, cls: type[T]) -> T:

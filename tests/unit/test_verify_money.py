@@ -57,7 +57,7 @@ class Forger:
         for pos, head, body, salt in db.execute(
             "SELECT pos, head, body, salt FROM event ORDER BY pos"
         ).fetchall():
-            moved = chain.encode_transfers(made.get(pos, []))
+            moved = b"".join(map(chain.encode_transfer, made.get(pos, [])))
             previous = chain.link(previous, head, chain.commit(salt, body), moved)
             db.execute("UPDATE event SET hash = ? WHERE pos = ?", (previous, pos))
         db.execute("UPDATE head SET hash = ?", (previous,))

@@ -2,7 +2,7 @@
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Final, Protocol
 
 from tuppence_protocol.events import ConversationView, Event
@@ -13,7 +13,6 @@ from .errors import PlaceError
 EVENTS_AT_ONCE_MAX: Final = 2_000
 """Events that are kept at once, over all conversations that are read side by side."""
 PAGE_EVENTS_MIN: Final = 10
-Pause = Callable[[], Awaitable[None]]
 
 
 class Histories(Protocol):

@@ -4,7 +4,6 @@ The body goes in as a salted commitment, so that erasing body and salt leaves th
 length-prefixed, so that no two different events read the same.
 """
 
-from collections.abc import Iterable
 from hashlib import sha256
 from struct import Struct as Packer
 from typing import Final
@@ -19,11 +18,6 @@ _length = Packer(">I").pack
 def commit(salt: bytes, body: bytes) -> bytes:
     """The commitment to a body: SHA-256 over salt and body, 32 bytes."""
     return sha256(salt + body).digest()
-
-
-def encode_transfers(transfers: Iterable[Transfer]) -> bytes:
-    """The transfers of one event as the chain hashes them; empty for an event that moves no money."""
-    return b"".join([encode_transfer(moved) for moved in transfers])
 
 
 def encode_transfer(moved: Transfer) -> bytes:

@@ -1,7 +1,6 @@
 """The live lane: typing, read marks, presence, heartbeats. Nothing here becomes an event."""
 
 from collections.abc import Iterable
-from typing import Final
 
 import structlog
 
@@ -22,7 +21,6 @@ from .frames import text_frame
 from .peer import Peer
 from .services import Services
 
-NOT_PRESENT: Final = Refusal("not_found", "There is nobody to watch.", "$.body.users")
 log = structlog.get_logger("tuppence.edge")
 
 
