@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -101,8 +102,10 @@ class Audits:
 
     async def _check(self) -> Report | None:
         command = (sys.executable, "-m", f"{__package__}.checking", str(self._database))
+        # SQLite asks for this as soon as it is loaded, so it is too late to say within that process.
+        within = os.environ | {"SQLITE_TMPDIR": str(self._database.parent.absolute())}
         process = self._process = await asyncio.create_subprocess_exec(
-            *command, stdin=DEVNULL, stdout=PIPE, limit=LINE_BYTES_MAX
+            *command, stdin=DEVNULL, stdout=PIPE, env=within, limit=LINE_BYTES_MAX
         )
         assert process.stdout is not None, "stdout is a pipe"
         try:

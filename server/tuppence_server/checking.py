@@ -57,6 +57,11 @@ def _tell(told: Told) -> None:
     sys.stdout.buffer.flush()
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Check the database that the command line names."""
     os.nice(NICE)
     asyncio.run(check(Path(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()

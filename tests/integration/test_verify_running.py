@@ -1,9 +1,13 @@
 """The ledger is checked while people talk and pay: as of one moment, beside everything, and what was found is told."""
 
 import asyncio
+import itertools
+import json
 import sqlite3
+import sys
 from contextlib import closing, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.contract.busy_world import busy_world
@@ -13,13 +17,30 @@ from tests.harness import Server, serving
 from tests.waiting import until
 from tests.wire import make
 
+from tuppence_server import checking
 from tuppence_server.audits import Audits
 from tuppence_server.metrics import Metrics
+from tuppence_server.store import sqlite_frozen
 from tuppence_server.store.sqlite import SqliteStore
-from tuppence_server.store.sqlite_frozen import FrozenStore
+from tuppence_server.store.sqlite_frozen import PAUSE_S_MAX, FrozenStore
 from tuppence_server.verify import verify
 
 PROBLEMS = 4
+STAND_IN = """#!{python}
+import asyncio, os, sys
+from pathlib import Path
+from tuppence_server.store.sqlite_frozen import FrozenStore
+
+async def main():
+    store = FrozenStore(Path(sys.argv[3]))
+    await store.open()
+    numbers = [n for n in range(3, 64) if os.path.lexists(f"/proc/self/fd/{{n}}")]
+    files = [f"{{os.fstat(n).st_mode & 0o777:o}} " + os.readlink(f"/proc/self/fd/{{n}}") for n in numbers]
+    await store.close()
+    Path("{told}").write_text("\\n".join(files), "utf-8")
+
+asyncio.run(main())
+"""
 
 
 async def test_a_busy_server_is_checked_as_of_one_moment(tmp_path: Path) -> None:
@@ -124,6 +145,58 @@ async def test_checks_come_by_the_clock(tmp_path: Path, monkeypatch: pytest.Monk
         keeping.cancel()
         await audits.stop()
         assert b"tuppence_verified_problems 0.0" in metrics.text()
+
+
+async def test_what_the_check_copies_lies_in_the_data_directory_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for Python, started like it, takes the copy and tells what it has open."""
+    data, told = tmp_path / "data", tmp_path / "told"
+    data.mkdir()
+    stand_in = tmp_path / "python"
+    stand_in.write_text(STAND_IN.format(python=sys.executable, told=told))
+    stand_in.chmod(0o700)
+    async with opened("sqlite", data) as store:
+        await busy_world(store)
+        with unguarded(store.path) as db:
+            db.execute("UPDATE user SET password = ?", ("x" * 4_000_000,))  # more than SQLite keeps in memory
+        monkeypatch.setattr("tuppence_server.audits.sys", SimpleNamespace(executable=str(stand_in)))
+        audits = Audits(store.path, Metrics())
+        audits.start()
+        await audits.finished()
+    names = dict(line.split(" ", 1)[::-1] for line in told.read_text("utf-8").splitlines())
+    files = {Path(name): mode for name, mode in names.items() if name.startswith("/") and name[:5] != "/dev/"}
+    assert {path.parent for path in files} == {data.resolve()}
+    assert [mode for path, mode in files.items() if path.name.endswith(" (deleted)")] == ["600"]
+    assert not [path for path in data.iterdir() if path.name.startswith("etilqs_")], "it has no name any more"
+
+
+def test_the_check_takes_a_quarter_of_the_time_at_the_lowest_priority(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """By a clock on which everything that is read takes 0.1 s, and then a minute."""
+    clock, paused, nice, reads_s = itertools.count(), [], [], 0.1
+
+    async def pause(seconds: float) -> None:
+        paused.append(round(seconds, 6))
+
+    async def prepare() -> None:
+        async with opened("sqlite", tmp_path) as store:
+            await busy_world(store)
+
+    asyncio.run(prepare())
+    monkeypatch.setattr(sqlite_frozen, "time", SimpleNamespace(monotonic=lambda: next(clock) * reads_s))
+    monkeypatch.setattr(sqlite_frozen, "asyncio", SimpleNamespace(sleep=pause))
+    monkeypatch.setattr("os.nice", nice.append)
+    monkeypatch.setattr("sys.argv", ["checking", str(tmp_path / "tuppence.db")])
+    checking.main()
+    assert (nice, set(paused), len(paused) > 10) == ([19], {0.3}, True)
+    told = [json.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
+    assert told[-1]["report"]["problems"] == []
+    paused.clear()
+    reads_s = 60.0
+    checking.main()
+    assert set(paused) == {PAUSE_S_MAX}
 
 
 async def test_a_frozen_store_stays_as_it_was_and_keeps_nothing_open(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ HELD_BY: Final[dict[str, tuple[str, ...]]] = {
     "The data directory": (
         "integration/test_directory.py::test_one_server_on_one_directory_whatever_happens_to_its_files",
         "integration/test_cli.py::test_",
+        "integration/test_verify_running.py::test_what_the_check_copies_lies_in_the_data_directory_alone",
     ),
     "Tampering shows.": (
         "property/test_verify_edits.py::test_every_column_of_every_table_is_checked_or_said_not_to_be",
