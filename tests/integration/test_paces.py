@@ -151,3 +151,20 @@ async def test_tries_are_counted_for_a_household_and_an_account(server):
     assert tries == [401] * LOGIN.burst + [429]
     assert await knock("alice", "2001:db8:0:1::1") == 401
     assert await knock("bob", "2001:db8::1") == 401
+
+
+async def test_an_address_that_wasted_all_it_may_is_turned_away_whoever_asks(server):
+    (alice,) = await server.people("alice")
+    statuses = []
+    while 429 not in statuses:
+        statuses += await asyncio.gather(*(sessions(server, "nobody's") for _ in range(20)))
+    assert set(statuses) == {401, 429}
+    tries = []
+    for _ in range(5):  # two in a second are let in again
+        await asyncio.gather(*(sessions(server, "nobody's") for _ in range(20)))
+        tries.append(await sessions(server, alice.token))
+    assert 429 in tries
+
+
+async def sessions(server, token):
+    return (await server.http("GET", "/v1/sessions", token=token)).status

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from itertools import count
 
 import pytest
@@ -98,6 +99,31 @@ async def test_peers_that_ask_and_never_read_cost_bounded_memory_for_a_bounded_t
     await until(all_gone, "those who read nothing are cut", within=40)
     assert await server.metric('closes_total{reason="slow_consumer"}') == CROWD
     assert (await witness.text("self", "unharmed"))["seq"] == 201
+
+
+async def test_questions_behind_an_answer_that_waits_are_answered_once_it_is_read(server, alice):
+    raw = await server.raw_socket(alice, receive_buffer=4096)
+    raw.writer.transport.pause_reading()
+    asked = []
+
+    async def put():
+        asked.append(ask())
+        await raw.text(asked[-1])
+
+        async def heard():
+            return await server.metric('frames_total{kind="ask.history"}') == len(asked)
+
+        await until(heard, "the question has come")
+
+    while await server.metric("outbox_bytes") < PAGE_BYTES_MAX / 2:
+        await put()  # until the system takes over no more
+    await put()
+    raw.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MIB)
+    raw.writer.transport.resume_reading()
+    answers = [await raw.json() for _ in asked]
+    assert {answer["ref"] for answer in answers} == {frame["id"] for frame in asked}, (
+        "or refused: too many wait"
+    )
 
 
 @pytest.mark.parametrize(

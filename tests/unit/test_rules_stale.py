@@ -1,5 +1,6 @@
 """What nobody needs any more is dropped, in bites, and nothing that is asked for again or that the ledger is checked by."""
 
+import asyncio
 from pathlib import Path
 from typing import cast
 
@@ -7,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 from tests.contract.stores import KINDS, command, said, wire_id
 from tests.unit.money_world import DAY_MS, HOUR_MS, PLAIN, MoneyWorld, money_world
+from tests.waiting import until
 
 from tuppence_server import sweep
 from tuppence_server.domain.limits import SLOT_MS
@@ -113,6 +115,24 @@ async def test_much_goes_in_bites(kind: str, tmp_path: Path, monkeypatch: pytest
             await world.quote("alice", "10")
         world.now += DAY_MS
         assert [await prune(world) for _ in range(3)] == [6, 4, 0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_sweep_drops_too_what_nobody_needs(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "SWEEP_S", 0)
+    async with money_world(kind, tmp_path, POLICY) as world:
+        await world.quote("alice", "10")
+        world.now += DAY_MS
+        sweeping = asyncio.create_task(sweep.keep_sweeping(world.store, cast("Pipeline", Road(world))))
+
+        async def gone() -> bool:
+            return not (await found(world)).quotes
+
+        await until(gone, "the quote is dropped")
+        sweeping.cancel()
+        await asyncio.wait([sweeping])
 
 
 @pytest.mark.parametrize("kind", KINDS)

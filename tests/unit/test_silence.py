@@ -21,6 +21,8 @@ class Wire:
 
     def __init__(self) -> None:
         self.written: list[bytes] = []
+        self.waits = 0
+        self.aborted = False
 
     def write(self, data: bytes) -> None:
         self.written.append(data)
@@ -29,7 +31,10 @@ class Wire:
         return False
 
     def get_write_buffer_size(self) -> int:
-        return 0
+        return self.waits
+
+    def abort(self) -> None:
+        self.aborted = True
 
 
 class House:
@@ -37,12 +42,13 @@ class House:
 
     def __init__(self) -> None:
         self.now = 100.0
+        self.pressure = Pressure(most=1_000)
         services = SimpleNamespace(
             loop=SimpleNamespace(time=lambda: self.now),
             hub=SimpleNamespace(touched=[], flush=lambda: None),
             settings=Settings(),
             metrics=Metrics(),
-            pressure=Pressure(),
+            pressure=self.pressure,
             clock_ms=lambda: 0,
         )
         self.socket = Socket(services)  # type: ignore[arg-type]
@@ -78,3 +84,11 @@ def test_who_does_not_is_pinged_once_and_closed(house: House) -> None:
     assert house.wire.written[0] == PING_FRAME
     assert b"no_heartbeat" in house.wire.written[1]
     assert len(house.wire.written) == 2
+
+
+def test_what_waits_for_a_socket_counts_among_what_waits_for_all(house: House) -> None:
+    house.wire.waits = 1_001
+    house.socket.pause_writing()
+    house.wait(2)
+    house.pressure.check(house.now)
+    assert house.wire.aborted
