@@ -37,16 +37,13 @@ from .domain.request import Request
 from .domain.rows import CLOSED, FROZEN_IN, FROZEN_OUT, OPERATOR, User
 from .edge.passwords import Passwords, TooManyChecks
 from .importing import import_rows, told
+from .operator_log import tell
 from .people_file import Row
 from .pipeline import Pipeline
 from .registry import NOBODY, Registry
 from .store.base import Store
 
 DAY_MS: Final = 86_400_000
-READING: Final = frozenset(
-    {"user.list", "user.show", "payment.show", "wallet.show", "books", "ledger.progress"}
-)
-"""Actions that change nothing."""
 log = structlog.get_logger("tuppence.operator")
 WEAK: Final = Refusal(
     "bad_frame",
@@ -132,23 +129,8 @@ class Office:
         except Refused as refused:
             log.info("operator_refused", do=action, code=refused.refusal.code)
             raise
-        await self._tell(action, given, done)
+        await tell(self._store, action, given, done)
         return done
-
-    async def _tell(self, action: str, given: shapes.Arguments, done: Any) -> None:
-        """What the operator did, for the log: who it was about by id, and the event; never names, notes or sums.
-
-        It is done: a fault here is told, and is not the caller's.
-        """
-        if action in READING:
-            return
-        told = {name: done[name] for name in ("id", "pos", "repeated", "payment", "session") if name in done}
-        handle = getattr(given, "handle", None)
-        try:
-            user = None if handle is None else await self._store.user(handle)
-        except Exception as fault:  # noqa: BLE001 - whatever it is, what was done is done
-            user, told["fault"] = None, type(fault).__name__
-        log.info("operator_did", do=action, **told, **({} if user is None else {"user": user.id}))
 
     # Users
 

@@ -206,6 +206,10 @@ async def test_the_log_tells_who_did_what_by_ids_alone(server):
     user = good.json["user"]["id"]
     assert {line["user"] for line in told if "user" in line} == {user}
     assert told[2]["id"] == credit["id"]
+    assert [line["disabled"] for line in told if line.get("do") == "user.disable"] == [True, False]
+    assert {name: told[3][name] for name in ("thaw", "incoming", "outgoing")} == {
+        "thaw": False, "incoming": False, "outgoing": True,
+    }  # fmt: skip
     text = server.log.read_text()
     for secret in ("alice", "Ada", "horse", "77.31", "Shh", good.json["token"], server.admin_token):
         assert secret not in text, secret
