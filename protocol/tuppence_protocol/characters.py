@@ -1,4 +1,5 @@
-"""Which characters nobody shows as they are: they act on a terminal, turn the direction of text or are not seen."""
+"""Which characters nobody shows as they are: they act on a terminal, turn the direction of text or are not
+seen."""
 
 import unicodedata
 from typing import Final

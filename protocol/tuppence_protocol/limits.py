@@ -14,7 +14,8 @@ CONTROL_FRAMES_BURST_MAX: Final = 20
 HELLO_MS_MAX: Final = 5_000
 HEARTBEAT_MS: Final = 25_000
 SILENCE_PING_MS: Final = HEARTBEAT_MS * 3 // 2
-"""After so much silence the server sends a WebSocket ping: a hidden page may not run, and its browser answers."""
+"""After so much silence the server sends a WebSocket ping: a hidden page may not run, and its browser
+answers."""
 SILENCE_MS_MAX: Final = SILENCE_PING_MS + 10_000
 GAP_WAIT_MS: Final = 500
 TYPING_MS: Final = 6_000

@@ -1,4 +1,5 @@
-"""What names are made of: people's, groups' and devices'. They are shown in lists and on terminals, in one line."""
+"""What names are made of: people's, groups' and devices'. They are shown in lists and on terminals, in one
+line."""
 
 import re
 from typing import Final

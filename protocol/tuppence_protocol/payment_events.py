@@ -156,7 +156,8 @@ class PaymentRefunded(Open, frozen=True):
 
 
 class PaymentReversed(Open, frozen=True):
-    """The operator gave back to `payee` all that was left of a payment; `shortfall` of it the operator bears."""
+    """The operator gave back to `payee` all that was left of a payment; `shortfall` of it the operator
+    bears."""
 
     amount: str
     currency: str

@@ -82,8 +82,8 @@ class FaucetBody(Body, frozen=True):
 class PaySend(InPlace, tag="pay.send", kw_only=True, frozen=True):
     """Pay at once; with `accept` once the payee accepts; with `quote` in the payee's currency; with `ref` a request.
 
-    `payee` may be left out in a DM, and all three where `ref` is a request or split, which says them; refused after
-    `not_after` (ms since the epoch).
+    `payee` may be left out in a DM, and all three where `ref` is a request or split, which says them; refused
+    after `not_after` (ms since the epoch).
     """
 
     body: SendBody

@@ -56,8 +56,8 @@ from .tls import check_pair
 
 DRAIN_S_MAX: Final = 4.0
 KEEP_ALIVE_S: Final = 130
-"""Longer than proxies keep idle connections (nginx 60 s, Go's and Caddy's 90 to 120): who closes first decides
-whether a request meets a connection that is going."""
+"""Longer than proxies keep idle connections (nginx 60 s, Go's and Caddy's 90 to 120): who closes first
+decides whether a request meets a connection that is going."""
 RETRY_MS_RANGE: Final = (500, 5_000)
 SWITCH_INTERVAL_S: Final = 0.0002
 """The writer's thread waits at most so long to get the interpreter's lock back from a busy event loop; Python's

@@ -1,4 +1,5 @@
-"""Checks of the ledger while the server runs: one at a time, asked for or by the clock, in a process of its own."""
+"""Checks of the ledger while the server runs: one at a time, asked for or by the clock, in a process of its
+own."""
 
 import asyncio
 import logging
@@ -56,7 +57,8 @@ class Audits:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="verify")
 
     def told(self) -> dict[str, Any]:
-        """How far the present check is; the report once there is none, or that it could not be carried out."""
+        """How far the present check is; the report once there is none, or that it could not be carried
+        out."""
         going = self._task is not None and not self._task.done()
         found: dict[str, Any] = msgspec.to_builtins(self._now if going else self._last)
         return {**found, "running": going, "failed": self._failed and not going}

@@ -97,7 +97,8 @@ async def restore(
 ) -> tuple[Manifest, Report | None]:
     """Bring a backup back into a new data directory, under a new epoch.
 
-    What is put together there gets its name last, once it was checked. Where the report has problems it gets none.
+    What is put together there gets its name last, once it was checked. Where the report has problems it gets
+    none.
 
     Raises:
         BackupDamaged: the copy has another SHA-256 than its manifest, or that cannot be read.

@@ -1,4 +1,5 @@
-"""The check of the ledger beside a running server: a process of its own, at the lowest priority and with pauses.
+"""The check of the ledger beside a running server: a process of its own, at the lowest priority and with
+pauses.
 
     python -m tuppence_server.checking DATABASE
 

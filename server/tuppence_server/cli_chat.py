@@ -14,7 +14,8 @@ from .shell import FAILED, UNREACHABLE, USAGE, DataOption, fail, guarded, progra
 
 _TLS_FAULTS: Final = {
     "WRONG_VERSION_NUMBER": "the server there does not speak TLS; try http:// or ws://.",
-    "CERTIFICATE_VERIFY_FAILED": "its certificate is not one that this machine trusts, or names another host.",
+    "CERTIFICATE_VERIFY_FAILED": "its certificate is not one that this machine trusts, "
+    "or names another host.",
     "did not receive a valid HTTP response": "that is no web server, or one that speaks TLS; try https://.",
 }
 _numbers = re.compile(r"\[(?:Errno -?\d+|SSL: \w+)\] | \(_ssl\.c:\d+\)")

@@ -34,8 +34,8 @@ def import_people(
 ) -> None:
     """Add people and credit them, from a CSV file. Again with the same file it goes on where it broke off.
 
-    Columns: handle, name, password_hash (argon2id) or password, amount, currency, note, id (a UUID of your own).
-    Who has no password can log in once you give one: tuppence user passwd.
+    Columns: handle, name, password_hash (argon2id) or password, amount, currency, note, id (a UUID of your
+    own). Who has no password can log in once you give one: tuppence user passwd.
 
     Example:  tuppence import people.csv --batch opening
     """
@@ -45,8 +45,8 @@ def import_people(
         return
     if batch is None and any(row.amount is not None for row in rows):
         raise fail(
-            "The file has credits: give this round of them a name, such as --batch opening. Run again under the"
-            " same name it pays nobody twice, also from a file that was corrected.",
+            "The file has credits: give this round of them a name, such as --batch opening. Run again"
+            " under the same name it pays nobody twice, also from a file that was corrected.",
             USAGE,
         )
     sums, refused = _take_in(read_settings(data=data), rows, quiet=as_json)

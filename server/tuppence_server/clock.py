@@ -1,7 +1,7 @@
 """Commit time: the wall clock's, but it never goes back and never stands still.
 
-Where the wall clock is behind what was committed already, time goes on by a clock that nobody sets. Everything that
-has an end is judged by this one time: quotes, offers, packets, limits, logins, rates.
+Where the wall clock is behind what was committed already, time goes on by a clock that nobody sets.
+Everything that has an end is judged by this one time: quotes, offers, packets, limits, logins, rates.
 """
 
 import time

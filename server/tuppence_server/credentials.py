@@ -20,11 +20,13 @@ def opaque(password: str) -> str:
 
 
 def forms(password: str) -> tuple[str, ...]:
-    """What to compare with a kept hash: the one form, and as typed, as it may have been kept before there was one."""
+    """What to compare with a kept hash: the one form, and as typed, as it may have been kept before there was
+    one."""
     one = opaque(password)
     return (one,) if one == password else (one, password)
 
 
 def can_be_typed(password: str) -> bool:
-    """False where it has what no keyboard types and no eye sees: it got in by accident, and would not come again."""
+    """False where it has what no keyboard types and no eye sees: it got in by accident, and would not come
+    again."""
     return not any(map(is_harmful, password))

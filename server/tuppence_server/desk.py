@@ -165,7 +165,8 @@ def _answer(
 
 
 def _awaited(connection: http.client.HTTPConnection, access: AdminAccess) -> http.client.HTTPResponse:
-    """A backup may take an hour, and a stopped server for ever: who waits asks now and then whether it lives."""
+    """A backup may take an hour, and a stopped server for ever: who waits asks now and then whether it
+    lives."""
     connection.sock.settimeout(None)
     answer: Queue[http.client.HTTPResponse | Exception] = Queue(1)
 
@@ -210,8 +211,9 @@ def _unreachable(access: AdminAccess, fault: Exception, *, sent: bool = True) ->
     why = getattr(fault, "strerror", None) or str(fault).strip() or type(fault).__name__
     why = "it is silent" if isinstance(fault, TimeoutError) else why
     return Unreachable(
-        f"The server (process {access.pid}) at {access.url} does not answer: {why}. It is starting, stopping, stuck "
-        f"or suspended; see its log. A suspended one goes on with: kill -CONT {access.pid}",
+        f"The server (process {access.pid}) at {access.url} does not answer: {why}. "
+        "It is starting, stopping, stuck or suspended; see its log. "
+        f"A suspended one goes on with: kill -CONT {access.pid}",
         sent=sent,
     )
 
@@ -229,7 +231,8 @@ def _connection(access: AdminAccess) -> http.client.HTTPConnection:
 
 
 def trusting() -> ssl.SSLContext:
-    """For the server of this machine alone: whoever wrote the token file is trusted, whatever its certificate."""
+    """For the server of this machine alone: whoever wrote the token file is trusted, whatever its
+    certificate."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -17,8 +17,8 @@ from .pipeline import Pipeline
 class Rates(Protocol):
     """Units of `buy` for one of `sell` at the middle of the market, at a time in ms since the epoch.
 
-    None where the source does not know the pair; a refusal where what it knows is too old. `refused` are currencies
-    whose rates are not used, since people would gain by going round.
+    None where the source does not know the pair; a refusal where what it knows is too old. `refused` are
+    currencies whose rates are not used, since people would gain by going round.
     """
 
     def rate(self, sell: str, buy: str, now: int) -> Fraction | Refusal | None: ...

@@ -1,7 +1,8 @@
 """Sources of exchange rates: what the operator fixed, and a file of the European Central Bank.
 
-A pair comes from one source whole; rates of two are never multiplied. A sheet beside a table is judged when it is
-read: where people could gain by going round through both, its rates for the table's currencies are refused.
+A pair comes from one source whole; rates of two are never multiplied. A sheet beside a table is judged when
+it is read: where people could gain by going round through both, its rates for the table's currencies are
+refused.
 """
 
 import stat
@@ -46,7 +47,8 @@ def make_rates(settings: Settings) -> Rates:
 
 
 class Beside(Struct, frozen=True):
-    """What a sheet is judged against: the table, the currencies that are enabled, the spread in millionths."""
+    """What a sheet is judged against: the table, the currencies that are enabled, the spread in
+    millionths."""
 
     table: "TableRates"
     currencies: frozenset[str]

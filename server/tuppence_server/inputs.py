@@ -38,7 +38,8 @@ def currency_of(text: str) -> str:
 
 
 def period_ms(first: str | None, last: str | None) -> tuple[int | None, int | None]:
-    """--from and --to as ms since the epoch, the second exclusive; a day is meant whole, in whichever form."""
+    """--from and --to as ms since the epoch, the second exclusive; a day is meant whole, in whichever
+    form."""
     since, until = _moment_ms(first, "--from"), _moment_ms(last, "--to", end=True)
     if since is not None and until is not None and since >= until:
         raise fail(f"--from {first} is not before --to {last}; expected the earlier one first.", USAGE)

@@ -55,7 +55,8 @@ def progress_bar(what: str, *, quiet: bool) -> Iterator[Report | None]:
 
 
 def verify_data(settings: Settings, *, quiet: bool) -> dict[str, Any]:
-    """Check the ledger of a data directory: through the running server, or all of the file while there is none."""
+    """Check the ledger of a data directory: through the running server, or all of the file while there is
+    none."""
     if running(settings.data) is not None:
         return _verify_running(settings, quiet=quiet)
     return asyncio.run(_verify_at_rest(settings.data, quiet=quiet))

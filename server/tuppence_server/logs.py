@@ -52,9 +52,11 @@ def configure(settings: Settings) -> None:
 
 
 class Sparing(logging.Filter):
-    """Lets each place in a library write a few lines a minute, since what it warns of may be what a peer sends.
+    """Lets each place in a library write a few lines a minute, since what it warns of may be what a peer
+    sends.
 
-    Our own lines all pass: each is about somebody who is known, or is paced. What was left out is told with the next.
+    Our own lines all pass: each is about somebody who is known, or is paced. What was left out is told with
+    the next.
     """
 
     def __init__(self) -> None:

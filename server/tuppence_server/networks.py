@@ -1,7 +1,7 @@
 """Network addresses as people, proxies and sockets write them: one reading for settings, HTTP and WebSockets.
 
-An IPv4 address inside IPv6 (`::ffff:192.0.2.1`) is that IPv4 address. For counting and pacing, an IPv6 address is
-its /64: that is what one household or machine gets, and whoever has one can use all of it.
+An IPv4 address inside IPv6 (`::ffff:192.0.2.1`) is that IPv4 address. For counting and pacing, an IPv6
+address is its /64: that is what one household or machine gets, and whoever has one can use all of it.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,8 @@ from typing import Final
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 WIDEST_BITS: Final = {4: 8, 6: 7}
-"""The shortest prefix that may be trusted: 10.0.0.0/8 and fc00::/7 are the widest private networks there are."""
+"""The shortest prefix that may be trusted: 10.0.0.0/8 and fc00::/7 are the widest private networks there
+are."""
 _ADDRESS_CHARS_MAX: Final = 100
 _MAPPED_BITS: Final = 96
 
@@ -95,7 +96,8 @@ class Networks:
         return any(parsed in each for each in self._networks)
 
     def behind(self, peer: str, forwarded: str) -> str:
-        """Who the peer speaks for, where it is trusted: the last in X-Forwarded-For whom nobody trusted wrote.
+        """Who the peer speaks for, where it is trusted: the last in X-Forwarded-For whom nobody trusted
+        wrote.
 
         Proxies append, so it is read from its end, and no further than an entry that is not an address.
         """

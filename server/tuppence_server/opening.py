@@ -1,4 +1,5 @@
-"""Opening the data directory's store, for a server or a command: held alone, whole, ours, and what it is said to be."""
+"""Opening the data directory's store, for a server or a command: held alone, whole, ours, and what it is said
+to be."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -33,7 +34,8 @@ async def opened_store(
 
     Raises:
         DataInUse: a server or another command has it.
-        WrongData: there is none, or it is not of that mode, or its amounts are not what this program takes them for.
+        WrongData: there is none, or it is not of that mode, or its amounts are not what this program takes
+            them for.
         Unusable, SchemaTooNew, StoreFault: see `Store.open`.
     """
     if make:

@@ -1,7 +1,8 @@
 """What the commands print on: text as it is, and nothing that a terminal would act on.
 
-People choose names, notes and paths. Here, and nowhere else, what they wrote is made harmless: no markup is read in a
-string, and a character that moves the cursor, turns the text round or cannot be seen is shown as its escape.
+People choose names, notes and paths. Here, and nowhere else, what they wrote is made harmless: no markup is
+read in a string, and a character that moves the cursor, turns the text round or cannot be seen is shown as
+its escape.
 """
 
 import json
@@ -96,7 +97,8 @@ class Paper(Console):
 
 
 class PaperFile:
-    """Takes a file in UTF-8 piece by piece. Into a file it goes as it is; a terminal is spared what it would act on."""
+    """Takes a file in UTF-8 piece by piece. Into a file it goes as it is; a terminal is spared what it would
+    act on."""
 
     def __init__(self, paper: Paper, escaped: Callable[[re.Match[str]], str]) -> None:
         self._paper = paper

@@ -24,8 +24,8 @@ from .domain.views import money_view
 from .store.base import Item, Store
 
 FILTERED_MAX: Final = PAGE_ROWS_MAX
-"""Payments that one question with filters looks through: as many as one without may bring, so that a filter that
-nothing fits costs no more. The page may then be short, or empty, and not the last."""
+"""Payments that one question with filters looks through: as many as one without may bring, so that a filter
+that nothing fits costs no more. The page may then be short, or empty, and not the last."""
 
 
 class _Filters(Struct, frozen=True):

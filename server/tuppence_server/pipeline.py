@@ -70,8 +70,8 @@ class _Open:
 class Pipeline:
     """Takes requests from everybody and commits them in batches.
 
-    `tell` receives each commit; `fatal` is called once if what is on disk can no longer be trusted. Times are the
-    `clock`'s, by this machine's own where none is given.
+    `tell` receives each commit; `fatal` is called once if what is on disk can no longer be trusted. Times are
+    the `clock`'s, by this machine's own where none is given.
     """
 
     def __init__(
@@ -320,7 +320,7 @@ class Pipeline:
     async def _failed(
         self, saved: list[Submission], fault: StoreFault, taken: Sequence[Submission] = ()
     ) -> None:
-        """What was decided on a batch that failed is void as well; a frame that the store refuses is lost alone."""
+        """What was decided on a batch that failed is void too; a frame that is refused is lost alone."""
         opened, self._open = self._open, _Open()
         batch = [*saved, *opened.batch, *taken]
         log.error("store_fault", error=str(fault), fatal=fault.fatal, frames=len(batch))

@@ -1,7 +1,7 @@
 """What a running server takes over from changed settings, at SIGHUP: money's terms and the certificate.
 
-Settings are read anew as at the start. Where one cannot be used, nothing is taken over and everything stays as it
-was; what only a start can change is named in the log.
+Settings are read anew as at the start. Where one cannot be used, nothing is taken over and everything stays
+as it was; what only a start can change is named in the log.
 """
 
 import ssl

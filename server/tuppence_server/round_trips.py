@@ -1,7 +1,8 @@
-"""Whether somebody could gain by going round through several currencies, where rates come from a table and a sheet.
+"""Whether somebody could gain by going round through several currencies, where rates come from a table and a
+sheet.
 
-Exact, and over ways of any length: what a currency is worth at best is raised as long as a quote raises it, as by
-Bellman and Ford; where it comes by itself again, there is a way round that gains.
+Exact, and over ways of any length: what a currency is worth at best is raised as long as a quote raises it,
+as by Bellman and Ford; where it comes by itself again, there is a way round that gains.
 """
 
 from collections import deque
@@ -25,10 +26,11 @@ def contradicted(
     enabled: Iterable[str],
     spread_ppm: int,
 ) -> tuple[frozenset[str], tuple[str, ...]]:
-    """The currencies of the table whose rates with others must not come from the sheet, and a way round that shows why.
+    """The currencies of the table whose rates with others must not come from the sheet, and a way round that
+    shows why.
 
-    `sheet` has units for one of a currency of its own. Without those rates nobody gains, however they go round, if
-    nobody does within the table. Where the two agree within the spread, nothing is refused.
+    `sheet` has units for one of a currency of its own. Without those rates nobody gains, however they go
+    round, if nobody does within the table. Where the two agree within the spread, nothing is refused.
     """
     refused: set[str] = set()
     shown: tuple[str, ...] = ()
@@ -44,13 +46,15 @@ def contradicted(
 
 
 def _nodes(table: Table, sheet: Mapping[str, Fraction], enabled: frozenset[str]) -> list[str]:
-    """The table's currencies, and one of the sheet alone: all of those fit each other and differ in nothing else."""
+    """The table's currencies, and one of the sheet alone: all of those fit each other and differ in nothing
+    else."""
     alone = sorted(enabled & sheet.keys() - table.keys())
     return [*sorted(enabled & table.keys()), *alone[:1]]
 
 
 def _worth(table: Table, sheet: Mapping[str, Fraction]) -> dict[str, Fraction]:
-    """What each is worth by the sheet or, where that does not know it, by the table; to measure gains against."""
+    """What each is worth by the sheet or, where that does not know it, by the table; to measure gains
+    against."""
     worth = {currency: 1 / units for currency, units in sheet.items()}
     ahead = deque(worth)
     while ahead:
@@ -94,7 +98,8 @@ def _kept(
 
 
 def _gaining(nodes: list[str], kept: Callable[[str, str], Fraction | None]) -> tuple[str, ...]:
-    """A way round after which one has more than before, first and last the same; empty where there is none."""
+    """A way round after which one has more than before, first and last the same; empty where there is
+    none."""
     pairs = [(sell, buy, kept(sell, buy)) for sell in nodes for buy in nodes if sell != buy]
     quotes = [(sell, buy, left) for sell, buy, left in pairs if left is not None]
     best = dict.fromkeys(nodes, _ONE)

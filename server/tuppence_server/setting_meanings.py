@@ -14,8 +14,10 @@ MEANINGS: Final[dict[str, str]] = {
     "currencies": "ISO 4217 codes that people may be paid in here.",
     "fees": "What payments cost, by kind, currency and tier; the first that fits counts.",
     "limits": "What people may pay and hold, by tier and currency; without an entry there is no limit.",
-    "exchange_rates": "Fixed rates, units of the second currency for one of the first; they come before the file's.",
-    "exchange_rates_file": "File of rates in the XML format of the European Central Bank, read again when it changes.",
+    "exchange_rates": "Fixed rates, units of the second currency for one of the first; "
+    "they come before the file's.",
+    "exchange_rates_file": "File of rates in the XML format of the European Central Bank, "
+    "read again when it changes.",
     "exchange_stale_hours": "Hours after which the rates of a file are too old to be used.",
     "exchange_spread_percent": "Part of what is sold in an exchange that stays with the operator.",
     "exchange_quote_s": "Seconds that a quote holds.",

@@ -1,4 +1,5 @@
-"""Single settings as the operator writes them: brought into the one form that is meant, or refused with an example."""
+"""Single settings as the operator writes them: brought into the one form that is meant, or refused with an
+example."""
 
 import re
 from ipaddress import ip_address
@@ -21,7 +22,8 @@ _scheme = re.compile(r"[a-z][a-z0-9+.-]*", re.ASCII).fullmatch
 
 
 def read_origin(value: str) -> str:
-    """An origin without what browsers leave out: capitals, a slash at the end, the port that goes without saying.
+    """An origin without what browsers leave out: capitals, a slash at the end, the port that goes without
+    saying.
 
     Raises:
         Mistake: what no browser sends.

@@ -1,8 +1,8 @@
 """What every command shares: options, one way to fail, one way to print.
 
-Data goes to stdout, talk to stderr; `--json` on each command makes the data JSON. Exit codes: 0 done, 1 failed or
-refused, 2 wrong usage, 3 cannot start or open the data, 4 a check found problems, 5 another process has the data or
-the server does not answer, 130 interrupted.
+Data goes to stdout, talk to stderr; `--json` on each command makes the data JSON. Exit codes: 0 done, 1
+failed or refused, 2 wrong usage, 3 cannot start or open the data, 4 a check found problems, 5 another process
+has the data or the server does not answer, 130 interrupted.
 """
 
 import functools

@@ -1,8 +1,8 @@
 """The sweep: sees to it that what has run out of time is given back, by the same road as everything.
 
-What is due is a row in the store, so a restart forgets nothing; a payment that was ended meanwhile is let be, however
-often it is asked for. It goes by commit time, which neither runs back nor stands still: a payment expires neither
-twice nor early, nor late where the machine's clock was set back.
+What is due is a row in the store, so a restart forgets nothing; a payment that was ended meanwhile is let be,
+however often it is asked for. It goes by commit time, which neither runs back nor stands still: a payment
+expires neither twice nor early, nor late where the machine's clock was set back.
 """
 
 import asyncio
@@ -25,7 +25,8 @@ SWEEP_S: Final = 1.0
 SWEEP_PAYMENTS_MAX: Final = 500
 """Payments that are ended at once; the rest follow without a pause."""
 PRUNE_ROWS_MAX: Final = 500
-"""Rows of each kind that nobody needs any more and that one request drops; PRUNE_BITES_MAX requests a second."""
+"""Rows of each kind that nobody needs any more and that one request drops; PRUNE_BITES_MAX requests a
+second."""
 PRUNE_BITES_MAX: Final = 8
 log = structlog.get_logger("tuppence.sweep")
 

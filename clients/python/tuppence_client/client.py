@@ -105,10 +105,11 @@ class Client(Rooms, Payments):
         return self._core.new_id()
 
     async def send(self, conv: str, text: str, *, ref: str | None = None, id: str | None = None) -> ev.Event:  # noqa: A002
-        """Say something in `conv` ("@handle", "c_…" or "self") and return the stored event; its body is `TextPosted`.
+        """Say something in `conv` ("@handle", "c_…" or "self") and return the stored event; its body is
+        `TextPosted`.
 
-        `text` has up to 8,000 characters; `ref` is the id of the event that it replies to. Raises `ShapeError`,
-        `PlaceError`, `IdError` (another text was sent under that id).
+        `text` has up to 8,000 characters; `ref` is the id of the event that it replies to. Raises
+        `ShapeError`, `PlaceError`, `IdError` (another text was sent under that id).
         """
         body = fr.TextBody(text=text)
         return await self._core.commit(
@@ -118,7 +119,8 @@ class Client(Rooms, Payments):
     def id_for(self, event: ev.Event, purpose: str = "") -> str:
         """The id of what one does because of an event, the same whenever it is asked for.
 
-        A program that is given an event again sends the same frame again, which then has the same one outcome.
+        A program that is given an event again sends the same frame again, which then has the same one
+        outcome.
         """
         return derived_id(f"{self.user.id}\n{event.id}\n{purpose}")
 
@@ -147,7 +149,8 @@ class Client(Rooms, Payments):
         after: int | None = None,
         limit: int = PAGE_EVENTS_DEFAULT,
     ) -> list[ev.Event]:
-        """Events of a conversation in order: the `limit` (up to 200) before a seq, after a seq, or the latest.
+        """Events of a conversation in order: the `limit` (up to 200) before a seq, after a seq, or the
+        latest.
 
         Raises `PlaceError` where the conversation is not there or not one's own.
         """
@@ -169,7 +172,8 @@ class Client(Rooms, Payments):
     ) -> list[ev.ConversationView]:
         """One's conversations, latest first, up to 200 at a time; `before` is the `pos` of the last one had.
 
-        Each has `conv`, `kind`, `seq`, `pos`, `role`, `since`, `read`, `members`, `title` or `peer`. Raises `SessionError`.
+        Each has `conv`, `kind`, `seq`, `pos`, `role`, `since`, `read`, `members`, `title` or `peer`. Raises
+        `SessionError`.
         """
         body = fr.PageBody(before=UNSET if before is None else before, limit=limit)
         result = await self._core.ask(fr.AskConversations(id=self.new_id(), body=body))
@@ -205,11 +209,13 @@ class Client(Rooms, Payments):
     def events(self, conv: str | None = None) -> Stream[ev.Event]:
         """All events, or those of one conversation, each once and in order, one's own included.
 
-        Subscribes at once; the first stream also has what came since `connect`. At most 10,000 (see `connect`)
-        are queued: beyond, what is queued comes first, then `StreamOverflow`, then the stream goes on.
+        Subscribes at once; the first stream also has what came since `connect`. At most 10,000 (see
+        `connect`) are queued: beyond, what is queued comes first, then `StreamOverflow`, then the stream goes
+        on.
 
-        With a `state`, the first call without `conv` gives the stream that the saved cursor follows: it begins where
-        the former run stopped, loses nothing, and takes an event for handled when the next one is asked for.
+        With a `state`, the first call without `conv` gives the stream that the saved cursor follows: it
+        begins where the former run stopped, loses nothing, and takes an event for handled when the next one
+        is asked for.
         """
         if conv is None:
             following, self._following = self._following, None
@@ -260,16 +266,16 @@ async def connect(
 ) -> AsyncIterator[Client]:
     """Connect to the server at `url` (http(s) or ws(s)) and stay connected until the block ends.
 
-    `token` is that of a login, or a function that makes one (`async def` or ordinary): it is called at first and
-    whenever the token has run out. Without a function an expired login (4007) ends the client.
+    `token` is that of a login, or a function that makes one (`async def` or ordinary): it is called at first
+    and whenever the token has run out. Without a function an expired login (4007) ends the client.
 
     `device` names this installation: the same one connecting again replaces the former connection. The first
-    connection is tried for `patience_s`, later ones for ever. Raises `ConnectionEnded` where it cannot be made
-    or the server says to stop; ValueError for what is not a URL.
+    connection is tried for `patience_s`, later ones for ever. Raises `ConnectionEnded` where it cannot be
+    made or the server says to stop; ValueError for what is not a URL.
 
-    `state` is the path of a file that keeps the cursor, so that the next run begins where this one stopped; see
-    `Client.events`. `tls` says whom to trust where that is not what the system trusts. `StateFileError` where the
-    file is in use, of another person, or something else.
+    `state` is the path of a file that keeps the cursor, so that the next run begins where this one stopped;
+    see `Client.events`. `tls` says whom to trust where that is not what the system trusts. `StateFileError`
+    where the file is in use, of another person, or something else.
     """
     need_asyncio("connect")
     pace = pace or Pace()

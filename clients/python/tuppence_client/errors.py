@@ -72,9 +72,11 @@ TOKEN_EXPIRED: Final = CLOSES["token_expired"].number
 
 
 class ConnectionEnded(TuppenceError):
-    """There is no connection: `close_code` and `reason` tell why; `final` says that the same login gets none again.
+    """There is no connection: `close_code` and `reason` tell why; `final` says that the same login gets none
+    again.
 
-    Where the function that makes tokens was refused, `code` is that refusal's own, such as `bad_credentials`.
+    Where the function that makes tokens was refused, `code` is that refusal's own, such as
+    `bad_credentials`.
     """
 
     def __init__(self, close_code: int, reason: str, *, refused: str | None = None) -> None:
@@ -93,7 +95,8 @@ def _stops(close_code: int) -> bool:
 
 
 class StateFileError(TuppenceError):
-    """The file given as `state` cannot be used: `state_in_use`, `state_not_ours`, `state_of_another`, `state_file`."""
+    """The file given as `state` cannot be used: `state_in_use`, `state_not_ours`, `state_of_another`,
+    `state_file`."""
 
 
 class StreamOverflow(TuppenceError):

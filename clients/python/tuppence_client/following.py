@@ -1,7 +1,9 @@
-"""The stream that loses nothing: what its queue cannot hold, or resume does not replay, is read from the histories.
+"""The stream that loses nothing: what its queue cannot hold, or resume does not replay, is read from the
+histories.
 
-The cursor is moved, in memory and in the file, when the next event is asked for: until then the event in hand counts
-as not handled. So each event is given at least once, and twice only where the process died with it in hand.
+The cursor is moved, in memory and in the file, when the next event is asked for: until then the event in hand
+counts as not handled. So each event is given at least once, and twice only where the process died with it in
+hand.
 """
 
 import asyncio
@@ -112,7 +114,8 @@ class Following(Stream[Event]):
         return event
 
     async def _fetched(self, upto: int) -> Event | None:
-        """The next missed event, None where there is no more; a reader that is cancelled in between loses none."""
+        """The next missed event, None where there is no more; a reader that is cancelled in between loses
+        none."""
         if self._pages is None:
             self._pages = self._read(self._given, upto)
         if self._fetching is None:

@@ -30,7 +30,8 @@ MESSAGE_BYTES_MAX: Final = 32 * 2**20
 """The longest answer is a page of history: PAGE_EVENTS_MAX events of up to FRAME_BYTES_MAX, escaped."""
 _FATAL_ERRORS: Final = {"bad_token": 4500, "account_disabled": 4504}
 _TOKEN_ENDS: Final = frozenset({TOKEN_EXPIRED, 4500})
-"""A server that has forgotten an expired login calls it unknown, so another token is worth a try after both."""
+"""A server that has forgotten an expired login calls it unknown, so another token is worth a try after
+both."""
 
 
 class Sink(Protocol):

@@ -9,6 +9,6 @@ def need_asyncio(call: str) -> None:
         asyncio.get_running_loop()
     except RuntimeError:
         raise RuntimeError(
-            f"{call} needs a running asyncio loop: asyncio.run(main()). Under trio, and in code without a loop, "
-            "use SyncClient in a thread: trio.to_thread.run_sync(work)."
+            f"{call} needs a running asyncio loop: asyncio.run(main()). Under trio, and in code without a "
+            "loop, use SyncClient in a thread: trio.to_thread.run_sync(work)."
         ) from None

@@ -28,7 +28,8 @@ class Histories(Protocol):
 
 
 async def missed(me: Histories, after: int, upto: int, per_s: float | None) -> AsyncIterator[Event]:
-    """Every event that one may see with `after` < pos <= `upto`, by rising pos; asks at most `per_s` times a second.
+    """Every event that one may see with `after` < pos <= `upto`, by rising pos; asks at most `per_s` times a
+    second.
 
     A conversation that one has left meanwhile can be read no more.
     """

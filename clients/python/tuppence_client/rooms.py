@@ -18,7 +18,8 @@ class Rooms:
     async def create_room(self, title: str, members: Iterable[str] = (), *, id: str | None = None) -> Event:  # noqa: A002
         """Open a group with oneself as owner; the event's `conv` is its id, its body `RoomCreated`.
 
-        `title` has up to 120 characters, `members` up to 200 people. Raises `ShapeError`, `PlaceError`, `LimitError`.
+        `title` has up to 120 characters, `members` up to 200 people. Raises `ShapeError`, `PlaceError`,
+        `LimitError`.
         """
         body = fr.CreateBody(title=title, members=list(members))
         return await self.__core.commit(fr.RoomCreate(id=id or self.__core.new_id(), body=body))
@@ -32,7 +33,8 @@ class Rooms:
         return await self.__core.commit(frame)
 
     async def invite(self, conv: str, *users: str) -> Event:
-        """Bring up to 200 people into a group (owner, admin); they see it from this event on. A `MembersInvited`.
+        """Bring up to 200 people into a group (owner, admin); they see it from this event on. A
+        `MembersInvited`.
 
         Raises `PlaceError`, `StateError` (already_member), `LimitError` (room_full).
         """
@@ -55,7 +57,8 @@ class Rooms:
         return await self.__core.commit(fr.RoomLeave(id=self.__core.new_id(), conv=conv))
 
     async def set_role(self, conv: str, user: str, role: shapes.GivenRole) -> Event:
-        """Give a person in a group another role (owner): "owner", "admin", "member" or "reader"; a `RoleGiven`.
+        """Give a person in a group another role (owner): "owner", "admin", "member" or "reader"; a
+        `RoleGiven`.
 
         Raises `PlaceError`, `StateError` (last_owner).
         """

@@ -1,7 +1,7 @@
 """A place in the log that outlives the process: one row in a SQLite file of its own, moved after each event.
 
-SQLite gives what such a file needs: a move is whole or not there, whenever the process or the machine dies, and a
-second client on the same file is refused.
+SQLite gives what such a file needs: a move is whole or not there, whenever the process or the machine dies,
+and a second client on the same file is refused.
 """
 
 import os
@@ -56,8 +56,8 @@ class SavedCursor:
         elif ours != APPLICATION_ID:
             raise StateFileError("state_not_ours", f"{self._path} is not the state of a Tuppence client")
         db.execute("COMMIT")
-        # A move is in the log of the file once it returns, and survives the process; a machine that loses power may
-        # lose the last ones, never the file: then what was handled since is given again.
+        # A move is in the log of the file once it returns, and survives the process; a machine that loses
+        # power may lose the last ones, never the file: then what was handled since is given again.
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         found = db.execute("SELECT user, epoch, pos FROM cursor").fetchone()

@@ -61,7 +61,8 @@ class Stream(Generic[T]):
         return self
 
     async def __anext__(self) -> T:
-        """The next item; it leaves the queue when it is given, so whoever is cancelled in waiting loses nothing."""
+        """The next item; it leaves the queue when it is given, so whoever is cancelled in waiting loses
+        nothing."""
         while True:
             await self._waited()
             item = self._items[0]

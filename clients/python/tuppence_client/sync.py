@@ -265,7 +265,8 @@ class SyncClient(Verbs[Event]):
     def events(self, conv: str | None = None, *, timeout: float | None = None) -> Iterator[Event]:
         """Events as they come, from the call on; stops after `timeout` seconds without one (None: never).
 
-        With a `state`, the first call without `conv` begins where the former run stopped; see `Client.events`.
+        With a `state`, the first call without `conv` begins where the former run stopped; see
+        `Client.events`.
         """
         stream = self._do(lambda: self._me.events(conv))
         return _Waiting(self._begin, stream, timeout)

@@ -61,7 +61,8 @@ class FakeServer:
         return f"ws://{host}:{port}"
 
     def token(self, handle: str, login: str = "") -> str:
-        """The token of a user, who is made if need be; another one for each `login`. Put it into `expired` to end it."""
+        """The token of a user, who is made if need be; another one for each `login`. Put it into `expired` to
+        end it."""
         self.book.user(handle)
         return f"token-{handle}/{login}" if login else f"token-{handle}"
 

@@ -1,4 +1,5 @@
-"""Where a login's token comes from: given once, or made anew by the program's own function when one has run out."""
+"""Where a login's token comes from: given once, or made anew by the program's own function when one has run
+out."""
 
 import asyncio
 import inspect
@@ -18,7 +19,8 @@ _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}", re.ASCII)
 
 
 class Tokens:
-    """The token of one client. What the function raises ends the connection, but for refusals that may pass."""
+    """The token of one client. What the function raises ends the connection, but for refusals that may
+    pass."""
 
     def __init__(self, token: Token, pace: Pace) -> None:
         self._renew = None if isinstance(token, str) else token

@@ -59,12 +59,14 @@ class Previewable(Generic[R]):
     ) -> R:
         """Pay `money`, such as "12.50 EUR", in `conv`; `payee` ("@handle" or "u_…") may be left out in a DM.
 
-        With `accept` it waits for the payee for `expires_s` seconds (a day); with a `quote` the payee gets another
-        currency. `not_after` is in ms since the epoch. The body of the event: `PaymentSent` with `amount`, `currency`,
-        `payee`, `state`, and `fee`, `received`, `settles`, `expires_at` where there are any.
+        With `accept` it waits for the payee for `expires_s` seconds (a day); with a `quote` the payee gets
+        another currency. `not_after` is in ms since the epoch. The body of the event: `PaymentSent` with
+        `amount`, `currency`, `payee`, `state`, and `fee`, `received`, `settles`, `expires_at` where there are
+        any.
 
-        Raises TypeError for floats, `ShapeError` (amount_format, amount_range, unknown_currency), `FundsError`,
-        `LimitError`, `AccountError`, `PlaceError`, `StateError` (expired, quote_used, already_paid).
+        Raises TypeError for floats, `ShapeError` (amount_format, amount_range, unknown_currency),
+        `FundsError`, `LimitError`, `AccountError`, `PlaceError`, `StateError` (expired, quote_used,
+        already_paid).
         """
         amount, currency = amount_of(money)
         body = pf.SendBody(
@@ -88,7 +90,8 @@ class Previewable(Generic[R]):
     ) -> R:
         """Pay what a request asks of one, or one's share of a split bill; a `PaymentSent` with `settles`.
 
-        Raises `PlaceError` where it asks nothing of one, `StateError` (already_paid, expired …), and what `pay` raises.
+        Raises `PlaceError` where it asks nothing of one, `StateError` (already_paid, expired …), and what
+        `pay` raises.
         """
         card = card_of(asked)
         due = None if card is None else card.due(self.__me())
@@ -107,9 +110,11 @@ class Previewable(Generic[R]):
         expires_s: int | None = None,
         id: str | None = None,  # noqa: A002
     ) -> R:
-        """Ask a person in a conversation for money; `payer` may be left out in a DM. `expires_s` in seconds (a week).
+        """Ask a person in a conversation for money; `payer` may be left out in a DM. `expires_s` in seconds
+        (a week).
 
-        The body of the event: `PaymentRequested` with `amount`, `currency`, `payer`, `state`, `expires_at` (ms).
+        The body of the event: `PaymentRequested` with `amount`, `currency`, `payer`, `state`, `expires_at`
+        (ms).
 
         Raises `ShapeError`, `PlaceError` (nobody has written there yet), `StateError` (already_requested),
         `LimitError` (too_many_requests).
@@ -136,9 +141,9 @@ class Previewable(Generic[R]):
     ) -> R:
         """Share a bill that one has paid: `["@bob", ("@carol", "4.00")]`.
 
-        Who has no amount pays as much as the others without one, of what is left; odd cents fall to the first.
-        The body of the event: `BillSplit` with `total`, `currency`, `shares` (`user`, `amount`, `state`), `state`,
-        `expires_at` (ms). Raises `ShapeError` (split_sum), `PlaceError` (not_a_member).
+        Who has no amount pays as much as the others without one, of what is left; odd cents fall to the
+        first. The body of the event: `BillSplit` with `total`, `currency`, `shares` (`user`, `amount`,
+        `state`), `state`, `expires_at` (ms). Raises `ShapeError` (split_sum), `PlaceError` (not_a_member).
         """
         total, currency = amount_of(money)
         body = pf.SplitBody(
@@ -161,9 +166,11 @@ class Previewable(Generic[R]):
         expires_s: int | None = None,
         id: str | None = None,  # noqa: A002
     ) -> R:
-        """Put money into a red packet of `count` shares for whoever claims first; `mode` is "equal" or "lucky".
+        """Put money into a red packet of `count` shares for whoever claims first; `mode` is "equal" or
+        "lucky".
 
-        The body of the event: `PacketMade` with `total`, `currency`, `count`, `mode`, `state`, `expires_at` (ms), `proof`.
+        The body of the event: `PacketMade` with `total`, `currency`, `count`, `mode`, `state`, `expires_at`
+        (ms), `proof`.
 
         Raises `ShapeError` (split_sum), `FundsError`, `LimitError`, `AccountError`, `PlaceError`.
         """
@@ -179,9 +186,11 @@ class Previewable(Generic[R]):
         return self._put(pf.PayPacket(id=id or self.__new_id(), conv=conv, body=body))
 
     def accept(self, payment: Payment, *, id: str | None = None) -> R:  # noqa: A002
-        """Take a payment that waits for one's acceptance; a `PaymentAccepted` with `amount`, `currency`, `payee`, `state`.
+        """Take a payment that waits for one's acceptance; a `PaymentAccepted` with `amount`, `currency`,
+        `payee`, `state`.
 
-        Raises `PlaceError`, `StateError` (expired, not_pending …), `AccountError`, `FundsError` (balance_limit).
+        Raises `PlaceError`, `StateError` (expired, not_pending …), `AccountError`, `FundsError`
+        (balance_limit).
         """
         ref, conv = _target(payment)
         return self._put(pf.PayAccept(id=id or self.__new_id(), conv=conv, ref=ref))
@@ -195,7 +204,8 @@ class Previewable(Generic[R]):
     ) -> R:
         """Give back what one received, or some of it: "2 EUR", or "2" as it was received.
 
-        The body of the event: `PaymentRefunded` with `amount`, `currency`, `payee`, `state`, `refunded` (in all).
+        The body of the event: `PaymentRefunded` with `amount`, `currency`, `payee`, `state`, `refunded` (in
+        all).
 
         Raises `ShapeError`, `StateError` (exceeds_refundable, already_refunded), `FundsError`, `PlaceError`.
         """
@@ -214,7 +224,8 @@ class Verbs(Previewable[R]):
         self._act = do
 
     def claim(self, payment: Payment, *, id: str | None = None) -> R:  # noqa: A002
-        """Take one share of a packet; a `PacketClaimed` with `amount`, `currency`, `share` (from 1), `count`, `state`.
+        """Take one share of a packet; a `PacketClaimed` with `amount`, `currency`, `share` (from 1), `count`,
+        `state`.
 
         Raises `StateError` (packet_empty, already_claimed, expired), `PlaceError`, `AccountError`.
         """
@@ -228,9 +239,11 @@ class Verbs(Previewable[R]):
         *,
         id: str | None = None,  # noqa: A002
     ) -> R:
-        """Return a payment that waits for one, or refuse a request or one's share of a bill; a `PaymentDeclined`.
+        """Return a payment that waits for one, or refuse a request or one's share of a bill; a
+        `PaymentDeclined`.
 
-        `reason` has up to 500 characters. Raises `PlaceError`, `StateError` (already_paid, expired …), `ShapeError`.
+        `reason` has up to 500 characters. Raises `PlaceError`, `StateError` (already_paid, expired …),
+        `ShapeError`.
         """
         ref, conv = _target(payment)
         body = pf.DeclineBody(reason=_given(reason))
@@ -245,7 +258,8 @@ class Verbs(Previewable[R]):
         return self._act(pf.PayCancel(id=id or self.__new_id(), conv=conv, ref=ref))
 
     def waive(self, payment: Payment, user: str, *, id: str | None = None) -> R:  # noqa: A002
-        """Let a person ("@handle" or "u_…") off their share of one's split; a `ShareWaived` with `share` and `state`.
+        """Let a person ("@handle" or "u_…") off their share of one's split; a `ShareWaived` with `share` and
+        `state`.
 
         Raises `PlaceError`, `StateError`.
         """
@@ -254,7 +268,8 @@ class Verbs(Previewable[R]):
         return self._act(pf.PayWaive(id=id or self.__new_id(), conv=conv, ref=ref, body=body))
 
     def remind(self, payment: Payment, *, id: str | None = None) -> R:  # noqa: A002
-        """Remind those who have not answered one's request or split, at most once an hour; a `PaymentReminded`.
+        """Remind those who have not answered one's request or split, at most once an hour; a
+        `PaymentReminded`.
 
         Raises `LimitError` (too_soon), `PlaceError`, `StateError`.
         """

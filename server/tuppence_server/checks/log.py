@@ -63,8 +63,8 @@ class Sums(Struct, gc=False, array_like=True):
 class Found(Struct, gc=False):
     """What a range came to, which begins behind `after`; `transfers` are those that belong to its events.
 
-    `firsts` are the seq, pos and time of the first event of each conversation, `lasts` the seq and pos of its last.
-    `at` is the time of the last event. `outcomes` is what its events' receipts sum up to.
+    `firsts` are the seq, pos and time of the first event of each conversation, `lasts` the seq and pos of its
+    last. `at` is the time of the last event. `outcomes` is what its events' receipts sum up to.
     """
 
     after: int
@@ -119,9 +119,9 @@ class Range:
         }
         lasts = {conv: (seq, self._last_places[conv]) for conv, seq in self._lasts.items()}
         return Found(
-            self._after, self._at, self._hash, _moment(self._last_head), self.events, self._outcomes % MODULUS,
-            self._transfers, self._first_transfer, self._last_transfer, self._firsts, lasts, sums,
-            self._acts, self._rooms, self._problems,
+            self._after, self._at, self._hash, _moment(self._last_head), self.events,
+            self._outcomes % MODULUS, self._transfers, self._first_transfer, self._last_transfer,
+            self._firsts, lasts, sums, self._acts, self._rooms, self._problems,
         )  # fmt: skip
 
     def take(self, piece: Piece) -> None:

@@ -1,7 +1,7 @@
 """Receipts: each event has exactly its own, which names who sent it and where it is.
 
-Events come in the order of the log and receipts in that of their ids. So each side is summed up, and only where the
-sums differ is looked for what it is that does.
+Events come in the order of the log and receipts in that of their ids. So each side is summed up, and only
+where the sums differ is looked for what it is that does.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,8 @@ from tuppence_protocol.views import SERVER_AUTHOR
 from tuppence_server.domain.rows import OPERATOR
 
 MODULUS: Final = 2**61 - 1
-"""What sums are told by, so that they stay numbers of 64 bits; a prime, so that no difference is lost in it."""
+"""What sums are told by, so that they stay numbers of 64 bits; a prime, so that no difference is lost in
+it."""
 
 
 def sum_of_events(ids: Sequence[str], authors: Sequence[str], places: Sequence[int]) -> int:

@@ -1,7 +1,7 @@
 """Who is in which conversation, folded from the log and held against the rows.
 
-A dm and `self` tell it by themselves: who is in them never changes. A group's is told by its events. How far somebody
-has read and got is no event; it has bounds.
+A dm and `self` tell it by themselves: who is in them never changes. A group's is told by its events. How far
+somebody has read and got is no event; it has bounds.
 """
 
 from collections import Counter
@@ -113,7 +113,8 @@ class Rooms:
         begun: Mapping[str, int],
         lasts: Mapping[str, tuple[int, int]],
     ) -> None:
-        """Every conversation as it is stored; `begun` is when the log has them begin, `lasts` where it has them stand."""
+        """Every conversation as it is stored; `begun` is when the log has them begin, `lasts` where it has
+        them stand."""
         own: set[str | None] = set()
         self._count_groups(users.values())
         for row in rows:

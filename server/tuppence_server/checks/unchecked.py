@@ -1,22 +1,23 @@
-"""What `ledger verify` does not check, and why that is harmless. Every column that is not named here is checked."""
+"""What `ledger verify` does not check, and why that is harmless. Every column that is not named here is
+checked."""
 
 from typing import Final
 
 _LOGIN: Final = (
-    "A login tells who may come in, not what was said or paid. At most one comes in or stays out that should not; "
-    "`user passwd` ends all of a person's."
+    "A login tells who may come in, not what was said or paid. "
+    "At most one comes in or stays out that should not; `user passwd` ends all of a person's."
 )
 _OFFER: Final = (
-    "A quote is held against its payment once it is used. Until then it is an offer of `exchange_quote_s` seconds that "
-    "nothing was paid on."
+    "A quote is held against its payment once it is used. "
+    "Until then it is an offer of `exchange_quote_s` seconds that nothing was paid on."
 )
 _USE: Final = (
-    "What was counted towards limits depends on the settings of the moment. At most somebody spends more or less of "
-    "their limit for 30 days, and never more than they have."
+    "What was counted towards limits depends on the settings of the moment. "
+    "At most somebody spends more or less of their limit for 30 days, and never more than they have."
 )
 _CARRIED: Final = (
-    "The balance is checked as that of this account after this transfer. Where another had the same, it is true of that "
-    "one too."
+    "The balance is checked as that of this account after this transfer. "
+    "Where another had the same, it is true of that one too."
 )
 _MARK: Final = "How far somebody has read is no event. It lies between 0 and the end of the conversation."
 

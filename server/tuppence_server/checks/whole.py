@@ -76,7 +76,8 @@ class Whole:
     def opened(
         self, accounts: Sequence[Account], head: Head, users: frozenset[str], currencies: dict[str, int]
     ) -> None:
-        """That accounts are numbered without a gap up to where the head says, and are somebody's, in what there is."""
+        """That accounts are numbered without a gap up to where the head says, and are somebody's, in what
+        there is."""
         if [account.id for account in accounts] != list(range(1, head.account_id + 1)):
             last = accounts[-1].id if accounts else 0
             self.wrong(f"{len(accounts)} accounts up to number {last}; the head says {head.account_id}")

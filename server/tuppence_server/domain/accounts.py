@@ -86,9 +86,11 @@ def room_for(
     *,
     capped: bool = True,
 ) -> Refusal | None:
-    """Whether somebody else's account can take so much more at once; not judged where it would be told for nothing.
+    """Whether somebody else's account can take so much more at once; not judged where it would be told for
+    nothing.
 
-    `capped` is False for what is not the payee's until they accept it, and for what was the payee's own before.
+    `capped` is False for what is not the payee's until they accept it, and for what was the payee's own
+    before.
     """
     if book.previewing:
         return None
@@ -108,7 +110,8 @@ def own_room(book: Book, user: User, key: AccountKey, minor: int, held: int = 0)
 
 
 def _over_cap(book: Book, user: User, key: AccountKey, minor: int) -> bool:
-    """By what is there: what others have merely offered neither fills an account nor keeps anybody from paying."""
+    """By what is there: what others have merely offered neither fills an account nor keeps anybody from
+    paying."""
     limits = book.policy.limits
     most = limits.get((user.tier, key[1]), NO_LIMITS).balance if limits else None
     if most is None:

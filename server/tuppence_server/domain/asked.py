@@ -74,7 +74,7 @@ class Settling(Struct, frozen=True):
 
 
 def as_asked(book: Book, frame: PaySend, author: str) -> PaySend | Refusal:
-    """The frame with the amount, currency and payee that it leaves to its ref, if that asks for money here."""
+    """The frame with the amount, currency and payee that it leaves to its ref, if that asks for any."""
     body = frame.body
     missing = "amount" if body.amount is UNSET else "currency" if body.currency is UNSET else None
     payment = book.payments.get(frame.ref) if frame.ref else None

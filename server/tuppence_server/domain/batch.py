@@ -76,7 +76,8 @@ class Changes:
         self.accounts: dict[AccountKey, Account] = {}
         self.opened: set[AccountKey] = set()
         self.partly_refunded: list[Payment] = []
-        """Payments as they stood between two refunds of the batch: the store holds each refund against its transfer."""
+        """Payments as they stood between two refunds of the batch: the store holds each refund against its
+        transfer."""
         self.payments: dict[str, Payment] = {}
         self.shares: dict[ShareKey, Share] = {}
         self.quotes: dict[str, Quote] = {}

@@ -1,8 +1,8 @@
 """The book: the rows that a batch needs, and `apply`, the only thing that changes them.
 
 Rules read the book and return facts. Rows stay in the book between batches, since one road alone writes them;
-`forget` drops them when a commit failed. A key that was asked for and is absent is held as None. What neither this
-batch nor the one on its way made or changed is as its row says, and nothing older ever stands for it.
+`forget` drops them when a commit failed. A key that was asked for and is absent is held as None. What neither
+this batch nor the one on its way made or changed is as its row says, and nothing older ever stands for it.
 """
 
 from collections.abc import Callable
@@ -60,7 +60,7 @@ class Book(HeldPayments):
         self.forget(head)
 
     def use_policy(self, policy: Policy) -> None:
-        """Decide by what the operator has set from now on; between batches, since rows are asked for by it."""
+        """Decide by what the operator has set from now on; between batches: rows are asked for by it."""
         self.policy = policy
 
     def forget(self, head: Head) -> None:

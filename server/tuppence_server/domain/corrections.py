@@ -1,7 +1,7 @@
 """The rules of what the operator takes back: out of a balance, or from who was paid to who paid.
 
-Frozen accounts can be corrected, since a freeze is often why; closed ones cannot, since nothing moves there. No
-balance falls below zero: by force the operator bears what is missing, on the account `losses`.
+Frozen accounts can be corrected, since a freeze is often why; closed ones cannot, since nothing moves there.
+No balance falls below zero: by force the operator bears what is missing, on the account `losses`.
 """
 
 from typing import Final

@@ -1,7 +1,7 @@
 """The payments that the book holds: a row where there is one, and for a plain send without one its event.
 
-What neither this batch nor the one on its way made is asked of the store first, whatever else is known of it: an event
-does not tell what was given back since.
+What neither this batch nor the one on its way made is asked of the store first, whatever else is known of it:
+an event does not tell what was given back since.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,8 @@ class HeldPayments:
         self._index_asked(payment)
 
     def settle_payments(self, asked: set[str]) -> None:
-        """Of the payments that the store was asked for, take in those without a row, and note what is none."""
+        """Of the payments that the store was asked for, take in those without a row, and note what is
+        none."""
         for id in asked - self.payments.keys():
             if not self._hold_plain_payment(id, after=0):
                 self.no_payments.add(id)
@@ -38,7 +39,8 @@ class HeldPayments:
     def hold_new_payment(self, id: str) -> bool:
         """Take in a plain send that this batch made, or the one on its way; False where it is none.
 
-        An older one may have been refunded since, which its event does not tell: only its row, or that it has none.
+        An older one may have been refunded since, which its event does not tell: only its row, or that it has
+        none.
         """
         return self._hold_plain_payment(id, after=self.stored_pos)
 

@@ -137,7 +137,8 @@ class SetTier(Command, tag="user.tier", frozen=True):
 
 
 class Forget(Command, tag="forget", frozen=True):
-    """Drop of these rows what nobody needs any more: quotes and logins by id, spending by (user, currency, slot)."""
+    """Drop of these rows what nobody needs any more: quotes and logins by id, spending by user,
+    currency and slot."""
 
     quotes: tuple[str, ...]
     sessions: tuple[str, ...]

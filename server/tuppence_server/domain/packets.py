@@ -116,7 +116,8 @@ def packet(book: Book, request: Request) -> list[Fact] | Refusal:
 
 
 def _nobody_here(book: Book, author: str, conversation: Conversation, facts: list[Fact]) -> Refusal | None:
-    """Why nobody could claim: in a dm there is one other; who is written to for the first time is not disabled."""
+    """Why nobody could claim: in a dm there is one other; who is written to for the first time is not
+    disabled."""
     peer = None if facts else book.users.get(peer_of(book, conversation, author) or "")
     return UNAVAILABLE if peer is not None and peer.disabled else None
 
@@ -151,7 +152,8 @@ def claim(book: Book, request: Request) -> list[Fact] | Refusal:
 
 
 def _share_at_most(payment: Payment, shares: list[Share]) -> int:
-    """What the next share can be by what everybody has seen; by the share itself, one's room would tell it."""
+    """What the next share can be by what everybody has seen; by the share itself, one's room would tell
+    it."""
     if payment.mode == "equal":
         return shares[payment.claimed].amount
     left = payment.count - payment.claimed

@@ -96,7 +96,8 @@ def needs_send(book: Book, keys: Keys, request: Request) -> None:
 def _said_by_ref(
     book: Book, keys: Keys, frame: PaySend, conversation: Conversation | None
 ) -> tuple[str | UnsetType, str | UnsetType]:
-    """Currency and payee, where what the ref is asks for money in this conversation; it may be anything else."""
+    """Currency and payee, where what the ref is asks for money in this conversation; it may be anything
+    else."""
     body = frame.body
     asked = need_payment(book, keys, frame.ref or "")
     if asked is None:
@@ -167,7 +168,8 @@ def send(book: Book, request: Request) -> list[Fact] | Refusal:
 
 
 def _told(book: Book, frame: PaySend, author: str) -> tuple[PaySend, str, int] | Refusal:
-    """The frame with all that its ref says for it, the currency and minor units, where its members go together."""
+    """The frame with all that its ref says for it, the currency and minor units, where its members go
+    together."""
     body = frame.body
     if body.accept is UNSET:
         if body.expires_s is not UNSET:

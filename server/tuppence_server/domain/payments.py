@@ -27,7 +27,8 @@ _ENDS: Final = {
 
 
 def need_payment(book: Book, keys: Keys, id: str) -> Payment | None:
-    """Ask for a payment. A plain send that the store does not have yet is found by its event; any other has its row read."""
+    """Ask for a payment. A plain send that the store does not have yet is found by its event; any other has
+    its row read."""
     payment = book.payments.get(id)
     if payment is None and id not in book.no_payments:
         if book.hold_new_payment(id):

@@ -39,8 +39,9 @@ _handle = re.compile(HANDLE_PATTERN[1:-1], re.ASCII).fullmatch
 def skeleton(handle: str) -> str:
     """What a handle looks like: two handles with one skeleton cannot be told apart at a glance.
 
-    The confusables of Unicode TR 39 that exist within `[a-z0-9_]`, and `w` as two `v`. Each character by itself becomes
-    what it is drawn of, so that it does not matter where in a row of strokes one begins to read.
+    The confusables of Unicode TR 39 that exist within `[a-z0-9_]`, and `w` as two `v`. Each character by
+    itself becomes what it is drawn of, so that it does not matter where in a row of strokes one begins to
+    read.
     """
     return handle.translate(_LOOKALIKES)
 

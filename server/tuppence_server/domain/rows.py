@@ -35,8 +35,8 @@ GENESIS_HASH: Final = bytes(32)
 class User(Struct, gc=False):
     """A person. `skeleton` is what the handle looks like; `password` an argon2id hash or None.
 
-    `flags` hold for all of the person's accounts; limits and fees go by `tier`. `groups` is how many groups the
-    person is in.
+    `flags` hold for all of the person's accounts; limits and fees go by `tier`. `groups` is how many groups
+    the person is in.
     """
 
     id: str
@@ -234,7 +234,8 @@ class LoggedEvent(Struct, frozen=True, gc=False):
 
 
 class Head(Struct, gc=False):
-    """Where the log and its counters stand; `at` is when the last event was committed; `seals` as in `seals.py`."""
+    """Where the log and its counters stand; `at` is when the last event was committed; `seals` as in
+    `seals.py`."""
 
     epoch: str
     pos: int = 0

@@ -1,7 +1,7 @@
 """Seals: how the check of the ledger knows that rows which no event tells of are as they were written.
 
-A seal is the sum of its rows' digests. So a change costs as much as it changes, order does not matter, and a row that
-was edited, added or taken away shows. It is no signature: who can edit the file can sum up anew.
+A seal is the sum of its rows' digests. So a change costs as much as it changes, order does not matter, and a
+row that was edited, added or taken away shows. It is no signature: who can edit the file can sum up anew.
 """
 
 from hashlib import sha256

@@ -1,8 +1,9 @@
-"""What nobody needs any more: quotes that were not taken up, logins that are over, spending that no limit looks at.
+"""What nobody needs any more: quotes that were not taken up, logins that are over, spending that no limit
+looks at.
 
-Whatever may still be asked about stays for a while: a quote, so that who pays by it is told that it has expired; a
-login, so that its device is told whether its time was over. A quote that was used stays for ever, as the ledger is
-checked by it.
+Whatever may still be asked about stays for a while: a quote, so that who pays by it is told that it has
+expired; a login, so that its device is told whether its time was over. A quote that was used stays for ever,
+as the ledger is checked by it.
 """
 
 from typing import Final
@@ -25,7 +26,8 @@ USE_KEPT_MS: Final = 2 * MONTH_MS
 
 
 class Before(Struct, frozen=True):
-    """Quotes and logins that were over by these times, ms, and spending in slots before this one, are stale."""
+    """Quotes and logins that were over by these times, ms, and spending in slots before this one, are
+    stale."""
 
     quotes: int
     sessions: int

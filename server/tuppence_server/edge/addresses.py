@@ -1,7 +1,7 @@
 """How many connections each network address has open. IPv6 counts by /64, which is one household.
 
-A trusted proxy's own connections are not counted. What comes through one counts for the address that it names: a
-WebSocket while it is open, a request until it is answered.
+A trusted proxy's own connections are not counted. What comes through one counts for the address that it
+names: a WebSocket while it is open, a request until it is answered.
 """
 
 from collections import Counter

@@ -106,7 +106,8 @@ async def _join(services: Services, socket: Peer, identity: Identity, hello: Hel
 
 
 async def _note_loss(services: Services, user: str, cursor: Cursor, snapshot: Snapshot) -> None:
-    """A client holds events that the log does not have: some were lost, so what others hold may be others by now.
+    """A client holds events that the log does not have: some were lost, so what others hold may be others by
+    now.
 
     A new epoch makes everybody read anew. Once in the life of a server, since a cursor can also be made up.
     """

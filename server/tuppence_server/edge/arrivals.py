@@ -1,7 +1,7 @@
 """The pace of hellos: by address before the token is looked at, by person before anything is read for them.
 
-Beyond it a connection is closed, and told when to come back. A server that starts anew may have all connections of
-an address back at once.
+Beyond it a connection is closed, and told when to come back. A server that starts anew may have all
+connections of an address back at once.
 """
 
 from typing import Final

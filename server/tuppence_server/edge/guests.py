@@ -1,4 +1,5 @@
-"""The pace of those who are nobody yet: registrations, logins, bad tokens and malformed requests, by household."""
+"""The pace of those who are nobody yet: registrations, logins, bad tokens and malformed requests, by
+household."""
 
 from tuppence_server.networks import key
 
@@ -9,7 +10,8 @@ _HANDLE_CHARS: int = 40
 
 
 class Guests:
-    """A table for each purpose, so that what is done to one does not touch another. Answers are ms to wait, or 0."""
+    """A table for each purpose, so that what is done to one does not touch another. Answers are ms to wait,
+    or 0."""
 
     def __init__(self, services: Services) -> None:
         self._on = services.settings.rate_limits == "on"

@@ -44,7 +44,8 @@ ONLY_DURABLE_OR_ASK: Final = Refusal(
 CROWDED: Final = Refusal("rate_limited", "Too many connections from this address.", retry_ms=10_000)
 A_SOCKET: Final = Refusal(
     "bad_frame",
-    "This is the address of the WebSocket: open it with one (ws:// or wss://). Single frames: POST /v1/frames.",
+    "This is the address of the WebSocket: open it with one (ws:// or wss://). "
+    "Single frames: POST /v1/frames.",
 )
 JSON: Final = "application/json"
 SESSIONS_LISTED_MAX: Final = 200

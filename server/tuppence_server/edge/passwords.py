@@ -1,7 +1,7 @@
 """Password hashes: argon2id in a bounded pool of threads of its own, never on the event loop.
 
-Networks take turns: one that sends many waits behind itself, and where all places are taken, the network with the
-most of them loses its last to a newcomer.
+Networks take turns: one that sends many waits behind itself, and where all places are taken, the network with
+the most of them loses its last to a newcomer.
 """
 
 import asyncio
@@ -41,7 +41,8 @@ class Passwords:
         self._key = secrets.token_bytes(32)
 
     def learn(self, kinds: Mapping[str, int]) -> None:
-        """Take in how many passwords are hashed how, so that for a handle that nobody has it takes as long."""
+        """Take in how many passwords are hashed how, so that for a handle that nobody has it takes as
+        long."""
         self._kinds.update(kinds)
 
     def outdated(self, kept: str) -> bool:
@@ -52,7 +53,8 @@ class Passwords:
             return False
 
     def _decoy(self, name: str) -> str:
-        """A hash that no password has, of a kind that somebody's has; for one name always of the same kind."""
+        """A hash that no password has, of a kind that somebody's has; for one name always of the same
+        kind."""
         if not self._kinds:
             return self._like(self._own)
         digest = blake2b(name.encode(errors="replace"), key=self._key).digest()

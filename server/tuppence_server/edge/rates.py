@@ -1,7 +1,8 @@
 """How fast a person, a household or a network may go: token buckets, each kept as one number (GCRA).
 
-A person's buckets are the same at every door and outlive connections. What strangers use is kept by name in tables
-of a fixed size, one for each purpose, in which nobody's bucket is ever forgotten before it is full again.
+A person's buckets are the same at every door and outlive connections. What strangers use is kept by name in
+tables of a fixed size, one for each purpose, in which nobody's bucket is ever forgotten before it is full
+again.
 """
 
 from array import array
@@ -39,7 +40,8 @@ class Rate(Struct, frozen=True):
 
 
 class Pace:
-    """One person's buckets, by the moment at which each is full; `holders` counts the connections that use them."""
+    """One person's buckets, by the moment at which each is full; `holders` counts the connections that use
+    them."""
 
     __slots__ = ("ask_at", "durable_at", "holders", "live_at")
 
@@ -112,7 +114,8 @@ TABLE_COLUMNS: Final = 1 << TABLE_BITS
 
 
 class Paces:
-    """Everybody's buckets by user id. It keeps those that are in use or not full, which is a few seconds' people."""
+    """Everybody's buckets by user id. It keeps those that are in use or not full, which is a few seconds'
+    people."""
 
     def __init__(self) -> None:
         self._people: dict[str, Pace] = {}
@@ -138,8 +141,8 @@ class Paces:
 class Buckets:
     """Buckets of one rate by name, in a fixed room of TABLE_ROWS x TABLE_COLUMNS numbers: a count-min sketch.
 
-    Each name has one place in every row and is as empty as the fullest of them. Names that share a place can only
-    make each other's stricter, never fill them, and four at once are seldom shared.
+    Each name has one place in every row and is as empty as the fullest of them. Names that share a place can
+    only make each other's stricter, never fill them, and four at once are seldom shared.
     """
 
     def __init__(self, rate: Rate) -> None:

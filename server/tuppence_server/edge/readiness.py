@@ -1,4 +1,5 @@
-"""Whether the server takes writes: after a fault, room for the largest batch and a commit are the proof of it.
+"""Whether the server takes writes: after a fault, room for the largest batch and a commit are the proof of
+it.
 
 A commit alone is none. On a full disk one that is small enough finds room where the one that failed has been.
 """

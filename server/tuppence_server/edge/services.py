@@ -25,8 +25,9 @@ class Services:
     """The parts of one running server that the edge calls."""
 
     __slots__ = (
-        "addresses", "arrivals", "broker", "clock_ms", "departures", "draining", "epoch_doubted", "exchange_rates", "hub", "loop", "metrics", "mode", "paces", "pipeline", "pressure",
-        "rates", "settings", "store", "tasks", "wheel",
+        "addresses", "arrivals", "broker", "clock_ms", "departures", "draining", "epoch_doubted",
+        "exchange_rates", "hub", "loop", "metrics", "mode", "paces", "pipeline", "pressure", "rates",
+        "settings", "store", "tasks", "wheel",
     )  # fmt: skip
 
     def __init__(

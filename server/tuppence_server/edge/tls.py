@@ -1,8 +1,8 @@
 """TLS handshakes: counted per address from the first byte on, and over in HANDSHAKE_S_MAX or cut.
 
-The loop's own TLS server tells nobody of a connection before its handshake is done, so that those which never begin
-one would be neither counted nor bounded. Here a connection is taken in the clear, counted, and only then shakes
-hands. That task and its deadline end with the handshake.
+The loop's own TLS server tells nobody of a connection before its handshake is done, so that those which never
+begin one would be neither counted nor bounded. Here a connection is taken in the clear, counted, and only
+then shakes hands. That task and its deadline end with the handshake.
 """
 
 import asyncio

@@ -1,7 +1,8 @@
 """Whether a peer takes what it is sent: UNREAD_BYTES_MIN, or all there is, in every UNREAD_S_MAX.
 
-Without that a page that nobody reads would be held for ever, on as many connections as an address may have. And
-however many they are, all together hold no more than UNREAD_TOTAL_BYTES_MAX for longer than a turn of the wheel.
+Without that a page that nobody reads would be held for ever, on as many connections as an address may have.
+And however many they are, all together hold no more than UNREAD_TOTAL_BYTES_MAX for longer than a turn of the
+wheel.
 """
 
 from typing import Final, Protocol

@@ -69,8 +69,8 @@ class Outbox:
         self.backlog: deque[bytes] | None = None
         self.backlog_bytes = 0
         self.latest: dict[str, tuple[int | None, bytes]] | None = None
-        """What is to be said last of each thing that has only a present: a currency's balance, a person's presence.
-        No more than there are currencies and people watched."""
+        """What is to be said last of each thing that has only a present: a currency's balance, a person's
+        presence. No more than there are currencies and people watched."""
         self.paused = False
 
     def transmit(self, data: bytes) -> None:
@@ -107,7 +107,8 @@ class Outbox:
             self.push_answer(data)
 
     def push_latest(self, key: str, data: bytes, pos: int | None = None) -> None:
-        """Queue what replaces all that was said under this key; a reader that is behind or not ready gets the last.
+        """Queue what replaces all that was said under this key; a reader that is behind or not ready gets the
+        last.
 
         With `pos`, what the snapshot knew is not said again.
         """

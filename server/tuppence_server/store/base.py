@@ -38,7 +38,8 @@ from tuppence_server.domain.stale import Before
 class StoreFault(Exception):
     """The store cannot read or write, and nothing was written.
 
-    `fatal`: what is on disk is in doubt, so the process must end. `refused`: what was to be written is at fault.
+    `fatal`: what is on disk is in doubt, so the process must end. `refused`: what was to be written is at
+    fault.
     """
 
     def __init__(self, message: str, *, fatal: bool, refused: bool = False) -> None:
@@ -52,7 +53,8 @@ class StoreFault(Exception):
 
 
 class Unusable(Exception):
-    """What lies where the database should be is none of ours, or not a whole one; the message says what it is."""
+    """What lies where the database should be is none of ours, or not a whole one; the message says what it
+    is."""
 
 
 class SchemaTooNew(Exception):
@@ -117,7 +119,8 @@ def folded(text: str) -> str:
 
 
 class Listed(Struct, frozen=True):
-    """A person, when they last logged in (ms, 0 where that is not known), and whether anything of theirs is frozen."""
+    """A person, when they last logged in (ms, 0 where that is not known), and whether anything of theirs is
+    frozen."""
 
     user: User
     last_login: int
@@ -275,7 +278,8 @@ Packed = NewType("Packed", object)
 
 
 class Ledger(Protocol):
-    """What the check of the whole ledger reads: every row of its kind, in order, and what the store finds itself."""
+    """What the check of the whole ledger reads: every row of its kind, in order, and what the store finds
+    itself."""
 
     async def head(self) -> Head: ...
     async def users(self) -> list[User]: ...

@@ -143,8 +143,8 @@ class MemoryStore(MemoryAudit):
         """Take in one batch.
 
         Raises:
-            StoreFault: where `fail` says so, an id has a receipt, or a new account's number is taken; then nothing
-                was taken in.
+            StoreFault: where `fail` says so, an id has a receipt, or a new account's number is taken; then
+                nothing was taken in.
         """
         if self.fail is not None:
             fault, self.fail = self.fail, None

@@ -58,7 +58,8 @@ class MemoryAudit(MemoryMoney):
         yield [replace(member) for member in self._members.values()]
 
     async def password_kinds(self) -> dict[str, int]:
-        """How passwords are hashed: the beginning of the hash, up to the salt, and how many people have one so."""
+        """How passwords are hashed: the beginning of the hash, up to the salt, and how many people have one
+        so."""
         return Counter(user.password.rsplit("$", 2)[0] for user in self._users.values() if user.password)
 
     async def people(self, wanted: Wanted, after: str, limit: int) -> list[Listed]:

@@ -60,7 +60,8 @@ class MemoryMoney:
     _uses: dict[tuple[str, str, int], Use]
 
     async def latest(self, quote_ms: int) -> int:
-        """The latest commit without an event that rows tell of: a login, or a quote that holds for `quote_ms`."""
+        """The latest commit without an event that rows tell of: a login, or a quote that holds for
+        `quote_ms`."""
         promised = (quote.expires_at - quote_ms for quote in self._quotes.values())
         begun = (session.created_at for session in self._sessions.values())
         return max([0, *promised, *begun])
@@ -192,7 +193,8 @@ class MemoryMoney:
     def _hold_refunds(
         self, rows: Sequence[Payment], events: Sequence[LoggedEvent], transfers: Sequence[Transfer]
     ) -> None:
-        """Every row as it comes to stand: what was given back is what was moved for it, and what has ended stays.
+        """Every row as it comes to stand: what was given back is what was moved for it, and what has ended
+        stays.
 
         Raises:
             StoreFault: where it is not so.

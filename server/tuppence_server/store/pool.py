@@ -1,7 +1,7 @@
 """Query-only connections in lanes: what one kind of read waits for is never another kind. Each read is short.
 
-A lane lends its readers in the order of asking. Hellos that bring a long absence and questions about a long history
-have readers of their own, and so has the look at a token, on which every door waits.
+A lane lends its readers in the order of asking. Hellos that bring a long absence and questions about a long
+history have readers of their own, and so has the look at a token, on which every door waits.
 """
 
 import asyncio

@@ -1,6 +1,8 @@
-"""Whether a SQLite file is in itself as it must be: its pages, its schema, and the indexes that are kept by hand.
+"""Whether a SQLite file is in itself as it must be: its pages, its schema, and the indexes that are kept by
+hand.
 
-What the log tells is not looked at here. The pages are read in one long read, for a file that nobody writes to.
+What the log tells is not looked at here. The pages are read in one long read, for a file that nobody writes
+to.
 """
 
 import sqlite3
@@ -31,10 +33,13 @@ _SPLIT: Final = "SELECT person, pos FROM split_share WHERE pos <= ?1"
 _BEFORE: Final = "FROM carried AS p WHERE p.account = c.account AND p.transfer < c.transfer"
 # Each carried balance is the one before it and what was posted between the two.
 _CARRIED: Final = (
-    f"SELECT c.account, c.transfer FROM carried AS c WHERE c.transfer > ?1 OR c.balance <> coalesce((SELECT p.balance {_BEFORE} "
-    "ORDER BY p.transfer DESC LIMIT 1), 0) + (SELECT coalesce(sum(iif(t.phase IN ('single', 'post'), "
-    "iif(t.credit = c.account, t.amount, -t.amount), 0)), 0) FROM entry AS e CROSS JOIN transfer AS t ON t.id = e.transfer "
-    f"WHERE e.account = c.account AND e.transfer <= c.transfer AND e.transfer > coalesce((SELECT max(p.transfer) {_BEFORE}), 0))"
+    "SELECT c.account, c.transfer FROM carried AS c WHERE c.transfer > ?1 OR c.balance <> "
+    f"coalesce((SELECT p.balance {_BEFORE} ORDER BY p.transfer DESC LIMIT 1), 0) "
+    "+ (SELECT coalesce(sum(iif(t.phase IN ('single', 'post'), "
+    "iif(t.credit = c.account, t.amount, -t.amount), 0)), 0) "
+    "FROM entry AS e CROSS JOIN transfer AS t ON t.id = e.transfer "
+    "WHERE e.account = c.account AND e.transfer <= c.transfer "
+    f"AND e.transfer > coalesce((SELECT max(p.transfer) {_BEFORE}), 0))"
 )
 
 
@@ -79,7 +84,8 @@ def _made_anew() -> sqlite3.Connection:
 
 
 def indexes(db: sqlite3.Connection, pos: int = 2**62) -> Iterator[str]:
-    """Entries against the transfers that they are of, and whom splits ask, up to where the log stands at `pos`."""
+    """Entries against the transfers that they are of, and whom splits ask, up to where the log stands at
+    `pos`."""
     filled, made = db.execute(
         "SELECT coalesce(max(entries), 0), coalesce(max(transfer_id), 0) FROM head"
     ).fetchone()

@@ -171,9 +171,8 @@ class SqliteStore(SqliteReads):
             await writer.execute_fetchall(f"PRAGMA application_id = {APPLICATION_ID}")
         for pragma in _pragmas():
             await writer.execute_fetchall(f"PRAGMA {pragma}")
-        if (
-            self.tail.commits > UNFINISHED_COMMITS_MAX
-        ):  # in the commit that takes the place of the first that is lost
+        if self.tail.commits > UNFINISHED_COMMITS_MAX:
+            # In the commit that takes the place of the first that is lost.
             await writer.execute_fetchall("UPDATE head SET epoch = ?", (self._epoch_after_loss,))
         await migrate(writer, time.time_ns() // 1_000_000)
         ((self._filled,),) = await writer.execute_fetchall(entries.FILLED)
@@ -207,7 +206,7 @@ class SqliteStore(SqliteReads):
                 self._index = None
 
     async def _keeper(self) -> aiosqlite.Connection | None:
-        """A connection that cannot write and closes last. SQLite would fold, and drop, the log in closing the last.
+        """A connection that cannot write and closes last. SQLite would fold and drop the log in closing it.
 
         After a failed fsync the next one succeeds, whatever became of the pages.
         """
@@ -361,7 +360,7 @@ class SqliteStore(SqliteReads):
     async def _fold_if_long(self) -> None:
         """Fold the log into the file before it grows further: a call of its own, whose errors are seen.
 
-        It never waits for a reader. Behind a long one the log grows; what can be folded is, once in so many pages.
+        It never waits for a reader. Behind a long one the log grows; what can be is folded.
         """
         index = self._index
         assert index is not None, "the store is open"

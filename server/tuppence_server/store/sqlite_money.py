@@ -183,7 +183,8 @@ class MoneyReads(SessionReads):
         )
 
     async def latest(self, quote_ms: int) -> int:
-        """The latest commit without an event that rows tell of: a login, or a quote that holds for `quote_ms`."""
+        """The latest commit without an event that rows tell of: a login, or a quote that holds for
+        `quote_ms`."""
         ((latest,),) = await self._rows(_LATEST, quote_ms)
         return int(latest)
 

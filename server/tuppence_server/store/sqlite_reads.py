@@ -54,7 +54,8 @@ _M_WIDTH: Final = len(tables.MEMBER.columns)
 _ACQUAINTED: Final = (
     "WITH own (conv) AS MATERIALIZED (SELECT m.conv FROM member AS m INDEXED BY member_here "
     "CROSS JOIN conversation AS c ON c.id = m.conv WHERE m.user = ?2 AND m.until IS NULL AND c.pair IS NULL) "
-    "SELECT DISTINCT u.id FROM json_each(?1) AS k CROSS JOIN user AS u ON u.id = k.value OR u.handle = k.value "
+    "SELECT DISTINCT u.id FROM json_each(?1) AS k "
+    "CROSS JOIN user AS u ON u.id = k.value OR u.handle = k.value "
     "WHERE u.id = ?2 OR EXISTS (SELECT 1 FROM conversation AS c "
     "WHERE c.pair = min(u.id, ?2) || '|' || max(u.id, ?2)) "
     "OR EXISTS (SELECT 1 FROM own AS o CROSS JOIN member AS a ON a.conv = o.conv AND a.user = u.id "
@@ -65,7 +66,10 @@ _PLACE: Final = {
     "pair": f"SELECT {_C}, {_M} FROM conversation AS c JOIN member AS m ON m.conv = c.id AND m.user = ? WHERE c.pair = ?",
 }
 
-_OUTCOMES: Final = "SELECT CAST(id || sender AS BLOB), pos, id FROM receipt WHERE id > ? AND pos IS NOT NULL ORDER BY id LIMIT ?"
+_OUTCOMES: Final = (
+    "SELECT CAST(id || sender AS BLOB), pos, id FROM receipt "
+    "WHERE id > ? AND pos IS NOT NULL ORDER BY id LIMIT ?"
+)
 _REFUSALS: Final = (
     f"SELECT {tables.RECEIPT.select()} FROM receipt WHERE id > ? AND pos IS NULL ORDER BY id LIMIT ?"
 )
@@ -287,7 +291,10 @@ class SqliteReads(PeopleReads):
 
     async def all_members(self) -> AsyncIterator[Sequence[Member]]:
         """Every membership, also ended ones, in pieces."""
-        sql = f"SELECT {tables.MEMBER.select()} FROM member WHERE (conv, user) > (?, ?) ORDER BY conv, user LIMIT ?"
+        sql = (
+            f"SELECT {tables.MEMBER.select()} FROM member "
+            "WHERE (conv, user) > (?, ?) ORDER BY conv, user LIMIT ?"
+        )
         after = ("", "")
         while rows := await self._rows(sql, *after, LOG_ROWS_PER_READ):
             yield [Member(*row) for row in rows]

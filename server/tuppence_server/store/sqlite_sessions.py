@@ -27,8 +27,9 @@ _S_WIDTH: Final = len(tables.SESSION.columns)
 # Which conversations were spoken in last is settled before more than that is read of them.
 VIEWS: Final = (
     f"SELECT {_C}, {_M}, {_U} FROM (SELECT c.id, c.pos FROM member AS m CROSS JOIN conversation AS c "
-    "ON c.id = m.conv WHERE m.user = ?1 AND m.until IS NULL AND c.pos < ?2 ORDER BY c.pos DESC, c.id LIMIT ?3) "
-    "AS k CROSS JOIN conversation AS c ON c.id = k.id CROSS JOIN member AS m ON m.conv = k.id AND m.user = ?1 "
+    "ON c.id = m.conv WHERE m.user = ?1 AND m.until IS NULL AND c.pos < ?2 "
+    "ORDER BY c.pos DESC, c.id LIMIT ?3) AS k "
+    "CROSS JOIN conversation AS c ON c.id = k.id CROSS JOIN member AS m ON m.conv = k.id AND m.user = ?1 "
     "LEFT JOIN user AS u ON c.kind = 'dm' AND u.id = replace(replace(c.pair, m.user, ''), '|', '') "
     "ORDER BY k.pos DESC, k.id"
 )
@@ -52,8 +53,9 @@ _STANDING: Final = (
     "EXISTS (SELECT 1 FROM session AS s JOIN user AS u ON u.id = s.user "
     "WHERE s.id = :session AND u.id = :user AND s.revoked_at IS NULL AND NOT u.disabled) FROM head AS h"
 )
-# Stays that ended after the cursor, and conversations that went on; each missed an event at least. Who left and came
-# back has no end here, since the end of the earlier stay cannot be told. What was seen last is found by halving.
+# Stays that ended after the cursor, and conversations that went on; each missed an event at least. Who left
+# and came back has no end here, since the end of the earlier stay cannot be told. What was seen last is found by
+# halving.
 _BEHIND: Final = (
     "WITH RECURSIVE ends (conv, low, upto) AS ("
     "SELECT m.conv, m.since - 1, m.until FROM member AS m INDEXED BY member_gone "

@@ -1,4 +1,5 @@
-"""Finding and dropping what nobody needs any more, for SQLite; each statement goes by an index and is bounded."""
+"""Finding and dropping what nobody needs any more, for SQLite; each statement goes by an index and is
+bounded."""
 
 from collections.abc import Collection, Iterator
 from typing import Final

@@ -1,8 +1,9 @@
-"""SQLite's write-ahead log, as its documented format has it: how long it is by now, and what one that was left holds.
+"""SQLite's write-ahead log, as its documented format has it: how long it is by now, and what one that was
+left holds.
 
-The format: sqlite.org/walformat.html and sqlite.org/fileformat2.html#walformat. Each frame carries two salts of its
-generation, and a checksum over all before it. Recovery ends at the first frame that is broken, and drops what is
-behind it without a word.
+The format: sqlite.org/walformat.html and sqlite.org/fileformat2.html#walformat. Each frame carries two salts
+of its generation, and a checksum over all before it. Recovery ends at the first frame that is broken, and
+drops what is behind it without a word.
 """
 
 import mmap
@@ -20,7 +21,8 @@ from msgspec import Struct
 from .faults import store_faults
 
 UNFINISHED_COMMITS_MAX: Final = 1
-"""A commit is synced before the next one is written, so a power cut leaves at most one that nobody was told of."""
+"""A commit is synced before the next one is written, so a power cut leaves at most one that nobody was told
+of."""
 _HEADER: Final = struct.Struct(">8I")
 _FRAME: Final = struct.Struct(">6I")
 _PAGE_BYTES: Final = 4_096
@@ -35,7 +37,8 @@ _HEADER_BYTES: Final = 48
 class WalIndex:
     """The head of the index that the connections of one file share, as it is in memory.
 
-    To be closed after every connection to the file: closing any descriptor of it lets go of the process's locks.
+    To be closed after every connection to the file: closing any descriptor of it lets go of the process's
+    locks.
     """
 
     def __init__(self, path: Path) -> None:
@@ -59,7 +62,8 @@ class WalIndex:
 
 
 class Tail(Struct, frozen=True):
-    """What was written of a log's last generation behind the end of what can be read: frames, and ends of commits."""
+    """What was written of a log's last generation behind the end of what can be read: frames, and ends of
+    commits."""
 
     frames: int
     commits: int
@@ -67,13 +71,15 @@ class Tail(Struct, frozen=True):
     def told(self, path: Path) -> str:
         """What it means, and what to do."""
         return (
-            f"{path}-wal is damaged: {self.commits} commits behind the damage cannot be read. Copy the directory first. "
+            f"{path}-wal is damaged: {self.commits} commits behind the damage cannot be read. "
+            "Copy the directory first. "
             'Then restore a backup, or go on without them: damaged_log = "new_epoch".'
         )
 
 
 def behind_the_end(path: Path) -> Tail:
-    """Look behind the end of the log that was left beside a file that nobody has open; nothing is changed in them.
+    """Look behind the end of the log that was left beside a file that nobody has open; nothing is changed in
+    them.
 
     Raises:
         StoreFault: the file cannot be read.
@@ -131,7 +137,8 @@ def _is_sound(header: bytes) -> bool:
 
 
 def _recovered(path: Path) -> int:
-    """The frames that SQLite itself finds to be whole: it makes the index anew, and a reader leaves that there."""
+    """The frames that SQLite itself finds to be whole: it makes the index anew, and a reader leaves that
+    there."""
     uri = f"{path.absolute().as_uri()}?mode=ro"
     with store_faults(), closing(sqlite3.connect(uri, uri=True)) as db:
         db.execute("SELECT count(*) FROM sqlite_schema").fetchall()

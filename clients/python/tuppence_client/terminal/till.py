@@ -37,7 +37,8 @@ LOOKED_AT_MAX: Final = 200
 LINES_MAX: Final = 200
 ASK_FROM_MAJOR: Final = 100
 ASK_FROM_UNDIVIDED: Final = 10_000
-"""From this sum on, in the major units of a currency with and without decimals, a payment asks first; /ask sets another."""
+"""From this sum on, in the major units of a currency with and without decimals, a payment asks first; /ask
+sets another."""
 _VERBS: Final = {mc.Offer: "offer", mc.Packet: "put out", mc.Act: "settle"}
 _OF_PACKETS: Final = {"pay.claim", "pay.expire"}
 NO_PLACE: Final = "nobody is listening yet: choose a conversation with /to @handle"

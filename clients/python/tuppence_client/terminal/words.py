@@ -51,8 +51,12 @@ _ENDED: Final = {
     4505: "you are connected too often at once; leave one of the others first",
 }
 _LABELS: Final = {
-    "available": "available", "limit": "limit", "used": "used", "refundable": "at most", "resets_at": "possible from",
-}  # fmt: skip
+    "available": "available",
+    "limit": "limit",
+    "used": "used",
+    "refundable": "at most",
+    "resets_at": "possible from",
+}
 
 
 def refused(error: TuppenceError) -> str:

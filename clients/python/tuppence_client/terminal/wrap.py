@@ -1,4 +1,5 @@
-"""A line is broken between words to the width of the terminal, and what follows stands under what it goes on with."""
+"""A line is broken between words to the width of the terminal, and what follows stands under what it goes on
+with."""
 
 from typing import Final
 
