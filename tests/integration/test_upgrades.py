@@ -40,8 +40,20 @@ BROKEN = {
     "an origin that is not listed": (403, "GET /v1/ws HTTP/1.1", {"Origin": "https://evil.example"}),
     "two origins": (400, "GET /v1/ws HTTP/1.1", {"Origin": ["https://a.example", "https://b.example"]}),
     "a subprotocol that is no token": (400, "GET /v1/ws HTTP/1.1", {"Sec-WebSocket-Protocol": "a b"}),
+    "a body that comes later": (400, "GET /v1/ws HTTP/1.1", {"Content-Length": "5"}),
+    "a body in pieces that comes later": (400, "GET /v1/ws HTTP/1.1", {"Transfer-Encoding": "chunked"}),
+    "a length in two digits": (400, "GET /v1/ws HTTP/1.1", {"Content-Length": "00"}),
+    "headers without number": (431, "GET /v1/ws HTTP/1.1", {"X": ["y"] * 200}),
+    "a long header": (431, "GET /v1/ws HTTP/1.1", {"X": "y" * 9_000}),
 }  # fmt: skip
+BODIES = {
+    "a body": ({"Content-Length": "5"}, b"hello"),
+    "a body in pieces": ({"Transfer-Encoding": "chunked"}, b"5\r\nhello\r\n0\r\n\r\n"),
+    "no pieces": ({"Transfer-Encoding": "chunked"}, b"0\r\n\r\n"),
+    "a frame as a body": ({"Content-Length": "7"}, b"\x81\x81\x00\x00\x00\x00{"),
+}
 UNUSUAL = {
+    "a body of nothing": {"Content-Length": "0"},
     "names in capitals": {"UPGRADE": "WebSocket", "Upgrade": None},
     "Connection with more": {"Connection": "keep-alive, Upgrade"},
     "Connection in two lines": {"Connection": ["Upgrade", "keep-alive"]},
@@ -49,7 +61,7 @@ UNUSUAL = {
 }
 
 
-async def asked(server, start, changes):
+async def asked(server, start, changes, body=b""):
     headers = {**GOOD, **changes}
     lines = [
         f"{name}: {each}"
@@ -58,7 +70,7 @@ async def asked(server, start, changes):
         for each in (value if isinstance(value, list) else [value])
     ]
     raw = await server.raw()
-    await raw.send("\r\n".join([start, *lines, "", ""]).encode())
+    await raw.send("\r\n".join([start, *lines, "", ""]).encode() + body)
     head = await asyncio.wait_for(raw.reader.readuntil(b"\r\n\r\n"), 30)
     await raw.drop()
     return parse_answer(head)
@@ -77,6 +89,8 @@ async def test_a_broken_upgrade_is_refused_and_a_wrong_version_is_told_the_right
         if status == 426:
             assert answer.headers["sec-websocket-version"] == "13", name
             assert answer.headers["upgrade"] == "websocket", name
+    for name, (changes, body) in BODIES.items():
+        assert (await asked(server, "GET /v1/ws HTTP/1.1", changes, body)).status == 400, name
     for name, changes in UNUSUAL.items():
         assert (await asked(server, "GET /v1/ws HTTP/1.1", changes)).status == 101, name
     assert server.log.read_text().count('"level": "warning"') == 0

@@ -17,6 +17,11 @@ from .services import Services
 PATH: Final = "/v1/ws"
 VERSION: Final = "13"
 """RFC 6455's; others were drafts."""
+NO_REQUEST: Final = (
+    b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\n"
+    b"content-length: 28\r\n\r\nThis is no upgrade request.\n"
+)
+"""The answer to a head that the engine cannot read: it would close without a word."""
 _quiet = logging.getLogger("tuppence.websockets")
 _quiet.setLevel(logging.CRITICAL)
 

@@ -86,6 +86,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """From here on the socket watches and counts itself."""
+        if self.transport.is_closing():  # its body was refused
+            return
         self._unwatch()
         super().handle_websocket_upgrade()
 
@@ -107,7 +109,10 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The head is here as a whole; the answer is worked on from now on."""
+        """The head is here as a whole; the answer is worked on from now on. An upgrade has no body."""
+        if self.parser.should_upgrade() and self._should_upgrade() and _has_body(self.headers):
+            self.send_400_response("An upgrade has no body.\n")
+            return
         super().on_headers_complete()
         if self.cycle is not None:
             self._cycles = [cycle for cycle in self._cycles if not cycle.response_complete]
@@ -149,6 +154,13 @@ class HttpProtocol(HttpToolsProtocol):
         if self._slot is not None:
             self.services.wheel.remove(self, self._slot)
             self._slot = None
+
+
+def _has_body(headers: list[tuple[bytes, bytes]]) -> bool:
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0 \t"))
+        for name, value in headers
+    )
 
 
 def http_protocol(services: Services) -> type[HttpProtocol]:

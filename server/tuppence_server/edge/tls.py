@@ -2,7 +2,8 @@
 
 The loop's own TLS server tells nobody of a connection before its handshake is done, so that those which never
 begin one would be neither counted nor bounded. Here a connection is taken in the clear, counted, and only
-then shakes hands. That task and its deadline end with the handshake.
+then shakes hands. That task and its deadline end with the handshake. Whoever is counted is taken off again
+exactly once, however the end of the handshake, bytes and the loss of the connection follow on each other.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ class Door(asyncio.Protocol):
         self._context = context
         self._inner = inner
         self._early: list[bytes] = []
+        self._lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count it, or turn it away before anything is computed for it."""
@@ -44,6 +46,10 @@ class Door(asyncio.Protocol):
         """The handshake's first bytes, where they are here before it begins."""
         self._early.append(data)
 
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """It is gone before the handshake began, which would never be told so, and wait for ever."""
+        self._lost = True
+
     async def _shake(self, transport: asyncio.Transport, address: str) -> None:
         threshold, loop = _Threshold(), self._services.loop
         handshake = loop.start_tls(
@@ -55,10 +61,15 @@ class Door(asyncio.Protocol):
             ssl_shutdown_timeout=SHUTDOWN_S_MAX,
         )
         try:
-            shaking = loop.create_task(handshake)
-            await asyncio.sleep(0)  # it has put its own protocol in place, and not yet read
-            _feed(transport.get_protocol(), self._early)
-            secure = await shaking
+            async with asyncio.timeout(HANDSHAKE_S_MAX + SHUTDOWN_S_MAX):  # whatever the loop's TLS forgets
+                shaking = loop.create_task(handshake)
+                await asyncio.sleep(0)  # it has put its own protocol in place, and not yet read
+                if self._lost:
+                    shaking.cancel()
+                    return
+                if (taken := transport.get_protocol()) is not self:
+                    _feed(taken, self._early)
+                secure = await shaking
         except (
             OSError,
             RuntimeError,
@@ -84,35 +95,54 @@ def _feed(protocol: Any, early: list[bytes]) -> None:
 
 
 class _Threshold(asyncio.Protocol):
-    """Keeps what comes between the end of the handshake and the protocol's turn."""
+    """Keeps what comes between the end of the handshake and the protocol's turn, and passes on what comes later.
+
+    The loop binds a call when it asks for it: one asked for before `cross` still comes here after it.
+    """
 
     def __init__(self) -> None:
         self._early: list[bytes] = []
         self._ended = False
         self._lost = False
+        self._crossed: asyncio.Transport | None = None
 
     def data_received(self, data: bytes) -> None:
         """The first bytes may come together with the handshake's last."""
-        self._early.append(data)
+        if self._crossed is None:
+            self._early.append(data)
+        else:
+            _protocol_of(self._crossed).data_received(data)
 
-    def eof_received(self) -> None:
+    def eof_received(self) -> bool | None:
         """The peer has said all."""
+        if self._crossed is not None:
+            return _protocol_of(self._crossed).eof_received()
         self._ended = True
+        return None
 
-    def connection_lost(self, _exc: Exception | None) -> None:
-        """It was gone before it came in."""
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone: before it came in, or while it did."""
         self._lost = True
+        if self._crossed is not None:
+            _protocol_of(self._crossed).connection_lost(exc)
 
     def cross(self, transport: asyncio.Transport, protocol: asyncio.Protocol) -> None:
-        """Hand the connection over, with what has come."""
-        if self._lost:
+        """Hand the connection over, with what has come; one that is gone or going is not handed over."""
+        if self._lost or transport.is_closing():
+            transport.abort()
             return
         transport.set_protocol(protocol)
+        self._crossed = transport
         protocol.connection_made(transport)
         for data in self._early:
-            protocol.data_received(data)
+            _protocol_of(transport).data_received(data)
         if self._ended:
-            protocol.eof_received()
+            _protocol_of(transport).eof_received()
+
+
+def _protocol_of(transport: asyncio.Transport) -> asyncio.Protocol:
+    """Whose turn it is: an upgrade, even by the first bytes, passes the connection on."""
+    return cast("asyncio.Protocol", transport.get_protocol())
 
 
 def behind_door(
