@@ -343,8 +343,9 @@ def _quiet_signals() -> Any:
 def _hang_up(server: Server, reloader: Reloader, wheel: Wheel) -> Iterator[None]:
     """SIGHUP reloads a service; where a terminal went away, its server goes too, as after SIGTERM.
 
-    A window's signal goes to the first program in it alone, which may wait for the server and keep it from it. So the
-    terminal is looked at as well. Whoever started it with the signal ignored (nohup) wants neither.
+    A window's signal goes to the first program in it alone, which may wait for the server and keep it from
+    it. So the terminal is looked at as well. Whoever started it with the signal ignored (nohup) wants
+    neither.
     """
     if not hasattr(signal, "SIGHUP") or signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         yield
@@ -365,7 +366,8 @@ def _hang_up(server: Server, reloader: Reloader, wheel: Wheel) -> Iterator[None]
 
 
 class _Terminal:
-    """The terminal that the log goes to, watched on the wheel; `gone` is called once nobody holds its other end."""
+    """The terminal that the log goes to, watched on the wheel; `gone` is called once nobody holds its other
+    end."""
 
     def __init__(self, descriptor: int, gone: Callable[[], None]) -> None:
         self._poll = select.poll()

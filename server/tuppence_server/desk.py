@@ -46,7 +46,8 @@ class Writes(Protocol):
 
 
 class Unreachable(Exception):
-    """A server has the data directory but does not answer; `sent` where it may have the command all the same."""
+    """A server has the data directory but does not answer; `sent` where it may have the command all the
+    same."""
 
     def __init__(self, message: str, *, sent: bool = True) -> None:
         super().__init__(message)

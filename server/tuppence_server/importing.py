@@ -1,4 +1,5 @@
-"""Taking in many people and credits at once: each row by the same commands as one alone, side by side on the road."""
+"""Taking in many people and credits at once: each row by the same commands as one alone, side by side on the
+road."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

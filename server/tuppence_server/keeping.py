@@ -117,7 +117,8 @@ def examine(settings: Settings) -> list[dict[str, str]]:
         )
     if settings.exchange_rates_file is not None and settings.exchange_rates:
         refused = ", ".join(sorted(make_rates(settings).refused()))
-        detail = f"the file's rates of {refused} are not used: with exchange_rates people would gain by going round"
+        detail = f"the file's rates of {refused} are not used: "
+        detail += "with exchange_rates people would gain by going round"
         note(
             "exchange", "warning" if refused else "ok", detail if refused else "table and file fit each other"
         )

@@ -1,4 +1,5 @@
-"""What an operator's command moves, it moves once: its key is made before anything is sent, and told in every doubt."""
+"""What an operator's command moves, it moves once: its key is made before anything is sent, and told in every
+doubt."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,8 @@ _NEVER_BEGUN: Final = (typer.Exit, DataInUse, WrongData, SchemaTooNew, Unusable)
 
 @contextmanager
 def once(key: str | None) -> Iterator[str]:
-    """The idempotency key that was given, or a new one; a failure after which it may have been done names it."""
+    """The idempotency key that was given, or a new one; a failure after which it may have been done names
+    it."""
     key = ids.event_id() if key is None else key
     try:
         yield key

@@ -1,8 +1,9 @@
 """A file of people and credits, for `tuppence import`: read and judged as a whole before anything is done.
 
-CSV in UTF-8 with a header (RFC 4180). Each credit gets an idempotency key made from the name of the batch, the
-person and the currency, of which there is one each: the same batch again credits nobody twice, also where it was broken
-off, in another order or with more people, and where an amount was changed since, the server tells so.
+CSV in UTF-8 with a header (RFC 4180). Each credit gets an idempotency key made from the name of the batch,
+the person and the currency, of which there is one each: the same batch again credits nobody twice, also where
+it was broken off, in another order or with more people, and where an amount was changed since, the server
+tells so.
 """
 
 import csv

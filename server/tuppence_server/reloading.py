@@ -28,7 +28,8 @@ log = structlog.get_logger("tuppence.reload")
 class Reloader:
     """Reads the settings again and lets the server go by them.
 
-    `port` is what was asked for at the start: where that is 0, the settings of now have the one that was free.
+    `port` is what was asked for at the start: where that is 0, the settings of now have the one that was
+    free.
     """
 
     def __init__(

@@ -52,7 +52,8 @@ class Socket(Peer, asyncio.Protocol):
 
     __slots__ = (
         "control_at", "engine", "fragments", "heard",
-        "needed", "opened_at", "parts", "penalties", "penalty_at", "pinged_at", "rest", "services", "slot", "started_at", "unread",
+        "needed", "opened_at", "parts", "penalties", "penalty_at", "pinged_at", "rest", "services", "slot",
+        "started_at", "unread",
     )  # fmt: skip
 
     def __init__(self, services: Services) -> None:

@@ -1,8 +1,8 @@
 """The store of a running server as it was at one commit, for the check of the ledger.
 
-What changes is copied in one short read into temporary tables, which hide those of the file. What only grows is read
-from the file, in short reads up to where the log stood. So no read keeps the WAL from starting again, and between two
-reads is a pause.
+What changes is copied in one short read into temporary tables, which hide those of the file. What only grows
+is read from the file, in short reads up to where the log stood. So no read keeps the WAL from starting again,
+and between two reads is a pause.
 """
 
 import asyncio

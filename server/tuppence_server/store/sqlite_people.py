@@ -14,8 +14,10 @@ _FROZEN: Final = f"& {FROZEN_IN | FROZEN_OUT}"
 # A call back into Python for each row would wait for the interpreter's lock each time: only names that need it ask.
 _NAME: Final = "CASE WHEN u.name GLOB '*[^ -~]*' THEN folded(u.name) ELSE lower(u.name) END"
 _LISTED: Final = (
-    f"SELECT {tables.USER.select('u')}, coalesce((SELECT max(s.created_at) FROM session AS s WHERE s.user = u.id), 0), "
-    f"u.flags {_FROZEN} OR EXISTS (SELECT 1 FROM account AS a WHERE a.owner = u.id AND a.flags {_FROZEN}) AS frozen "
+    f"SELECT {tables.USER.select('u')}, "
+    "coalesce((SELECT max(s.created_at) FROM session AS s WHERE s.user = u.id), 0), "
+    f"u.flags {_FROZEN} OR EXISTS "
+    f"(SELECT 1 FROM account AS a WHERE a.owner = u.id AND a.flags {_FROZEN}) AS frozen "
     "FROM user AS u "
 )
 _SOME: Final = (
@@ -28,8 +30,9 @@ _SOME: Final = (
 # dollar, twice, which takes SQLite ten times as long.
 _KINDS: Final = (
     "WITH kept AS (SELECT password AS whole FROM user WHERE password <> '') "
-    "SELECT CASE WHEN substr(whole, -67, 1) || substr(whole, -44, 1) = '$$' THEN substr(whole, 1, length(whole) - 67) "
-    "ELSE rtrim(rtrim(rtrim(rtrim(whole, replace(whole, '$', '')), '$'), replace(whole, '$', '')), '$') END AS kind, "
+    "SELECT CASE WHEN substr(whole, -67, 1) || substr(whole, -44, 1) = '$$' "
+    "THEN substr(whole, 1, length(whole) - 67) ELSE "
+    "rtrim(rtrim(rtrim(rtrim(whole, replace(whole, '$', '')), '$'), replace(whole, '$', '')), '$') END AS kind, "
     "count(*) FROM kept GROUP BY kind"
 )
 
@@ -38,7 +41,8 @@ class PeopleReads(MoneyReads):
     """People, for the operator."""
 
     async def password_kinds(self) -> dict[str, int]:
-        """How passwords are hashed: the beginning of the hash, up to the salt, and how many people have one so."""
+        """How passwords are hashed: the beginning of the hash, up to the salt, and how many people have one
+        so."""
         async with self._reader() as db:
             return {str(kind): int(count) for kind, count in await db.execute_fetchall(_KINDS)}
 
