@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import time
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -107,7 +107,7 @@ class Audits:
         # SQLite asks for this as soon as it is loaded, so it is too late to say within that process.
         within = os.environ | {"SQLITE_TMPDIR": str(self._database.parent.absolute())}
         process = self._process = await asyncio.create_subprocess_exec(
-            *command, stdin=DEVNULL, stdout=PIPE, env=within, limit=LINE_BYTES_MAX
+            *command, stdin=PIPE, stdout=PIPE, env=within, limit=LINE_BYTES_MAX
         )
         assert process.stdout is not None, "stdout is a pipe"
         try:

@@ -3,12 +3,15 @@ pauses.
 
     python -m tuppence_server.checking DATABASE
 
-It tells how far it is, and last the report, in lines of JSON. Whoever reads them ends it by going away.
+It tells how far it is, and last the report, in lines of JSON. Whoever reads them ends it by going away: standard
+input is a pipe that nothing is written to, and that ends with whoever holds it.
 """
 
 import asyncio
 import os
+import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Final
@@ -59,9 +62,20 @@ def _tell(told: Told) -> None:
 
 
 def main() -> None:
-    """Check the database that the command line names."""
+    """Check the database that the command line names, for as long as whoever asked lives."""
     os.nice(NICE)
-    asyncio.run(check(Path(sys.argv[1])))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal, which tells the server as well
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    try:
+        asyncio.run(check(Path(sys.argv[1])))
+    except BrokenPipeError:
+        os._exit(0)
+
+
+def _end_with_the_parent() -> None:
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 import json
+import os
+import signal
 import sqlite3
 import sys
 from contextlib import closing, suppress
@@ -220,3 +222,34 @@ async def test_a_frozen_store_stays_as_it_was_and_keeps_nothing_open(tmp_path: P
         assert (report.problems, report.pos, report.hash) == ([], head.pos, head.hash.hex())
         assert (await store.head()).pos > head.pos
         assert (await verify(store)).problems == []
+
+
+async def test_a_check_ends_with_the_server_that_asked_for_it_and_says_nothing(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data")
+    await server.start()
+    try:
+        alice, _ = await server.people("alice", "bob", credit="100.00")
+        client = await server.connect(alice)
+        for _ in range(20):
+            await client.pay("@bob", "0.01")
+        await server.admin("ledger.verify")
+        pid = server.pid
+        (check,) = await until(lambda: _children(pid))
+        os.kill(check, signal.SIGSTOP)
+        await server.kill()
+        os.kill(check, signal.SIGCONT)
+        await until(lambda: _gone(check))
+        assert not server.faults()
+    finally:
+        await server.close()
+
+
+async def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+async def _gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
