@@ -62,14 +62,9 @@ def _tell(told: Told) -> None:
 
 
 def main() -> None:
-    """Check the database that the command line names, for as long as whoever asked lives."""
+    """Check the database that the command line names."""
     os.nice(NICE)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal, which tells the server as well
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    try:
-        asyncio.run(check(Path(sys.argv[1])))
-    except BrokenPipeError:
-        os._exit(0)
+    asyncio.run(check(Path(sys.argv[1])))
 
 
 def _end_with_the_parent() -> None:
@@ -79,4 +74,9 @@ def _end_with_the_parent() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal, which tells the server as well
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    try:
+        main()
+    except BrokenPipeError:
+        os._exit(0)

@@ -17,6 +17,8 @@ PARTIAL: Final = DATABASE + ".partial"
 """Where a restore puts a database together before it gets its name."""
 NEW: Final = DATABASE + ".new"
 """Where the first start does."""
+RESCUED: Final = DATABASE + ".rescued"
+"""Where a server leaves what was in a database that was taken away from it."""
 ROOM_BYTES: Final = 4 * 1024 * 1024
 HOLD_WAIT_S: Final = 0.5
 """A look at whether somebody holds the directory takes no longer, and must not stand in a server's way."""
@@ -156,6 +158,14 @@ def remnants(data: Path) -> str | None:
         return (
             f"{data / left[0]} was left by a restore that did not end. Restore again, or delete {PARTIAL}*."
         )
+    if os.path.lexists(data / RESCUED):
+        return (
+            f"{data / RESCUED} is all that was in {DATABASE} when that was taken away from a server. "
+            f"Move {DATABASE}* elsewhere, then this to {DATABASE}; or move this away."
+        )
+    for name in names:
+        if (data / name).is_file() and (data / name).stat().st_nlink > 1 + _own_links(data, name):
+            return f"{data / name} has a second name (a hard link), and a second server could open that. Use a copy."
     if names and DATABASE not in names:
         return (
             f"{data / names[0]} is here without its {DATABASE}. Put that back, or move both to another place."
@@ -166,6 +176,12 @@ def remnants(data: Path) -> str | None:
 def _has_its_name(data: Path, left: list[str]) -> bool:
     database = data / DATABASE
     return left == [PARTIAL] and database.exists() and database.samefile(data / PARTIAL)
+
+
+def _own_links(data: Path, name: str) -> int:
+    """The names that a restore or a first start had still to take away."""
+    others = [data / other for other in (PARTIAL, NEW)]
+    return sum(other.exists() and other.samefile(data / name) for other in others)
 
 
 def take_room(data: Path) -> None:

@@ -117,16 +117,15 @@ class Pipeline:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A road that breaks takes the server with it, so that a supervisor starts anew."""
-        fault = None if task.cancelled() else task.exception()
-        if fault is not None:
+        if not task.cancelled() and (fault := task.exception()) is not None:
             log.error("road_broke", exc_info=fault)
-            self._give_up()
+            self.give_up()
         left = [*(self._sealed.batch if self._sealed else ()), *self._open.batch, *self._taken, *self._inbox]
         self._inbox.clear()
         if left:
             self._tell_all(Committed(0, [], [], [(request, sink, UNAVAILABLE) for request, sink in left]))
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
         """Commit nothing any more, and end the server: what is on disk, or in the book, is in doubt."""
         self.writable = False
         self.write_faults += 1
@@ -314,7 +313,11 @@ class Pipeline:
             self._committed(sealed.commit)
 
     def _committed(self, commit: Committed) -> None:
-        self.writable = True
+        self.writable = not self._broken
+        if self._broken:  # what it went to is in doubt since it was handed over
+            commit = Committed(
+                0, [], [], [(request, sink, UNAVAILABLE) for request, sink, _ in commit.outcomes]
+            )
         self._tell_all(commit)
 
     async def _failed(
@@ -330,7 +333,7 @@ class Pipeline:
         self.writable = False
         self.write_faults += 1
         if fault.fatal:
-            self._give_up()
+            self.give_up()
         await self._void(batch, UNAVAILABLE)
 
     async def _one_by_one(self, batch: list[Submission]) -> None:
@@ -383,8 +386,7 @@ class Pipeline:
 
     async def _void(self, batch: list[Submission], refusal: Refusal) -> None:
         """Refuse a whole batch, of which nothing was committed."""
-        outcomes: list[tuple[Request, Sink, Outcome]] = [(r, sink, refusal) for r, sink in batch]
-        self._tell_all(Committed(0, [], [], outcomes))
+        self._tell_all(Committed(0, [], [], [(request, sink, refusal) for request, sink in batch]))
         await self._forget()
 
     async def _forget(self) -> None:
@@ -393,7 +395,7 @@ class Pipeline:
             self._book.forget(await self._store.head())
         except Exception:  # what the book holds is not what is stored, and nothing may be decided on it
             log.exception("store_unreadable")
-            self._give_up()
+            self.give_up()
 
     def now_ms(self) -> int:
         """Commit time; never behind the commit before, and never standing still."""

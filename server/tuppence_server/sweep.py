@@ -19,7 +19,7 @@ from .domain.request import Request
 from .domain.rows import OPERATOR
 from .domain.stale import before
 from .pipeline import Pipeline
-from .store.base import Store
+from .store.base import Store, StoreFault
 
 SWEEP_S: Final = 1.0
 SWEEP_PAYMENTS_MAX: Final = 500
@@ -62,9 +62,20 @@ async def prune(store: Store, pipeline: Pipeline) -> int:
     return dropped
 
 
+def sound(store: Store, pipeline: Pipeline) -> bool:
+    """Look whether the store still has its files; where it has not, the server ends and acknowledges nothing more."""
+    try:
+        store.watch()
+    except StoreFault as fault:
+        log.error("store_fault", error=str(fault), fatal=fault.fatal)
+        pipeline.give_up()
+        return False
+    return True
+
+
 async def keep_sweeping(store: Store, pipeline: Pipeline) -> None:
-    """Sweep every SWEEP_S seconds until cancelled; a fault is logged and tried again."""
-    while True:
+    """Sweep every SWEEP_S seconds until cancelled; a fault is logged and tried again, unless it is fatal."""
+    while sound(store, pipeline):
         try:
             await sweep(store, pipeline)
             await prune(store, pipeline)

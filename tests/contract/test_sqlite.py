@@ -331,6 +331,22 @@ async def test_a_fault_is_fatal_only_where_the_disk_is_in_doubt(world: World, tm
     await commit(store, changes, head)
 
 
+async def test_damage_that_a_reader_alone_finds_is_fatal(world: World, tmp_path: Path) -> None:
+    """Whoever writes may never come to that page."""
+    store = _store(world)
+    store.watch()
+    await store._db.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+    with (tmp_path / "tuppence.db").open("r+b", buffering=0) as file:
+        size = file.seek(0, 2)
+        file.seek(sqlite.PAGE_BYTES)
+        file.write(b"\xa5" * (size - sqlite.PAGE_BYTES))
+    with pytest.raises(StoreFault):
+        await store.user("alice")
+    with pytest.raises(StoreFault, match="malformed") as fault:
+        store.watch()
+    assert fault.value.fatal
+
+
 async def test_a_damaged_file_is_fatal(tmp_path: Path) -> None:
     async with opened("sqlite", tmp_path):
         pass
@@ -496,7 +512,8 @@ async def test_a_long_reader_makes_no_commit_wait_and_the_log_begins_anew_behind
             for _ in range(250):
                 assert said(await world.say("alice", "@bob")) == "stored"
         reader.execute("COMMIT")
-    index = store._index
+    assert store._kept is not None
+    index = store._kept.index
     assert index is not None
     before = index.generation
     for _ in range(20):
@@ -507,10 +524,10 @@ async def test_a_long_reader_makes_no_commit_wait_and_the_log_begins_anew_behind
 
 async def test_the_log_is_as_long_as_sqlite_says(world: World) -> None:
     store = _store(world)
-    assert store._index is not None
+    assert store._kept is not None
     for _ in range(5):
         await world.say("alice", "@bob")
-        said_so = store._index.frames
+        said_so = store._kept.index.frames
         ((_, frames, _),) = await store._db.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
         assert said_so == frames > 0
 
@@ -536,3 +553,5 @@ async def test_a_file_that_is_taken_away_or_replaced_while_it_is_open_is_fatal(
     with pytest.raises(StoreFault, match="taken away") as fault:
         await talk()
     assert fault.value.fatal
+    with pytest.raises(StoreFault, match=r"is kept as .*rescued"):
+        await store.close()

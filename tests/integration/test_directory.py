@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import signal
 import sqlite3
 import stat
 from contextlib import closing
@@ -241,6 +242,7 @@ async def test_one_server_on_one_directory_whatever_happens_to_its_files(tmp_pat
     try:
         copy = tmp_path / "copy"
         await server.admin("backup", path=str(copy))
+        os.kill(server.pid, signal.SIGSTOP)  # it would see to it, and end
         for change in ("remove", "replace"):
             for path in sorted(server.data.iterdir()):
                 if path.name in ("admin.json", DATABASE, DATABASE + "-wal", DATABASE + "-shm"):

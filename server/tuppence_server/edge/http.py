@@ -82,7 +82,7 @@ class Api:
         self._services = services
         self._office = office
         self._admin_token = admin_token
-        self._readiness = Readiness(services.pipeline, services.settings.data)
+        self._readiness = Readiness(services.store, services.pipeline, services.settings.data)
         self._guests = Guests(services)
         self._statements = Statements(services.store, self._paced)
         self._schemas = {

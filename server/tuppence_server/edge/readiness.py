@@ -14,6 +14,8 @@ from tuppence_server.domain.outflow import Done
 from tuppence_server.domain.request import Request as Submission
 from tuppence_server.domain.rows import OPERATOR
 from tuppence_server.pipeline import Pipeline
+from tuppence_server.store.base import Store
+from tuppence_server.sweep import sound
 
 PROBE_EVERY_S: Final = 1.0
 """However often it is asked, the disk is written to no more often than this."""
@@ -22,7 +24,8 @@ PROBE_EVERY_S: Final = 1.0
 class Readiness:
     """What `/readyz` tells of one server."""
 
-    def __init__(self, pipeline: Pipeline, data: Path) -> None:
+    def __init__(self, store: Store, pipeline: Pipeline, data: Path) -> None:
+        self._store = store
         self._pipeline = pipeline
         self._data = data
         self._proved_faults = 0
@@ -30,7 +33,9 @@ class Readiness:
         self._next_probe = 0.0
 
     async def ready(self) -> bool:
-        """True where no write has failed, or one has been tried since and went through."""
+        """True where no write has failed, or one has been tried since and went through, and the files are there."""
+        if not sound(self._store, self._pipeline):
+            return False
         if self._proved:
             return True
         async with self._one_at_a_time:

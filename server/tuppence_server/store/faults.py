@@ -21,6 +21,12 @@ def translated(fault: Exception) -> StoreFault:
     return StoreFault(f"{type(fault).__name__}: {fault}", fatal=code in _FATAL_CODES, refused=refused)
 
 
+def is_damage(fault: sqlite3.Error) -> bool:
+    """Whether the file itself is broken, whoever reads it."""
+    code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
 @contextmanager
 def store_faults() -> Iterator[None]:
     """What goes wrong in SQLite within, as a `StoreFault`."""

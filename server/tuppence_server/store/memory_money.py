@@ -59,6 +59,9 @@ class MemoryMoney:
     _receipts: dict[str, Receipt]
     _uses: dict[tuple[str, str, int], Use]
 
+    def watch(self) -> None:
+        """Memory has no files that could be taken away."""
+
     async def latest(self, quote_ms: int) -> int:
         """The latest commit without an event that rows tell of: a login, or a quote that holds for
         `quote_ms`."""

@@ -5,6 +5,7 @@ history have readers of their own, and so has the look at a token, on which ever
 """
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -12,8 +13,8 @@ from typing import Any, Final
 
 import aiosqlite
 
-from .base import folded
-from .faults import store_faults
+from .base import StoreFault, folded
+from .faults import is_damage, store_faults
 
 HELLO_READERS: Final = 2
 IDENTIFY_READERS: Final = 1
@@ -24,6 +25,7 @@ class Lane:
 
     def __init__(self, readers: int) -> None:
         self.readers = readers
+        self.damage: StoreFault | None = None
         self._idle: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
 
     def fill(self, readers: list[aiosqlite.Connection]) -> None:
@@ -39,6 +41,10 @@ class Lane:
         try:
             with store_faults():
                 yield reader
+        except StoreFault as fault:
+            if isinstance(fault.__cause__, sqlite3.Error) and is_damage(fault.__cause__):
+                self.damage = fault
+            raise
         finally:
             self._idle.put_nowait(reader)
 
@@ -83,6 +89,11 @@ class Pool:
                 await reader.execute_fetchall(f"PRAGMA {pragma}")
             await reader.create_function("folded", 1, folded, deterministic=True)
         return reader
+
+    @property
+    def damage(self) -> StoreFault | None:
+        """That a reader found the file broken."""
+        return self.asks.damage or self.hellos.damage or self.identities.damage
 
     @property
     def loader(self) -> aiosqlite.Connection:

@@ -13,7 +13,6 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast
@@ -46,10 +45,11 @@ from . import entries, stale, tables
 from .base import Packed, StoreFault, Unusable
 from .batch import BATCH, BatchConnection, Statement
 from .faults import store_faults, translated
+from .kept import KeptFiles
 from .migrate import migrate
 from .ours import APPLICATION_ID, recognise
 from .sqlite_reads import SqliteReads
-from .wal import UNFINISHED_COMMITS_MAX, Tail, WalIndex, behind_the_end, set_aside
+from .wal import UNFINISHED_COMMITS_MAX, Tail, behind_the_end, set_aside
 
 WAL_PAGES_FOLD: Final = 4_000
 """Pages in the log before it is folded into the file; SQLite's default of 1000 halves the throughput."""
@@ -130,10 +130,9 @@ class SqliteStore(SqliteReads):
         self.tail = Tail(0, 0)
         """What was found behind the end of the log that the last process left."""
         self._writer: aiosqlite.Connection | None = None
-        self._index: WalIndex | None = None
+        self._kept: KeptFiles | None = None
         self._generation = b""
         self._folded = 0
-        self._identity: tuple[int, int] | None = None
         self._doubted = False
         self._filled = 0
 
@@ -171,54 +170,52 @@ class SqliteStore(SqliteReads):
             await writer.execute_fetchall(f"PRAGMA application_id = {APPLICATION_ID}")
         for pragma in _pragmas():
             await writer.execute_fetchall(f"PRAGMA {pragma}")
+        self._kept = KeptFiles(self.path)
         if self.tail.commits > UNFINISHED_COMMITS_MAX:
             # In the commit that takes the place of the first that is lost.
             await writer.execute_fetchall("UPDATE head SET epoch = ?", (self._epoch_after_loss,))
         await migrate(writer, time.time_ns() // 1_000_000)
         ((self._filled,),) = await writer.execute_fetchall(entries.FILLED)
         await writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._index = WalIndex(self.path)
-        self._identity = _identity(self.path)
 
     async def close(self) -> None:
-        """Close all connections; the last one folds the log into the file, unless the disk is in doubt.
+        """Close all connections; the last one folds the log into the file, unless what is on disk is in doubt.
 
         Raises:
-            StoreFault: that failed so that the disk is in doubt. The log stays, and the next start reads it.
+            StoreFault: it is. The log stays, and the next start reads it; what has no name any more was rescued.
         """
         writer, self._writer = self._writer, None
-        keeper: aiosqlite.Connection | None = None
         try:
-            if writer is not None and not self._doubted:
+            if writer is not None and self._kept is not None and not self._doubted:
+                self.watch()
                 await writer.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
         except sqlite3.Error as fault:
             if (told := self._told(fault)).fatal:
                 raise told from fault
         finally:
-            if self._doubted:
-                keeper = await self._keeper()
+            kept, self._kept = self._kept, None
+            if kept is not None and not self._doubted:
+                kept.release()
             await self.close_readers()
-            for each in (writer, keeper):
-                if each is not None:
-                    await each.close()
-            if self._index is not None:
-                self._index.close()
-                self._index = None
+            if writer is not None:
+                await writer.close()
+            if kept is not None:
+                await asyncio.to_thread(_end, kept)
 
-    async def _keeper(self) -> aiosqlite.Connection | None:
-        """A connection that cannot write and closes last. SQLite would fold and drop the log in closing it.
+    def watch(self) -> None:
+        """Look whether the files are what was opened: some calls of the system, for once a second.
 
-        After a failed fsync the next one succeeds, whatever became of the pages.
+        Raises:
+            StoreFault: fatal. They are not, or a reader found them damaged.
         """
-        wal = self.path.with_name(self.path.name + "-wal")
-        if not wal.exists() or not wal.stat().st_size:
-            return None
-        with suppress(sqlite3.Error):
-            keeper = await aiosqlite.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)
-            with suppress(sqlite3.Error):
-                await keeper.execute_fetchall("SELECT pos FROM head")
-            return keeper
-        return None
+        try:
+            assert self._kept is not None, "the store is open"
+            self._kept.watch()
+            if self.damage is not None:
+                raise self.damage
+        except StoreFault:
+            self._doubted = True
+            raise
 
     def _told(self, fault: Exception) -> StoreFault:
         told = translated(fault)
@@ -350,33 +347,34 @@ class SqliteStore(SqliteReads):
 
     async def backup(self, path: Path) -> Head:
         """As of those that only read, of the file that is open here."""
-        self._check_place()
+        self.watch()
         return await super().backup(path)
-
-    def _check_place(self) -> None:
-        if _identity(self.path) != self._identity:
-            raise StoreFault(f"{self.path} was replaced or taken away while it was open.", fatal=True)
 
     async def _fold_if_long(self) -> None:
         """Fold the log into the file before it grows further: a call of its own, whose errors are seen.
 
         It never waits for a reader. Behind a long one the log grows; what can be is folded.
         """
-        index = self._index
-        assert index is not None, "the store is open"
+        assert self._kept is not None, "the store is open"
+        index = self._kept.index
         if index.generation != self._generation:
             self._generation, self._folded = index.generation, 0
         if index.frames - self._folded < WAL_PAGES_FOLD:
             return
-        self._check_place()
+        self.watch()
         ((_, self._folded, done),) = await self._db.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
         if done == self._folded > WAL_BYTES_MAX // PAGE_BYTES:
             await asyncio.sleep(WAL_DRAIN_S)  # who begins to read now reads the file; the others end
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file it is, whatever it is called; None where there is none."""
-    return (found.st_dev, found.st_ino) if path.exists() and (found := path.stat()) else None
+def _end(kept: KeptFiles) -> None:
+    try:
+        if kept.astray:
+            raise StoreFault(f"{kept.astray} What was in it is kept as {kept.rescue()}.", fatal=True)
+    except (OSError, sqlite3.Error) as fault:
+        raise StoreFault(f"{kept.astray} What was in it could not be kept: {fault}", fatal=True) from fault
+    finally:
+        kept.close()
 
 
 def _statements(table: tables.Table, rows: list[Any]) -> Iterator[Statement]:

@@ -51,6 +51,11 @@ class WalIndex:
         return int(_FRAMES.unpack_from(self._shared, _FRAMES_AT)[0])
 
     @property
+    def log_bytes(self) -> int:
+        """The least that the log's file has of them."""
+        return _HEADER.size + self.frames * (_FRAME.size + _PAGE_BYTES) if self.frames else 0
+
+    @property
     def generation(self) -> bytes:
         """Another one whenever the log begins anew."""
         return self._shared[_SALTS]
