@@ -75,6 +75,7 @@ class Server:
         self.log = data.with_name(data.name + ".log")
         ours = {key: value for key, value in os.environ.items() if not key.startswith("TUPPENCE_")}
         self.env = {**ours, **DEFAULTS, **(env or {})}
+        self.program: tuple[str, ...] = ("-m", "tuppence_server")
         self.process: subprocess.Popen[bytes] | None = None
         self.url = ""
         self.admin_token = ""
@@ -85,7 +86,7 @@ class Server:
     async def start(self) -> None:
         """Start, and wait until it listens."""
         self.data.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "tuppence_server", "serve", "--port", "0", "--json"]
+        command = [sys.executable, *self.program, "serve", "--port", "0", "--json"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: ASYNC220
                 [*command, "--data", str(self.data)],
