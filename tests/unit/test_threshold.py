@@ -1,4 +1,4 @@
-"""Whoever is counted at the door of TLS is taken off again once, in whatever order the handshake, bytes and loss come."""
+"""Whoever is counted at the door of TLS is taken off once, in whatever order handshake, bytes and loss come."""
 
 import asyncio
 import ssl
@@ -42,7 +42,7 @@ class Table(Addresses):
 
 
 class Transport:
-    """What the loop's TLS does: bytes go to whose turn it is, a loss to whose turn it was when it was seen."""
+    """What the loop's TLS does: bytes go to whose turn it is, a loss to whose it was when it was seen."""
 
     def __init__(self, protocol: asyncio.Protocol, *, knows: bool) -> None:
         self.protocol, self.knows = protocol, knows
@@ -69,7 +69,7 @@ class Transport:
 
 
 class Counted(asyncio.Protocol):
-    """Counts itself as the HTTP side does; with `heir` its first bytes are an upgrade, which is not counted anew."""
+    """Counts itself as the HTTP side does; with `heir` its first bytes are an upgrade, not counted anew."""
 
     def __init__(self, table: Table, heir: "Counted | None" = None) -> None:
         self.table, self.heir = table, heir

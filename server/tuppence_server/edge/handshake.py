@@ -5,6 +5,7 @@ import logging
 from http import HTTPStatus
 from typing import Final
 
+from websockets.exceptions import InvalidMessage
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import Origin, Subprotocol
@@ -17,11 +18,10 @@ from .services import Services
 PATH: Final = "/v1/ws"
 VERSION: Final = "13"
 """RFC 6455's; others were drafts."""
-NO_REQUEST: Final = (
+_NO_REQUEST: Final = (
     b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\n"
     b"content-length: 28\r\n\r\nThis is no upgrade request.\n"
 )
-"""The answer to a head that the engine cannot read: it would close without a word."""
 _quiet = logging.getLogger("tuppence.websockets")
 _quiet.setLevel(logging.CRITICAL)
 
@@ -58,6 +58,14 @@ def judge(services: Services, engine: ServerProtocol, request: Request, address:
     if services.addresses.crowded(address):
         return engine.reject(HTTPStatus.TOO_MANY_REQUESTS, "Too many connections from this address.\n")
     return engine.accept(request)
+
+
+def word_on_no_request(services: Services, engine: ServerProtocol) -> bytes:
+    """The answer to a head that the engine could not read, as it closes without a word; else nothing."""
+    if not isinstance(engine.handshake_exc, InvalidMessage):
+        return b""
+    services.metrics.malformed_requests += 1
+    return _NO_REQUEST
 
 
 def client_address(transport: asyncio.BaseTransport) -> str:

@@ -95,7 +95,7 @@ def _feed(protocol: Any, early: list[bytes]) -> None:
 
 
 class _Threshold(asyncio.Protocol):
-    """Keeps what comes between the end of the handshake and the protocol's turn, and passes on what comes later.
+    """Keeps what comes between the end of the handshake and the protocol's turn; passes on what is later.
 
     The loop binds a call when it asks for it: one asked for before `cross` still comes here after it.
     """

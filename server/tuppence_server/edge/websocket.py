@@ -7,7 +7,6 @@ hostile peer does costs it a bounded budget and us bounded memory.
 import asyncio
 from typing import Any, Final, cast
 
-from websockets.exceptions import InvalidMessage
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request as Handshake
 from websockets.protocol import State
@@ -35,7 +34,7 @@ from tuppence_server.hub.outbox import OUTBOX_WRITE_BYTES_MAX, Outbox
 from . import admission, asks, live
 from .frames import text_frame
 from .framing import WHOLE_TEXT, frame_end, is_utf8, text_of
-from .handshake import NO_REQUEST, client_address, judge, make_engine
+from .handshake import client_address, judge, make_engine, word_on_no_request
 from .peer import NO_PACE, Peer
 from .rates import PENALTY_REFUSALS_MAX, PENALTY_WINDOW_S, Rate
 from .services import Services
@@ -349,10 +348,7 @@ class Socket(Peer, asyncio.Protocol):
             return
         if self.engine.parser_exc is not None and self.engine.close_sent is not None:
             self._say_why(self.engine.close_sent.code)
-        if isinstance(self.engine.handshake_exc, InvalidMessage):
-            self.services.metrics.malformed_requests += 1
-            transport.write(NO_REQUEST)
-        transport.write(b"".join(output))
+        transport.write(word_on_no_request(self.services, self.engine) + b"".join(output))
         if output and output[-1] == b"":
             self.closing_at = self.closing_at or self.services.loop.time()
             transport.close()
