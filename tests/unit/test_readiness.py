@@ -13,6 +13,7 @@ from tuppence_server.commits import UNAVAILABLE
 from tuppence_server.domain.outflow import Done, Outcome
 from tuppence_server.edge import readiness
 from tuppence_server.edge.readiness import Readiness
+from tuppence_server.store.memory import MemoryStore
 
 
 class Road:
@@ -39,7 +40,7 @@ async def test_after_a_fault_a_small_commit_is_no_proof(
 ) -> None:
     monkeypatch.setattr(readiness, "PROBE_EVERY_S", 0.0)
     road = Road()
-    ready = Readiness(road, tmp_path)  # type: ignore[arg-type]
+    ready = Readiness(MemoryStore(), road, tmp_path)  # type: ignore[arg-type]
     assert await ready.ready()
     assert road.asked == 0, "nothing is tried where nothing has failed"
     road.write_faults += 1
@@ -65,7 +66,7 @@ async def test_the_disk_is_tried_once_however_many_ask(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     road = Road()
-    ready = Readiness(road, tmp_path)  # type: ignore[arg-type]
+    ready = Readiness(MemoryStore(), road, tmp_path)  # type: ignore[arg-type]
     monkeypatch.setattr(readiness, "PROBE_EVERY_S", 3_600.0)
     tried = []
     monkeypatch.setattr(readiness, "take_room", lambda data: (tried.append(data), directory.take_room(data)))
