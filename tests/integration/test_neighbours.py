@@ -201,7 +201,9 @@ async def test_the_banner_can_be_followed_from_any_directory(tmp_path: Path) -> 
         assert "every IPv4 address" in said
         with await asyncio.to_thread(urlopen, f"{url[1]}/healthz") as answer:
             assert answer.status == 200
-        hints = re.findall(r"^(?:Add|Give|Talk)[^:]*: +tuppence (.*?)(?:   .*)?$", said, re.MULTILINE)
+        hints = re.findall(
+            r"^(?:Add|Give|Talk)[^:]*: +(?:\S*/)?tuppence (.*?)(?:   .*)?$", said, re.MULTILINE
+        )
         assert len(hints) == 3
         for hint, more in zip(hints, (["--no-password"], [], []), strict=True):
             (tmp_path / "elsewhere").mkdir(exist_ok=True)
