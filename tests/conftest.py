@@ -4,5 +4,6 @@ import signal
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach the programs under test: a shell starts what runs in its background with it ignored."""
+    """Let signals reach the programs under test, which inherit it where they are ignored (nohup, a job of a script)."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
