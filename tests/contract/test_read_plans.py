@@ -21,7 +21,7 @@ OF_THE_OPERATOR: Final = {
     "password_kinds", "people", "refusals", "transfers", "users", "backup", "latest", "reader",
 }  # fmt: skip
 """What reads everything, since it checks, counts or copies everything; none of it is asked for by people."""
-NO_READS: Final = {"open", "close", "pack", "save", "load", "start_epoch"}
+NO_READS: Final = {"open", "close", "pack", "save", "load", "start_epoch", "watch"}
 SMALL: Final = {"head", "currency", "migration", "seal"}
 """Tables of a few rows, however much there is of everything."""
 Read = Callable[[BusyWorld], Awaitable[Any]]
