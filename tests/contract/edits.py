@@ -72,12 +72,13 @@ async def problems(path: Path) -> Sequence[str]:
     """What is found, at the start or by the check."""
     store = SqliteStore(path)
     try:
-        await store.open()
-        return (await verify(store)).problems
-    except Exception as fault:  # noqa: BLE001 - however the start refuses
+        try:
+            await store.open()
+            return (await verify(store)).problems
+        finally:
+            await store.close()
+    except Exception as fault:  # noqa: BLE001 - however the start, or the end, refuses
         return [repr(fault)]
-    finally:
-        await store.close()
 
 
 def copied(path: Path) -> Path:

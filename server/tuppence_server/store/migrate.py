@@ -78,6 +78,11 @@ async def pending(db: aiosqlite.Connection) -> list[Migration]:
 async def migrate(db: aiosqlite.Connection, now: int) -> list[Migration]:
     """Bring the schema up to date; a crash in the middle leaves whole migrations only."""
     todo = await pending(db)
+    newest = max((row[0] for row in await db.execute_fetchall("SELECT version FROM migration")), default=0)
+    if todo and todo[0].version <= newest:
+        raise StoreFault(
+            f"the note of migration {todo[0].version} is missing; the file is damaged", fatal=True
+        )
     for migration in todo:
         name = migration.name.replace("'", "''")
         note = (
