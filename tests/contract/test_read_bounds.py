@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -249,9 +249,9 @@ async def test_hellos_that_take_long_keep_nobody_from_asking_or_from_being_known
     await world.say("bob", "@alice")
     store = world.store
     assert isinstance(store, SqliteStore)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(10), AsyncExitStack() as taken:
         for _ in range(store.hellos.readers):
-            await store.hellos.reader().__aenter__()
+            await taken.enter_async_context(store.hellos.reader())
         waiting = [asyncio.ensure_future(back(world, "alice", 0)) for _ in range(6)]
         await asyncio.sleep(0)
         assert await store.identify("token 1") is not None
