@@ -11,16 +11,16 @@ from typing import Any
 
 from tuppence_protocol import codec, frames, payments
 from tuppence_server import ids
-from tuppence_server.commits import Committed
-from tuppence_server.domain.office import Command, CreateUser, Deposit, OpenSession
-from tuppence_server.domain.outflow import Outcome, Stored
+from tuppence_server.domain.commands import Command, CreateUser, Deposit, OpenSession
+from tuppence_server.domain.effects import Outcome, Stored
 from tuppence_server.domain.policy import Policy
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import OPERATOR
-from tuppence_server.metrics import Metrics
 from tuppence_server.opening import opened_store
-from tuppence_server.pipeline import Pipeline
-from tuppence_server.store.base import Store
+from tuppence_server.pipeline.commits import Committed
+from tuppence_server.pipeline.pipeline import Pipeline
+from tuppence_server.store.contract import Store
+from tuppence_server.telemetry.metrics import Metrics
 
 YEAR_MS = 31_536_000_000
 CHUNK = 2_000

@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Run the command line; Ctrl-C ends it quietly, also while it is still being read in."""
     try:
-        from .cli import main as run  # noqa: PLC0415 - most of the time that Ctrl-C may come in
+        from .cli.main import main as run  # noqa: PLC0415 - most of the time that Ctrl-C may come in
 
         run()
     except KeyboardInterrupt:

@@ -22,37 +22,37 @@ import uvicorn
 from tuppence_protocol.errors import CLOSES
 
 from . import ids
-from .audits import Audits
-from .clock import Clock
-from .commits import Committed
-from .directory import ADMIN_ACCESS, DATABASE
+from .admin.passwords import Passwords
+from .admin.service import Office
+from .audit.running import Audits
+from .config.money import policy
+from .config.settings import Settings
+from .data_dir import ADMIN_ACCESS, DATABASE
 from .domain.policy import Policy
 from .domain.rows import Head
 from .edge.addresses import Counted
+from .edge.connection import Socket, connect, end
 from .edge.frames import text_frame
 from .edge.http import Api, crowded
 from .edge.http_protocol import http_protocol
 from .edge.live import reconsider
-from .edge.passwords import Passwords
-from .edge.rates import LIMITED, UNLIMITED
+from .edge.rate_limits import LIMITED, UNLIMITED
 from .edge.services import Services
+from .edge.timer_wheel import Wheel
 from .edge.tls import behind_door
-from .edge.websocket import Socket, connect, end
-from .edge.wheel import Wheel
-from .exchange_rates import make_rates
+from .exchange.sources import make_rates
 from .hub.broker import LocalBroker
 from .hub.hub import Hub
-from .listening import bind
-from .metrics import Metrics
-from .money_settings import policy
-from .office import Office
 from .opening import opened_store
-from .pipeline import Pipeline
-from .reloading import Reloader
-from .settings import Settings
-from .store.base import Store, StoreFault
-from .sweep import keep_sweeping
-from .tls import check_pair
+from .pipeline.clock import Clock
+from .pipeline.commits import Committed
+from .pipeline.pipeline import Pipeline
+from .pipeline.sweep import keep_sweeping
+from .serving.certificates import check_pair
+from .serving.listening import bind
+from .serving.reloading import Reloader
+from .store.contract import Store, StoreFault
+from .telemetry.metrics import Metrics
 
 DRAIN_S_MAX: Final = 4.0
 KEEP_ALIVE_S: Final = 130

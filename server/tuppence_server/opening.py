@@ -10,11 +10,11 @@ import structlog
 from tuppence_protocol.currencies import exponent
 
 from . import ids
-from .directory import DATABASE, NEW, WrongData, clear, has_database, held, make_data, publish
-from .settings import Settings
-from .store.base import Store
-from .store.sqlite import SqliteStore
-from .store.wal import UNFINISHED_COMMITS_MAX, Tail
+from .config.settings import Settings
+from .data_dir import DATABASE, NEW, WrongData, clear, has_database, held, make_data, publish
+from .store.contract import Store
+from .store.sqlite.store import SqliteStore
+from .store.sqlite.wal import UNFINISHED_COMMITS_MAX, Tail
 
 log = structlog.get_logger("tuppence.app")
 

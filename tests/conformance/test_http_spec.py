@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 
-from tests.harness import ROOT, serving
-from tests.wire import Answer
+from tests.support.server import ROOT, serving
+from tests.support.wire import Answer
 
 from tuppence_server.edge.http import Api
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from tests.conformance.test_server import TRANSCRIPTS, RealWorld, environment
 from tests.conformance.transcripts import Peer, load, play
-from tests.harness import Server, serving
+from tests.support.server import Server, serving
 
 from tuppence_client import Card, Client, PaymentView, TuppenceError, check_packet, connect, fold
 from tuppence_protocol import codec, frames, shapes

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.conformance.transcripts import Peer, Person, WebSocketPeer, load, play
-from tests.harness import ROOT, Server, serving
+from tests.support.server import ROOT, Server, serving
 from websockets.asyncio.client import connect
 
 VECTORS = ROOT / "protocol" / "vectors"

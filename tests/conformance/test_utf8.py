@@ -4,8 +4,8 @@ import json
 
 import pytest
 from tests.conformance.samples import WHOLE_BODIES, wholes
-from tests.harness import serving
-from tests.wire import CONT, TEXT
+from tests.support.server import serving
+from tests.support.wire import CONT, TEXT
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal

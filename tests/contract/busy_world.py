@@ -6,7 +6,7 @@ from tests.contract.stores import START_MS, body_of, said
 from tests.unit.money_world import DAY_MS, MoneyWorld, id_of
 
 from tuppence_server.domain.policy import FeeRule, Policy
-from tuppence_server.store.base import Store
+from tuppence_server.store.contract import Store
 
 POLICY: Final = Policy(
     frozenset({"EUR", "JPY", "USD"}),

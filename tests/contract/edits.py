@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 from tests.contract.busy_world import BusyWorld, busy_world
 from tests.contract.stores import opened, said
 
+from tuppence_server.audit.verify import verify
+from tuppence_server.domain.commands import MarkSeen, SetFlags
 from tuppence_server.domain.facts import Spend
-from tuppence_server.domain.office import MarkSeen, SetFlags
-from tuppence_server.store import entries
-from tuppence_server.store.sqlite import SqliteStore
-from tuppence_server.verify import verify
+from tuppence_server.store.sqlite import entries
+from tuppence_server.store.sqlite.store import SqliteStore
 
 ROWS_PER_COLUMN = 1
 

@@ -11,18 +11,18 @@ import msgspec
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
-from tuppence_server.domain.batch import Changes, Keys
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.office import Command, CreateUser, Deposit, OpenSession
-from tuppence_server.domain.outflow import Outcome, Stored
+from tuppence_server.domain.changes import Changes, Keys
+from tuppence_server.domain.commands import Command, CreateUser, Deposit, OpenSession
+from tuppence_server.domain.effects import Outcome, Stored
 from tuppence_server.domain.policy import Policy
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import OPERATOR, Head
 from tuppence_server.domain.rules import needs, settle
-from tuppence_server.pipeline import LOAD_WAVES_MAX
-from tuppence_server.store.base import Store
-from tuppence_server.store.memory import MemoryStore
-from tuppence_server.store.sqlite import SqliteStore
+from tuppence_server.pipeline.pipeline import LOAD_WAVES_MAX
+from tuppence_server.store.contract import Store
+from tuppence_server.store.memory.store import MemoryStore
+from tuppence_server.store.sqlite.store import SqliteStore
 
 KINDS = ("memory", "sqlite")
 EPOCH = "e_first"

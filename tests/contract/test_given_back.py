@@ -9,13 +9,13 @@ import pytest
 from msgspec.structs import replace
 from tests.contract.stores import KINDS, World, command, commit, head_of, opened, said
 
-from tuppence_server.domain.batch import Changes
-from tuppence_server.domain.office import Reverse
+from tuppence_server.audit.verify import verify
+from tuppence_server.domain.changes import Changes
+from tuppence_server.domain.commands import Reverse
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import Payment
-from tuppence_server.store.base import StoreFault
-from tuppence_server.store.migrate import migrations
-from tuppence_server.verify import verify
+from tuppence_server.store.contract import StoreFault
+from tuppence_server.store.sqlite.migrate import migrations
 
 TRIGGERS = ("payment_given_back", "payment_given_back_more", "payment_ended", "share_ended", "quote_used")
 

@@ -15,8 +15,8 @@ from tests.unit.money_world import DAY_MS
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.payment_events import PaymentView, StatementLine, StatementResult
 from tuppence_protocol.payments import PaymentsBody, StatementBody
-from tuppence_server import payments, statements
-from tuppence_server.store import entries, sqlite_money
+from tuppence_server.reports import payments, statement
+from tuppence_server.store.sqlite import entries, money
 
 
 @pytest.fixture(params=[*KINDS, "sqlite filled"])
@@ -60,7 +60,7 @@ async def listed(world: World, who: str, **asked: Any) -> list[PaymentView]:
 
 async def page_of(world: World, who: str, currency: str = "EUR", **asked: Any) -> StatementResult:
     body = StatementBody(currency=currency, **asked)
-    page = await statements.page(world.store, world.users[who], body)
+    page = await statement.page(world.store, world.users[who], body)
     assert not isinstance(page, Refusal)
     return page
 
@@ -223,7 +223,7 @@ async def test_a_page_looks_at_so_much_and_gets_on(tmp_path: Path, monkeypatch: 
     async with opened("sqlite", tmp_path) as store:
         world = await busy_world(store)
         whole = {who: await listed(world, who, limit=200) for who in world.users}
-        monkeypatch.setattr(sqlite_money, "TRANSFERS_SCANNED_MAX", 4)
+        monkeypatch.setattr(money, "TRANSFERS_SCANNED_MAX", 4)
         short = await payments.listed(store, world.users["alice"], PaymentsBody(limit=200))
         assert len(short.payments) < len(whole["alice"])
         assert short.next is not None
@@ -233,7 +233,7 @@ async def test_a_page_looks_at_so_much_and_gets_on(tmp_path: Path, monkeypatch: 
 
 async def test_no_read_goes_through_a_whole_table(tmp_path: Path) -> None:
     """SQLite's own plans: a statement scans what it was given or has found, and searches every table."""
-    module = sqlite_money
+    module = money
     reads = [
         *module._BEGUN, module._MOVED, module._ITEMS, module._SHARES, module._ACCOUNTS, module._ACCOUNT,
         module._MOVED_BY, module._MOVEMENTS, module.SEEK_TRANSFER, module._SEEK_POS,
@@ -366,7 +366,7 @@ async def test_who_has_no_account_has_an_empty_statement(world: World) -> None:
 
 @pytest.mark.parametrize("currency", ["XXX", "eur", ""])
 async def test_an_unknown_currency_is_refused(world: World, currency: str) -> None:
-    refused = await statements.page(world.store, world.users["alice"], StatementBody(currency=currency))
+    refused = await statement.page(world.store, world.users["alice"], StatementBody(currency=currency))
     assert isinstance(refused, Refusal)
     assert (refused.code, refused.field) == ("unknown_currency", "$.body.currency")
 

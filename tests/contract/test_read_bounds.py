@@ -11,10 +11,10 @@ from tests.contract.stores import EPOCH, KINDS, World, head_of, opened
 from tests.contract.work import counting
 
 from tuppence_protocol.limits import RESUME_BYTES_MAX, TEXT_CHARS_MAX
-from tuppence_server.store import entries, sqlite_money
-from tuppence_server.store.base import Cursor, Snapshot
-from tuppence_server.store.migrate import migrations
-from tuppence_server.store.sqlite import SqliteStore
+from tuppence_server.store.contract import Cursor, Snapshot
+from tuppence_server.store.sqlite import entries, money
+from tuppence_server.store.sqlite.migrate import migrations
+from tuppence_server.store.sqlite.store import SqliteStore
 
 LONG = "€" * TEXT_CHARS_MAX
 """As long as a text may be, in characters of three bytes."""
@@ -233,7 +233,7 @@ async def test_balances_are_carried_of_what_was_there_before(tmp_path: Path) -> 
                 posted = [n for n in range(1, transfer + 1) if n % 7]
                 expected = sum(n if n % 2 else -n for n in posted)
                 for account, sign in ((1, 1), (2, -1)):
-                    found = await sqlite_money._balance_at(reader, account, transfer, (transfers, 0))
+                    found = await money._balance_at(reader, account, transfer, (transfers, 0))
                     assert found == sign * expected, (account, transfer)
         with closing(sqlite3.connect(path)) as db:
             assert db.execute("SELECT count(*) FROM carried").fetchone() == (4,)

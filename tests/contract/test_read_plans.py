@@ -12,9 +12,9 @@ from tests.contract.busy_world import BusyWorld, busy_world
 from tests.contract.stores import EPOCH, opened
 
 from tuppence_server.domain.stale import Before
-from tuppence_server.store.base import Cursor, Store
-from tuppence_server.store.sqlite import SqliteStore
-from tuppence_server.store.sqlite_reads import _SESSIONS
+from tuppence_server.store.contract import Cursor, Store
+from tuppence_server.store.sqlite.reads import _SESSIONS
+from tuppence_server.store.sqlite.store import SqliteStore
 
 OF_THE_OPERATOR: Final = {
     "accounts", "all_conversations", "all_members", "faults", "log", "misplaced", "outcomes", "tally", "totals",

@@ -13,15 +13,16 @@ from pathlib import Path
 import pytest
 from tests.contract.stores import EPOCH, POLICY, Counted, World, commit, event_id, opened, said, wire_id
 
-from tuppence_server.domain.batch import Changes
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.people import skeleton
+from tuppence_server.domain.changes import Changes
+from tuppence_server.domain.chat.people import skeleton
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import Account, Head, LoggedEvent, Receipt
-from tuppence_server.store import entries, sqlite
-from tuppence_server.store.base import SchemaTooNew, StoreFault, Unusable
-from tuppence_server.store.migrate import migrations
-from tuppence_server.store.sqlite import SqliteStore
+from tuppence_server.store.contract import SchemaTooNew, StoreFault, Unusable
+from tuppence_server.store.sqlite import entries
+from tuppence_server.store.sqlite import store as sqlite
+from tuppence_server.store.sqlite.migrate import migrations
+from tuppence_server.store.sqlite.store import SqliteStore
 
 
 @pytest.fixture

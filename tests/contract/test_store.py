@@ -18,10 +18,10 @@ from tests.contract.stores import (
     wire_id,
 )
 
-from tuppence_server.domain.batch import Changes, Keys
 from tuppence_server.domain.book import Book
+from tuppence_server.domain.changes import Changes, Keys
 from tuppence_server.domain.facts import Flag
-from tuppence_server.domain.limits import SLOT_MS
+from tuppence_server.domain.pay.limits import SLOT_MS
 from tuppence_server.domain.rows import (
     Account,
     Conversation,
@@ -37,8 +37,8 @@ from tuppence_server.domain.rows import (
     Use,
     User,
 )
-from tuppence_server.store.base import Misplaced, Store, StoreFault
-from tuppence_server.store.memory import MemoryStore
+from tuppence_server.store.contract import Misplaced, Store, StoreFault
+from tuppence_server.store.memory.store import MemoryStore
 
 ALICE, BOB = wire_id("u_", 1), wire_id("u_", 2)
 DM, GROUP = wire_id("c_", 1), wire_id("c_", 2)

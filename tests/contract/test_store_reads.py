@@ -10,8 +10,8 @@ from tests.contract.stores import KINDS, World, body_of, event_id, head_of, open
 
 from tuppence_protocol.events import UserView
 from tuppence_protocol.limits import PAGE_BYTES_MAX
-from tuppence_server.domain.office import DisableUser, MarkSeen, RevokeSession, SetPassword
-from tuppence_server.store.base import Funds, Page, Place
+from tuppence_server.domain.commands import DisableUser, MarkSeen, RevokeSession, SetPassword
+from tuppence_server.store.contract import Funds, Page, Place
 
 
 @pytest.fixture(params=KINDS)

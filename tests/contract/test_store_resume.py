@@ -8,8 +8,8 @@ import pytest
 from tests.contract.stores import EPOCH, KINDS, World, head_of, opened
 
 from tuppence_protocol.limits import RESUME_EVENTS_MAX
-from tuppence_server.domain.office import DisableUser, RevokeSession, SetPassword
-from tuppence_server.store.base import Cursor, Funds, Snapshot
+from tuppence_server.domain.commands import DisableUser, RevokeSession, SetPassword
+from tuppence_server.store.contract import Cursor, Funds, Snapshot
 
 
 @pytest.fixture(params=KINDS)

@@ -10,9 +10,9 @@ import pytest
 from tests.contract.busy_world import busy_world
 from tests.contract.stores import opened
 
-from tuppence_server.domain.office import MarkSeen
-from tuppence_server.store import sqlite
-from tuppence_server.store.sqlite import SqliteStore
+from tuppence_server.domain.commands import MarkSeen
+from tuppence_server.store.sqlite import store as sqlite
+from tuppence_server.store.sqlite.store import SqliteStore
 
 INDEXES: Final[dict[str, set[str]]] = {
     "user": set(),
@@ -52,9 +52,9 @@ def rewritten(db: sqlite3.Connection, sql: str) -> set[str]:
 def test_a_row_that_changes_rewrites_only_the_indexes_over_what_changes(folder: Path) -> None:
     with closing(sqlite3.connect(folder / "tuppence.db")) as db:
         for table in sqlite._REPLACED:
-            if table is not sqlite.tables.STAY:
+            if table is not sqlite.schema.STAY:
                 assert rewritten(db, table.upsert(1)) == INDEXES[table.name], table.name
-        assert rewritten(db, sqlite.tables.STAY.upsert(1)) == {"member_here", "member_gone"}
+        assert rewritten(db, sqlite.schema.STAY.upsert(1)) == {"member_here", "member_gone"}
 
 
 async def test_marks_and_roles_are_written_without_the_ends_of_stays(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import aiosqlite
 
-from tuppence_server.store.base import Store
+from tuppence_server.store.contract import Store
 
 STEPS_PER_CALL = 10
 

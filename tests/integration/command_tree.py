@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import typer
 
-from tuppence_server.cli import app, main
+from tuppence_server.cli.main import app, main
 
 PASSWORD: Final = "correct horse"
 ID: Final = "0197a1c3-0000-7000-8000-000000000001"

@@ -20,9 +20,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from tests.harness import Account, Server
-from tests.waiting import until
-from tests.wire import Client, Frame, make
+from tests.support.server import Account, Server
+from tests.support.waiting import until
+from tests.support.wire import Client, Frame, make
 from websockets.exceptions import WebSocketException
 
 CLIENTS: Final = 20

@@ -2,11 +2,11 @@
 
 import signal
 
-from tuppence_server.cli import main
-from tuppence_server.edge import unread, websocket, wheel
+from tuppence_server.cli.main import main
+from tuppence_server.edge import connection, timer_wheel, unread
 
 HURRY = 10
-DEADLINES = ((unread, "UNREAD_S_MAX"), (websocket, "CLOSE_WAIT_S"), (wheel, "WHEEL_TURN_S"))
+DEADLINES = ((unread, "UNREAD_S_MAX"), (connection, "CLOSE_WAIT_S"), (timer_wheel, "WHEEL_TURN_S"))
 
 
 def hurry(*_: object) -> None:

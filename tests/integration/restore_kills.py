@@ -18,11 +18,11 @@ from pathlib import Path
 
 from tests.contract.stores import START_MS, World, opened
 
-from tuppence_server.backup import BackupError, make_backup, restore
-from tuppence_server.directory import DATABASE, PARTIAL, WrongData
+from tuppence_server.admin.backup import BackupError, make_backup, restore
+from tuppence_server.audit.verify import verify
+from tuppence_server.data_dir import DATABASE, PARTIAL, WrongData
 from tuppence_server.opening import opened_store
-from tuppence_server.store.sqlite import SqliteStore
-from tuppence_server.verify import verify
+from tuppence_server.store.sqlite.store import SqliteStore
 
 WATCHED = frozenset({"posix", "fcntl", "_io"})
 SQLITE = frozenset({"sqlite3", "_sqlite3"})

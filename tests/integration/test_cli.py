@@ -7,11 +7,11 @@ import stat
 import threading
 
 import pytest
-from tests.harness import ROOT, Done, Server, serving
-from tests.wire import make, new_id
+from tests.support.server import ROOT, Done, Server, serving
+from tests.support.wire import make, new_id
 from typer.testing import CliRunner
 
-from tuppence_server.cli import app
+from tuppence_server.cli.main import app
 
 TINY_HASHES = {"TUPPENCE_PASSWORD_MEMORY_KIB": "8"}
 _one_at_a_time = threading.Lock()

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from tests.harness import serving
-from tests.wire import new_id
+from tests.support.server import serving
+from tests.support.wire import new_id
 from websockets.asyncio.client import connect
 
 STRANGE_CONV = "c_aaaaaaaaaaaaaaaaaaaaaaaaaa"

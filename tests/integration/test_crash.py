@@ -11,10 +11,10 @@ import subprocess
 import sys
 from contextlib import closing, suppress
 
-from tests.harness import ROOT, Server, serving
 from tests.integration.crash_run import crash_run
-from tests.waiting import seeded
-from tests.wire import make
+from tests.support.server import ROOT, Server, serving
+from tests.support.waiting import seeded
+from tests.support.wire import make
 from websockets.exceptions import WebSocketException
 
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 from tests.contract.stores import World, opened, said
-from tests.harness import Server
-from tests.waiting import seeded
+from tests.support.server import Server
+from tests.support.waiting import seeded
 from typer.testing import CliRunner
 
-from tuppence_server.cli import app
-from tuppence_server.directory import DATABASE
-from tuppence_server.store.base import Unusable
-from tuppence_server.store.sqlite import SqliteStore
-from tuppence_server.store.wal import UNFINISHED_COMMITS_MAX, behind_the_end
+from tuppence_server.cli.main import app
+from tuppence_server.data_dir import DATABASE
+from tuppence_server.store.contract import Unusable
+from tuppence_server.store.sqlite.store import SqliteStore
+from tuppence_server.store.sqlite.wal import UNFINISHED_COMMITS_MAX, behind_the_end
 
 HEADER_BYTES, FRAME_BYTES = 32, 24 + 4_096
 CANNOT_START, PROBLEMS = 3, 4

@@ -10,13 +10,13 @@ from contextlib import closing
 from hashlib import sha256
 
 import pytest
-from tests.harness import Server
+from tests.support.server import Server
 from typer.testing import CliRunner
 
-from tuppence_server.cli import app
-from tuppence_server.directory import DATABASE, held, in_use
-from tuppence_server.store.migrate import migrations
-from tuppence_server.store.ours import APPLICATION_ID
+from tuppence_server.cli.main import app
+from tuppence_server.data_dir import DATABASE, held, in_use
+from tuppence_server.store.sqlite.migrate import migrations
+from tuppence_server.store.sqlite.ours import APPLICATION_ID
 
 CANNOT_START, PROBLEMS, IN_USE = 3, 4, 5
 ALL = (

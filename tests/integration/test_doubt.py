@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import IO, Final
 from urllib.request import Request, urlopen
 
-from tests.harness import Done, Server, serving
+from tests.support.server import Done, Server, serving
 
 IMPATIENT: Final = (
-    "from tuppence_server import cli, desk; desk.SILENCE_S, desk.LIFE_S_MAX = 0.1, 0.3; cli.main()"
+    "from tuppence_server.cli import admin_client, main; "
+    "admin_client.SILENCE_S, admin_client.LIFE_S_MAX = 0.1, 0.3; main.main()"
 )
 
 

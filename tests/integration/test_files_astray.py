@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from tests.harness import Server
+from tests.support.server import Server
 from websockets.exceptions import WebSocketException
 
 CANNOT_START = 3

@@ -7,9 +7,9 @@ import asyncio
 import json
 import os
 
-from tests.harness import serving
-from tests.waiting import seeded
-from tests.wire import make, new_id
+from tests.support.server import serving
+from tests.support.waiting import seeded
+from tests.support.wire import make, new_id
 
 from tuppence_protocol.errors import CODES
 from tuppence_protocol.limits import FRAME_BYTES_MAX

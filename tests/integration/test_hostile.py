@@ -4,10 +4,10 @@ import asyncio
 import json
 
 import pytest
-from tests.harness import serving
 from tests.integration.test_hostile_crowds import only
-from tests.waiting import elapsed, until
-from tests.wire import BINARY, CLOSE, CONT, PING, PONG, TEXT, frame_bytes, make
+from tests.support.server import serving
+from tests.support.waiting import elapsed, until
+from tests.support.wire import BINARY, CLOSE, CONT, PING, PONG, TEXT, frame_bytes, make
 
 from tuppence_protocol.limits import FRAME_BYTES_MAX, FRAME_FRAGMENTS_MAX
 

@@ -4,9 +4,9 @@ import asyncio
 import resource
 
 import pytest
-from tests.harness import serving
-from tests.waiting import until
-from tests.wire import new_id
+from tests.support.server import serving
+from tests.support.waiting import until
+from tests.support.wire import new_id
 
 MIB = 1024 * 1024
 

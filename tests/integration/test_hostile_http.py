@@ -5,9 +5,9 @@ import json
 import time
 
 import pytest
-from tests.harness import ROOT, serving
-from tests.waiting import elapsed, until
-from tests.wire import BINARY, TEXT, make, new_id, parse_answer
+from tests.support.server import ROOT, serving
+from tests.support.waiting import elapsed, until
+from tests.support.wire import BINARY, TEXT, make, new_id, parse_answer
 from websockets.exceptions import InvalidStatus
 
 from tuppence_protocol.limits import FRAME_BYTES_MAX

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from tests.harness import Done, Server
+from tests.support.server import Done, Server
 
 HEADER = "handle,name,password,amount,currency,note\n"
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.harness import ROOT
+from tests.support.server import ROOT
 
 STUB = """#!/bin/sh
 # Stands for a Python: makes virtual environments of stubs like itself, and fails where a file tells it to.

@@ -2,7 +2,7 @@
 
 import re
 
-from tests.harness import ROOT, serving
+from tests.support.server import ROOT, serving
 
 from tuppence_protocol.errors import CLOSES, CODES
 from tuppence_protocol.frames import CLIENT_FRAMES

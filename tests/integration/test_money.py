@@ -4,9 +4,9 @@ import json
 import time
 
 import pytest
-from tests.harness import serving
-from tests.waiting import until
-from tests.wire import make, new_id
+from tests.support.server import serving
+from tests.support.waiting import until
+from tests.support.wire import make, new_id
 
 from tuppence_protocol.money import parse_amount
 from tuppence_protocol.packets import is_fair

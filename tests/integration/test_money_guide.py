@@ -17,12 +17,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tests.harness import DEFAULTS, ROOT, WAIT_S
+from tests.support.server import DEFAULTS, ROOT, WAIT_S
 from typer.testing import CliRunner
 
-from tuppence_client.terminal.manual import HELP
+from tuppence_client.terminal.help import HELP
 from tuppence_protocol.events import EVENT_BODIES
-from tuppence_server.cli import app
+from tuppence_server.cli.main import app
 
 ADDRESS = "http://127.0.0.1:8802"
 GUIDE = (ROOT / "docs" / "money.md").read_text("utf-8")

@@ -7,8 +7,8 @@ beside the save of the one before, in several takes.
 import json
 
 import pytest
-from tests.harness import serving
-from tests.wire import TEXT, frame_bytes, make, new_id
+from tests.support.server import serving
+from tests.support.wire import TEXT, frame_bytes, make, new_id
 
 LINES = 26
 

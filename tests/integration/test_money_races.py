@@ -4,9 +4,9 @@ import asyncio
 from collections import Counter
 
 import pytest
-from tests.harness import Refused, serving
-from tests.waiting import seeded, until
-from tests.wire import make
+from tests.support.server import Refused, serving
+from tests.support.waiting import seeded, until
+from tests.support.wire import make
 
 from tuppence_protocol.money import parse_amount
 from tuppence_protocol.packets import is_fair

@@ -16,12 +16,12 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from tests.harness import Server, serving
-from tests.tls import make_pair
+from tests.support.server import Server, serving
+from tests.support.tls import make_pair
 
-from tuppence_server import desk
 from tuppence_server.app import AdminAccess
-from tuppence_server.desk import Unreachable
+from tuppence_server.cli import admin_client
+from tuppence_server.cli.admin_client import Unreachable
 
 NOWHERE = "http://127.0.0.1:9"
 PROXIED = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "ws_proxy"), NOWHERE)
@@ -37,21 +37,21 @@ async def test_a_suspended_server_is_told_after_a_bounded_wait(
         server = Server(tmp_path / f"data{secure}", {f"TUPPENCE_{name}": each for name, each in tls.items()})
         try:
             await server.start()
-            access = desk.running(server.data)
+            access = admin_client.running(server.data)
             assert access is not None
-            desk.look(access)
+            admin_client.look(access)
             os.kill(server.pid, signal.SIGSTOP)
             for call in (
-                lambda access=access: desk.look(access),
-                lambda access=access: desk._remotely(access, "user.list", {}),
+                lambda access=access: admin_client.look(access),
+                lambda access=access: admin_client._remotely(access, "user.list", {}),
             ):
                 with monkeypatch.context() as short:
-                    short.setattr(desk, "SILENCE_S", 0.1)
-                    short.setattr(desk, "LIFE_S_MAX", 0.3)
+                    short.setattr(admin_client, "SILENCE_S", 0.1)
+                    short.setattr(admin_client, "LIFE_S_MAX", 0.3)
                     with pytest.raises(Unreachable, match=f"kill -CONT {server.pid}"):
                         await asyncio.to_thread(call)
             os.kill(server.pid, signal.SIGCONT)
-            assert await asyncio.to_thread(desk._remotely, access, "user.list", {}) == []
+            assert await asyncio.to_thread(admin_client._remotely, access, "user.list", {}) == []
         finally:
             await server.close()
 
@@ -82,11 +82,11 @@ class Slow(BaseHTTPRequestHandler):
 
 
 async def test_a_slow_answer_is_waited_for_while_the_server_lives(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desk, "SILENCE_S", 0.02)
+    monkeypatch.setattr(admin_client, "SILENCE_S", 0.02)
     with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as slow:
         threading.Thread(target=slow.serve_forever, daemon=True).start()
         access = AdminAccess(f"http://127.0.0.1:{slow.server_port}", "token", 1)
-        assert await asyncio.to_thread(desk._remotely, access, "backup", {}) == "done"
+        assert await asyncio.to_thread(admin_client._remotely, access, "backup", {}) == "done"
         slow.shutdown()
 
 

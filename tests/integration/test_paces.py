@@ -4,10 +4,10 @@ import asyncio
 import time
 
 import pytest
-from tests.harness import serving
-from tests.wire import TEXT, frame_bytes, make, new_id
+from tests.support.server import serving
+from tests.support.wire import TEXT, frame_bytes, make, new_id
 
-from tuppence_server.edge.rates import HOUSEHOLD, LIMITED, LOGIN, PENALTY_REFUSALS_MAX, STRANGER
+from tuppence_server.edge.rate_limits import HOUSEHOLD, LIMITED, LOGIN, PENALTY_REFUSALS_MAX, STRANGER
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.debian import program
-from tests.harness import ROOT, Server
-from tests.tls import Pair, make_pair
-from tests.waiting import until
-from tests.wire import Client
+from tests.support.debian import program
+from tests.support.server import ROOT, Server
+from tests.support.tls import Pair, make_pair
+from tests.support.waiting import until
+from tests.support.wire import Client
 
 NAME = "chat.example.org"
 CLIENT = "127.0.0.2"

@@ -5,8 +5,8 @@ import json
 from decimal import Decimal
 
 import pytest
-from tests.harness import Refused, serving
-from tests.wire import make, new_id
+from tests.support.server import Refused, serving
+from tests.support.wire import make, new_id
 
 COPIES, SOCKETS = 64, 8
 

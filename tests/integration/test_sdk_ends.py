@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
-from tests.harness import ROOT
+from tests.support.server import ROOT
 
 from tuppence_client import (
     ConnectionEnded,

@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from tests.harness import ROOT, WAIT_S, Server, serving
+from tests.support.server import ROOT, WAIT_S, Server, serving
 
 from tuppence_client import Client, Event, PaymentRefunded, PaymentSent, TextPosted, connect
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
-from tests.harness import serving
+from tests.support.server import serving
 
 from tuppence_client import Client, ConnectionEnded, Event, Pace, Reset, StateFileError, SyncClient, connect
 from tuppence_client.testing import FakeServer

@@ -4,9 +4,9 @@ import asyncio
 import json
 
 import pytest
-from tests.harness import ROOT, serving
-from tests.waiting import elapsed
-from tests.wire import new_id
+from tests.support.server import ROOT, serving
+from tests.support.waiting import elapsed
+from tests.support.wire import new_id
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from collections import Counter
 from contextlib import asynccontextmanager, closing
 
 import pytest
-from tests.harness import Refused, Server, serving
-from tests.waiting import seeded, until
-from tests.wire import make, new_id
+from tests.support.server import Refused, Server, serving
+from tests.support.waiting import seeded, until
+from tests.support.wire import make, new_id
 
 from tuppence_protocol.currencies import EXPONENTS
 from tuppence_protocol.money import format_amount, parse_amount

@@ -6,8 +6,8 @@ import io
 import json
 
 import pytest
-from tests.harness import serving
-from tests.wire import new_id
+from tests.support.server import serving
+from tests.support.wire import new_id
 
 
 @pytest.fixture

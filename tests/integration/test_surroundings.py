@@ -16,12 +16,13 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
-from tests.harness import ROOT, Server
 from tests.integration.command_tree import PASSWORD, Command, Ended, Place, commands, run
+from tests.support.server import ROOT, Server
 
-from tuppence_server import desk, directory
+from tuppence_server import data_dir
 from tuppence_server.app import AdminAccess, _write_access
-from tuppence_server.directory import held
+from tuppence_server.cli import admin_client
+from tuppence_server.data_dir import held
 
 COMMANDS = list(commands())
 ENV = {"TUPPENCE_PASSWORD": PASSWORD, "TUPPENCE_PASSWORD_MEMORY_KIB": "8", "TUPPENCE_PASSWORD_WORKERS": "1"}
@@ -66,9 +67,9 @@ def place(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place
     """A copy of that world, with nothing else around."""
     shutil.copytree(world, tmp_path / "here")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(desk, "SILENCE_S", 0.05)
-    monkeypatch.setattr(desk, "LIFE_S_MAX", 0.1)
-    monkeypatch.setattr(directory, "HOLD_WAIT_S", 0.01)
+    monkeypatch.setattr(admin_client, "SILENCE_S", 0.05)
+    monkeypatch.setattr(admin_client, "LIFE_S_MAX", 0.1)
+    monkeypatch.setattr(data_dir, "HOLD_WAIT_S", 0.01)
     return Place(tmp_path / "here")
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import trustme
-from tests.harness import ROOT, Server, serving
-from tests.screen import Screen, on_screen
+from tests.support.screen import Screen, on_screen
+from tests.support.server import ROOT, Server, serving
 
 from tuppence_client import Client, ConnectionEnded, connect, login
-from tuppence_server.desk import trusting
+from tuppence_server.cli.admin_client import trusting
 
 SIZES = ((40, 10), (80, 24), (160, 50))
 

@@ -6,10 +6,10 @@ import ssl
 from contextlib import suppress
 
 import pytest
-from tests.harness import Server
-from tests.tls import make_pair
-from tests.waiting import elapsed, until
-from tests.wire import Client, make
+from tests.support.server import Server
+from tests.support.tls import make_pair
+from tests.support.waiting import elapsed, until
+from tests.support.wire import Client, make
 
 from tuppence_server.edge.tls import HANDSHAKE_S_MAX, Door
 

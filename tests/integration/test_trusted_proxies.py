@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from tests.harness import serving
-from tests.waiting import until
+from tests.support.server import serving
+from tests.support.waiting import until
 
 MOST = 3
 

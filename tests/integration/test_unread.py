@@ -9,9 +9,9 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from tests.harness import Server
-from tests.waiting import until
-from tests.wire import PING, TEXT, frame_bytes, make, new_id
+from tests.support.server import Server
+from tests.support.waiting import until
+from tests.support.wire import PING, TEXT, frame_bytes, make, new_id
 
 from tuppence_protocol.limits import FRAME_BYTES_MAX, PAGE_BYTES_MAX
 from tuppence_server.edge.http_protocol import PIPELINED_REQUESTS_MAX

@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from tests.harness import serving
-from tests.wire import parse_answer
+from tests.support.server import serving
+from tests.support.wire import parse_answer
 
 GOOD = {
     "Host": "127.0.0.1",

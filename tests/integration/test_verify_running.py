@@ -15,23 +15,23 @@ import pytest
 from tests.contract.busy_world import busy_world
 from tests.contract.stores import opened
 from tests.contract.tampering import unguarded
-from tests.harness import Server, serving
-from tests.waiting import until
-from tests.wire import make
+from tests.support.server import Server, serving
+from tests.support.waiting import until
+from tests.support.wire import make
 
-from tuppence_server import checking
-from tuppence_server.audits import Audits
-from tuppence_server.metrics import Metrics
-from tuppence_server.store import sqlite_frozen
-from tuppence_server.store.sqlite import SqliteStore
-from tuppence_server.store.sqlite_frozen import PAUSE_S_MAX, FrozenStore
-from tuppence_server.verify import verify
+from tuppence_server.audit import process
+from tuppence_server.audit.running import Audits
+from tuppence_server.audit.verify import verify
+from tuppence_server.store.sqlite import frozen
+from tuppence_server.store.sqlite.frozen import PAUSE_S_MAX, FrozenStore
+from tuppence_server.store.sqlite.store import SqliteStore
+from tuppence_server.telemetry.metrics import Metrics
 
 PROBLEMS = 4
 STAND_IN = """#!{python}
 import asyncio, os, sys
 from pathlib import Path
-from tuppence_server.store.sqlite_frozen import FrozenStore
+from tuppence_server.store.sqlite.frozen import FrozenStore
 
 async def main():
     store = FrozenStore(Path(sys.argv[3]))
@@ -133,7 +133,7 @@ async def test_checks_come_by_the_clock(tmp_path: Path, monkeypatch: pytest.Monk
         audits = Audits(store.path, metrics)
         await audits.keep(0)
         assert not audits.told()["running"], "0 is for never"
-        monkeypatch.setattr("tuppence_server.audits.HOUR_S", 0.01)
+        monkeypatch.setattr("tuppence_server.audit.running.HOUR_S", 0.01)
         keeping = asyncio.create_task(audits.keep(1))
         for _ in range(2):
             pos = (await store.head()).pos
@@ -162,7 +162,7 @@ async def test_what_the_check_copies_lies_in_the_data_directory_alone(
         await busy_world(store)
         with unguarded(store.path) as db:
             db.execute("UPDATE user SET password = ?", ("x" * 4_000_000,))  # more than SQLite keeps in memory
-        monkeypatch.setattr("tuppence_server.audits.sys", SimpleNamespace(executable=str(stand_in)))
+        monkeypatch.setattr("tuppence_server.audit.running.sys", SimpleNamespace(executable=str(stand_in)))
         audits = Audits(store.path, Metrics())
         audits.start()
         await audits.finished()
@@ -187,17 +187,17 @@ def test_the_check_takes_a_quarter_of_the_time_at_the_lowest_priority(
             await busy_world(store)
 
     asyncio.run(prepare())
-    monkeypatch.setattr(sqlite_frozen, "time", SimpleNamespace(monotonic=lambda: next(clock) * reads_s))
-    monkeypatch.setattr(sqlite_frozen, "asyncio", SimpleNamespace(sleep=pause))
+    monkeypatch.setattr(frozen, "time", SimpleNamespace(monotonic=lambda: next(clock) * reads_s))
+    monkeypatch.setattr(frozen, "asyncio", SimpleNamespace(sleep=pause))
     monkeypatch.setattr("os.nice", nice.append)
     monkeypatch.setattr("sys.argv", ["checking", str(tmp_path / "tuppence.db")])
-    checking.main()
+    process.main()
     assert (nice, set(paused), len(paused) > 10) == ([19], {0.3}, True)
     told = [json.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
     assert told[-1]["report"]["problems"] == []
     paused.clear()
     reads_s = 60.0
-    checking.main()
+    process.main()
     assert set(paused) == {PAUSE_S_MAX}
 
 

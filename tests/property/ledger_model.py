@@ -9,8 +9,8 @@ from typing import Any, Final
 from hypothesis import strategies as st
 from tests.contract.stores import START_MS, command, event_id, frame, head_of, said, wire_id
 
-from tuppence_server.domain.office import Deposit
-from tuppence_server.domain.outflow import Outcome, Stored
+from tuppence_server.domain.commands import Deposit
+from tuppence_server.domain.effects import Outcome, Stored
 from tuppence_server.domain.request import Request
 
 PEOPLE: Final = ("alice", "bob", "carol")

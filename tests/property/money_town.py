@@ -44,23 +44,23 @@ from tests.property.test_ledger import word
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.packets import Mode, is_fair
 from tuppence_protocol.payments import PaymentsBody, StatementBody
-from tuppence_server import payments, statements
-from tuppence_server.clock import Clock
-from tuppence_server.commits import Committed
-from tuppence_server.domain import office
-from tuppence_server.domain.batch import Keys
+from tuppence_server.audit.verify import verify
+from tuppence_server.domain import commands
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.limits import oldest_slot
-from tuppence_server.domain.outflow import Balance, Outcome, Previewed, Publish, Quoted, Stored
+from tuppence_server.domain.changes import Keys
+from tuppence_server.domain.effects import Balance, Outcome, Previewed, Publish, Quoted, Stored
+from tuppence_server.domain.pay.limits import oldest_slot
 from tuppence_server.domain.policy import FeeRule, Limits, Policy
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import Head, LoggedEvent, Transfer
 from tuppence_server.domain.rules import needs
-from tuppence_server.metrics import Metrics
-from tuppence_server.pipeline import Pipeline
-from tuppence_server.store.base import Misplaced, Packed, Store, StoreFault
-from tuppence_server.sweep import prune, sweep
-from tuppence_server.verify import verify
+from tuppence_server.pipeline.clock import Clock
+from tuppence_server.pipeline.commits import Committed
+from tuppence_server.pipeline.pipeline import Pipeline
+from tuppence_server.pipeline.sweep import prune, sweep
+from tuppence_server.reports import payments, statement
+from tuppence_server.store.contract import Misplaced, Packed, Store, StoreFault
+from tuppence_server.telemetry.metrics import Metrics
 
 FAULTS: Final = ("before", "after", "kill_before", "kill_after")
 """The next save fails: nothing was written, or all was and nobody knows; and then perhaps the process ends."""
@@ -423,7 +423,7 @@ class Town:
         await self._open(None)
         for number, who in enumerate(PEOPLE, 1):
             own = wire_id("c_", number)
-            order = office.CreateUser(IDS[who], own, who, who.title(), None)
+            order = commands.CreateUser(IDS[who], own, who, who.title(), None)
             assert word(await self.road.ask(command(order))) == "done"
             self.model.own(who, own)
         for owner, members in (("alice", ("bob", "carol", "dave")), ("erin", ("alice", "bob", "dave"))):
@@ -646,7 +646,7 @@ class Town:
             )
             await self.restart(kill=True)
         assert self.road.fatals == 0
-        assert word(await self.road.ask(command(office.Probe()))) == "done"
+        assert word(await self.road.ask(command(commands.Probe()))) == "done"
 
     async def _retry(self, order: Order, request: Request) -> Outcome:
         self.tell_time()
@@ -743,30 +743,30 @@ class Town:
         match content["kind"]:
             case "pay.deposit":
                 named = (content["handle"], content["amount"], content["currency"], content["note"])
-                return command(office.Deposit(content["id"], *named))
+                return command(commands.Deposit(content["id"], *named))
             case "pay.withdraw":
                 named = (content["handle"], content["amount"], content["currency"], content["reason"])
-                return command(office.Withdraw(content["id"], *named, content["note"], content["force"]))
+                return command(commands.Withdraw(content["id"], *named, content["note"], content["force"]))
             case "pay.reverse":
                 told = (content["payment"], content["reason"], content["note"], content["force"])
-                return command(office.Reverse(content["id"], *told))
+                return command(commands.Reverse(content["id"], *told))
             case "pay.expire":
-                return command(office.Expire(content["id"], content["payment"]))
+                return command(commands.Expire(content["id"], content["payment"]))
             case "user.flags":
                 flags = (content["set"], content["clear"])
-                return command(office.SetFlags(content["handle"], content["currency"], *flags))
+                return command(commands.SetFlags(content["handle"], content["currency"], *flags))
             case "user.tier":
-                return command(office.SetTier(content["handle"], content["tier"]))
+                return command(commands.SetTier(content["handle"], content["tier"]))
             case "user.disable":
-                return command(office.DisableUser(content["handle"], content["disabled"]))
+                return command(commands.DisableUser(content["handle"], content["disabled"]))
             case "quote":
                 given = {name: value for name, value in content.items() if name not in {"kind", "owner"}}
-                return command(office.OpenQuote(owner=IDS[content["owner"]], **given))
+                return command(commands.OpenQuote(owner=IDS[content["owner"]], **given))
         who = IDS[order.author]
         made = frame(
             who, content["kind"], content.get("conv"), content["id"], content.get("ref"), **content["body"]
         )
-        return Request(office.Preview(made.frame), who) if order.ask else made  # type: ignore[arg-type]
+        return Request(commands.Preview(made.frame), who) if order.ask else made  # type: ignore[arg-type]
 
     @staticmethod
     def name_of(owner: str) -> str:
@@ -920,9 +920,7 @@ class Town:
             while True:
                 given = {"from_": since, "to": until, "after": after}
                 known = {name: value for name, value in given.items() if value is not None}
-                page = await statements.page(
-                    self._reads, IDS[who], StatementBody(currency, **known, limit=50)
-                )
+                page = await statement.page(self._reads, IDS[who], StatementBody(currency, **known, limit=50))
                 assert not isinstance(page, Refusal)
                 lines += page.lines
                 after = page.next

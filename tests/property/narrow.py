@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from tuppence_server import pipeline
-from tuppence_server.store import entries
+from tuppence_server.pipeline import pipeline
+from tuppence_server.store.sqlite import entries
 
 SAVE_TURNS = 4
 """Turns of the loop that a save should take at least, so that something is decided meanwhile."""

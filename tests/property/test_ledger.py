@@ -16,16 +16,16 @@ from tests.property.ledger_model import IDS, PEOPLE, STEPS, Model, Step
 from tests.property.narrow import narrowed
 
 from tuppence_protocol.errors import Refusal
-from tuppence_server.clock import Clock
-from tuppence_server.commits import Committed
-from tuppence_server.domain.office import CreateUser
-from tuppence_server.domain.outflow import Outcome, Stored
+from tuppence_server.audit.verify import verify
+from tuppence_server.domain.commands import CreateUser
+from tuppence_server.domain.effects import Outcome, Stored
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import OPERATOR
-from tuppence_server.metrics import Metrics
-from tuppence_server.pipeline import Pipeline
-from tuppence_server.store.base import Store
-from tuppence_server.verify import verify
+from tuppence_server.pipeline.clock import Clock
+from tuppence_server.pipeline.commits import Committed
+from tuppence_server.pipeline.pipeline import Pipeline
+from tuppence_server.store.contract import Store
+from tuppence_server.telemetry.metrics import Metrics
 
 BOUNDED = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]

@@ -18,9 +18,9 @@ from tests.property.narrow import SAVE_TURNS, narrowed
 from tests.property.test_ledger import Road, check, road_on, word
 
 from tuppence_protocol.errors import Refusal
-from tuppence_server.domain.outflow import Outcome, Stored
+from tuppence_server.domain.effects import Outcome, Stored
 from tuppence_server.domain.request import Request
-from tuppence_server.store.base import Packed, Store, StoreFault
+from tuppence_server.store.contract import Packed, Store, StoreFault
 
 FAULTS: Final = ("none", "none", "before", "after")
 

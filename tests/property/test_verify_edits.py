@@ -8,11 +8,11 @@ from pathlib import Path
 from tests.contract.edits import carried_out, columns, copied, edits, full_database, problems
 from tests.contract.pages import KINDS, pages, readable
 from tests.contract.tampering import unguarded
-from tests.harness import ROOT
-from tests.waiting import seeded
+from tests.support.server import ROOT
+from tests.support.waiting import seeded
 
-from tuppence_server.checks.unchecked import UNCHECKED, as_markdown
-from tuppence_server.store.migrate import LEDGER, migrations
+from tuppence_server.audit.unchecked import UNCHECKED, as_markdown
+from tuppence_server.store.sqlite.migrate import LEDGER, migrations
 
 UNCHECKED_TABLES = {"session", "use", "quote", "carried"}
 """Tables of which rows may come and go: what is not used any more is taken away, what was carried is a shortcut."""

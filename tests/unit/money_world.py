@@ -10,12 +10,12 @@ import pytest
 from tests.contract.stores import KINDS, World, head_of, opened, said
 
 from tuppence_protocol.errors import CODES, Refusal
-from tuppence_server.domain.office import Expire, OpenQuote, Preview, SetFlags, SetTier
-from tuppence_server.domain.outflow import Outcome, Previewed, Quoted
+from tuppence_server.domain.commands import Expire, OpenQuote, Preview, SetFlags, SetTier
+from tuppence_server.domain.effects import Outcome, Previewed, Quoted
 from tuppence_server.domain.policy import Policy
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import Quote, Transfer
-from tuppence_server.store.base import Store
+from tuppence_server.store.contract import Store
 
 EXPONENTS: Final = {"JPY": 0, "EUR": 2, "USD": 2, "KWD": 3, "CLF": 4}
 CURRENCIES: Final = frozenset(EXPONENTS)

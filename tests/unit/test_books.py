@@ -9,11 +9,11 @@ from tests.contract.busy_world import busy_world
 from tests.contract.stores import KINDS, World, opened
 from tests.unit.money_world import DAY_MS
 
-from tuppence_server import books as module
-from tuppence_server.books import Books, CurrencyBooks, books, income_by
 from tuppence_server.domain.rows import AccountCode
-from tuppence_server.store.base import Total
-from tuppence_server.store.memory import MemoryStore
+from tuppence_server.reports import books as module
+from tuppence_server.reports.books import Books, CurrencyBooks, books, income_by
+from tuppence_server.store.contract import Total
+from tuppence_server.store.memory.store import MemoryStore
 
 
 def entries(book: CurrencyBooks, part: str) -> dict[str, str]:

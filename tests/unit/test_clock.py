@@ -10,21 +10,21 @@ import msgspec
 import pytest
 import structlog
 from tests.contract.stores import KINDS, START_MS, Counted, World, command, frame, opened, said
+from tests.support.waiting import seeded
 from tests.unit.money_world import PLAIN
-from tests.waiting import seeded
 
-from tuppence_server.clock import JUMP_MS, Clock
-from tuppence_server.domain.office import CreateUser, Deposit, OpenQuote, OpenSession
-from tuppence_server.domain.outflow import Outcome, Quoted
+from tuppence_server.cli.maintenance import examine
+from tuppence_server.config.settings import Settings
+from tuppence_server.domain.commands import CreateUser, Deposit, OpenQuote, OpenSession
+from tuppence_server.domain.effects import Outcome, Quoted
 from tuppence_server.domain.policy import Limits
 from tuppence_server.domain.request import Request
-from tuppence_server.keeping import examine
-from tuppence_server.metrics import Metrics
 from tuppence_server.opening import opened_store
-from tuppence_server.pipeline import Committed, Pipeline
-from tuppence_server.settings import Settings
-from tuppence_server.store.base import Store
-from tuppence_server.sweep import sweep
+from tuppence_server.pipeline.clock import JUMP_MS, Clock
+from tuppence_server.pipeline.pipeline import Committed, Pipeline
+from tuppence_server.pipeline.sweep import sweep
+from tuppence_server.store.contract import Store
+from tuppence_server.telemetry.metrics import Metrics
 
 SECOND_MS: Final = 1_000
 DAY_MS: Final = 86_400_000

@@ -8,8 +8,8 @@ from argon2 import PasswordHasher
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuppence_server.credentials import can_be_typed, forms, handle_meant, opaque
-from tuppence_server.edge.passwords import Passwords
+from tuppence_server.admin.credentials import can_be_typed, forms, handle_meant, opaque
+from tuppence_server.admin.passwords import Passwords
 
 SPACES = [chr(point) for point in range(0x10000) if unicodedata.category(chr(point)) == "Zs"]
 WORDS = (

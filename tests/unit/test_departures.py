@@ -3,11 +3,11 @@
 import asyncio
 import json
 
+from tests.support.waiting import seeded
 from tests.unit.test_hub import House
-from tests.waiting import seeded
 
 from tuppence_protocol.limits import PRESENCE_GRACE_MS
-from tuppence_server.edge.departures import Departures
+from tuppence_server.edge.presence_grace import Departures
 
 GRACE_S = PRESENCE_GRACE_MS / 1000
 

@@ -3,13 +3,13 @@
 import re
 from fnmatch import fnmatch
 
-from tests.harness import ROOT
+from tests.support.server import ROOT
 from typer.testing import CliRunner
 
 from tuppence_client.client import Client
 from tuppence_client.rooms import Rooms
 from tuppence_client.verbs import Previewable, Verbs
-from tuppence_server.cli import app
+from tuppence_server.cli.main import app
 
 SETTINGS = re.compile(r"<!-- generated:settings -->\n(.*?)<!-- /generated -->", re.DOTALL)
 

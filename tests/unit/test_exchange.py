@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tuppence_protocol.currencies import EXPONENTS
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import AMOUNT_MINOR_MAX
-from tuppence_server.domain.exchange import (
+from tuppence_server.domain.pay.quotes import (
     RATE_DIGITS,
     TOO_LARGE,
     TOO_SMALL,

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from tuppence_protocol.errors import Refusal
-from tuppence_server.domain.limits import DAY_MS
-from tuppence_server.ecb import BYTES_MAX, NotEcb, read_sheet
-from tuppence_server.exchange_rates import (
+from tuppence_server.config.settings import Settings
+from tuppence_server.domain.pay.limits import DAY_MS
+from tuppence_server.exchange.ecb import BYTES_MAX, NotEcb, read_sheet
+from tuppence_server.exchange.sources import (
     LOOK_MS,
     NO_RATES,
     OLD_RATES,
@@ -23,7 +24,6 @@ from tuppence_server.exchange_rates import (
     TableRates,
     make_rates,
 )
-from tuppence_server.settings import Settings
 
 HEAD = (
     '<gesmes:Envelope xmlns:gesmes="http://www.gesmes.org/xml/2002-08-01"'

@@ -9,8 +9,7 @@ import pytest
 from tuppence_protocol.errors import CLOSES, CloseCode, Refusal
 from tuppence_protocol.frames import ChatText, TextBody
 from tuppence_protocol.limits import RECEIPT_MEMBERS_MAX
-from tuppence_server.commits import Committed
-from tuppence_server.domain.outflow import (
+from tuppence_server.domain.effects import (
     Balance,
     Joined,
     Left,
@@ -26,8 +25,9 @@ from tuppence_server.domain.rows import LoggedEvent
 from tuppence_server.hub.broker import LocalBroker, Whisper
 from tuppence_server.hub.hub import Hub
 from tuppence_server.hub.outbox import Outbox
-from tuppence_server.hub.people import UNACKED_CONVERSATIONS_MAX
-from tuppence_server.metrics import Metrics
+from tuppence_server.hub.presence import UNACKED_CONVERSATIONS_MAX
+from tuppence_server.pipeline.commits import Committed
+from tuppence_server.telemetry.metrics import Metrics
 
 DM = ("alice", "bob")
 

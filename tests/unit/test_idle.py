@@ -6,8 +6,8 @@ from types import SimpleNamespace
 from websockets.server import ServerProtocol
 
 from tuppence_protocol.session import ServerSession
-from tuppence_server.edge.websocket import Socket
-from tuppence_server.settings import Settings
+from tuppence_server.config.settings import Settings
+from tuppence_server.edge.connection import Socket
 
 
 def test_idle_connections_share_all_but_their_session_and_engine() -> None:

@@ -9,9 +9,9 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuppence_server.credentials import handle_meant
-from tuppence_server.inputs import currency_of, new_password, period_ms
-from tuppence_server.shell import FAILED, USAGE, counted, program
+from tuppence_server.admin.credentials import handle_meant
+from tuppence_server.cli.inputs import currency_of, new_password, period_ms
+from tuppence_server.cli.output import FAILED, USAGE, counted, program
 
 DAY_MS = 86_400_000
 DAYS = st.dates(date(1970, 1, 1), date(9999, 12, 31))

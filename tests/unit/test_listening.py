@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from tuppence_server.listening import CannotListen, bind
+from tuppence_server.serving.listening import CannotListen, bind
 
 
 def told(host: str, port: int) -> str:

@@ -9,12 +9,12 @@ import pytest
 from tests.contract.stores import START_MS, Counted, command, wire_id
 from tests.unit.money_world import PLAIN
 
-from tuppence_server.domain.office import CreateUser
-from tuppence_server.edge.passwords import Passwords
-from tuppence_server.metrics import Metrics
-from tuppence_server.office import Office, Refused
-from tuppence_server.pipeline import Committed, Pipeline
-from tuppence_server.store.memory import MemoryStore
+from tuppence_server.admin.passwords import Passwords
+from tuppence_server.admin.service import Office, Refused
+from tuppence_server.domain.commands import CreateUser
+from tuppence_server.pipeline.pipeline import Committed, Pipeline
+from tuppence_server.store.memory.store import MemoryStore
+from tuppence_server.telemetry.metrics import Metrics
 
 BEFORE_KIB, NOW_KIB = 64, 16
 HANDLES = [f"user{n:02}x" for n in range(12)]

@@ -2,7 +2,7 @@
 
 import logging
 
-from tuppence_server.logs import LINES_PER_WINDOW_MAX, WINDOW_S, Sparing
+from tuppence_server.telemetry.logs import LINES_PER_WINDOW_MAX, WINDOW_S, Sparing
 
 
 def record(

@@ -9,10 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuppence_protocol.currencies import EXPONENTS
-from tuppence_server.domain.policy import FeeRule, Limits, Policy
-from tuppence_server.exchange_rates import TableRates
-from tuppence_server.money_settings import policy
-from tuppence_server.money_tables import (
+from tuppence_server.config.money import policy
+from tuppence_server.config.money_tables import (
     Fee,
     Mistake,
     TierLimits,
@@ -24,7 +22,9 @@ from tuppence_server.money_tables import (
     read_percent,
     read_rates,
 )
-from tuppence_server.settings import Settings, SettingsError, load
+from tuppence_server.config.settings import Settings, SettingsError, load
+from tuppence_server.domain.policy import FeeRule, Limits, Policy
+from tuppence_server.exchange.sources import TableRates
 
 DECIMAL = 'expected a decimal in quotes such as "1.50", without sign or exponent.'
 

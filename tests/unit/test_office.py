@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import structlog
 
+from tuppence_server.admin.service import Office
 from tuppence_server.app import opened_office
+from tuppence_server.config.settings import Settings
 from tuppence_server.domain.rows import User
-from tuppence_server.office import Office
-from tuppence_server.settings import Settings
-from tuppence_server.store.base import Store, StoreFault
+from tuppence_server.store.contract import Store, StoreFault
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@
 import json
 
 import pytest
+from tests.support.waiting import seeded
 from tests.unit.test_hub import DM, Ear, House
-from tests.waiting import seeded
 
 from tuppence_protocol.money import parse_amount
-from tuppence_server.domain.outflow import Balance
+from tuppence_server.domain.effects import Balance
 from tuppence_server.hub.broker import Whisper
 from tuppence_server.hub.outbox import OUTBOX_BYTES_MAX
 

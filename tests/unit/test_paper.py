@@ -13,7 +13,7 @@ from rich.table import Table
 
 from tuppence_protocol.characters import is_harmful
 from tuppence_protocol.names import NAME_PATTERN
-from tuppence_server.paper import Paper, json_line, one_line, printable
+from tuppence_server.cli.printable import Paper, json_line, one_line, printable
 
 SERVER = Path(__file__).parents[2] / "server" / "tuppence_server"
 ANYTHING = st.text(st.characters(codec=None), max_size=40) | st.lists(

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tuppence_server.edge.passwords import WAITING_MAX, WAITING_PER_NETWORK_MAX, TooManyChecks, Turns
+from tuppence_server.admin.passwords import WAITING_MAX, WAITING_PER_NETWORK_MAX, TooManyChecks, Turns
 
 
 class Queue:

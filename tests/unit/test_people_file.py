@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tuppence_protocol.codec import is_id
-from tuppence_server.people_file import Mistaken, Row, read_people
+from tuppence_server.admin.people_file import Mistaken, Row, read_people
 
 HASH = "$argon2id$v=19$m=65536,t=3,p=1$wWxIpIc/Tn9IKI9kwWQsNg$6Gm/Q1OoTWE4Gv+0o2YkMgmYdo8ONBXIuyB/xVDrZcI"
 

@@ -10,10 +10,7 @@ from tests.contract.stores import START_MS, Counted, command, event_id, frame, w
 from tests.property.ledger_model import IDS, Model, Step
 from tests.property.test_ledger import Road, road_on, word
 
-from tuppence_server import pipeline
-from tuppence_server.commits import Committed
-from tuppence_server.domain.limits import DAY_MS
-from tuppence_server.domain.office import (
+from tuppence_server.domain.commands import (
     Expire,
     Forget,
     OpenQuote,
@@ -23,12 +20,15 @@ from tuppence_server.domain.office import (
     RevokeSession,
     SetPassword,
 )
-from tuppence_server.domain.outflow import Outcome
+from tuppence_server.domain.effects import Outcome
+from tuppence_server.domain.pay.limits import DAY_MS
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import Head
-from tuppence_server.pipeline import BATCH_BYTES_MAX, BATCH_FRAMES_MAX, OVERLAP_FRAMES_MIN
-from tuppence_server.store.base import Packed, Store, StoreFault
-from tuppence_server.store.memory import MemoryStore
+from tuppence_server.pipeline import pipeline
+from tuppence_server.pipeline.commits import Committed
+from tuppence_server.pipeline.pipeline import BATCH_BYTES_MAX, BATCH_FRAMES_MAX, OVERLAP_FRAMES_MIN
+from tuppence_server.store.contract import Packed, Store, StoreFault
+from tuppence_server.store.memory.store import MemoryStore
 
 MANY = 3 * OVERLAP_FRAMES_MIN
 

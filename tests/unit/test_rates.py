@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuppence_server.edge.rates import (
+from tuppence_server.edge.rate_limits import (
     LIMITED,
     PEOPLE_BEFORE_SWEEP_MIN,
     UNLIMITED,

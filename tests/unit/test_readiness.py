@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from tuppence_protocol.errors import Refusal
-from tuppence_server import directory
-from tuppence_server.commits import UNAVAILABLE
-from tuppence_server.domain.outflow import Done, Outcome
+from tuppence_server import data_dir
+from tuppence_server.domain.effects import Done, Outcome
 from tuppence_server.edge import readiness
 from tuppence_server.edge.readiness import Readiness
-from tuppence_server.store.memory import MemoryStore
+from tuppence_server.pipeline.commits import UNAVAILABLE
+from tuppence_server.store.memory.store import MemoryStore
 
 
 class Road:
@@ -69,7 +69,7 @@ async def test_the_disk_is_tried_once_however_many_ask(
     ready = Readiness(MemoryStore(), road, tmp_path)  # type: ignore[arg-type]
     monkeypatch.setattr(readiness, "PROBE_EVERY_S", 3_600.0)
     tried = []
-    monkeypatch.setattr(readiness, "take_room", lambda data: (tried.append(data), directory.take_room(data)))
+    monkeypatch.setattr(readiness, "take_room", lambda data: (tried.append(data), data_dir.take_room(data)))
     road.write_faults, road.answer = 1, UNAVAILABLE
     assert set(await asyncio.gather(*(ready.ready() for _ in range(50)))) == {False}
     assert (len(tried), road.asked) == (1, 1)

@@ -10,9 +10,9 @@ from tests.contract.stores import KINDS, opened
 from tests.unit.money_world import DAY_MS
 
 from tuppence_protocol.errors import Refusal
-from tuppence_server.domain.office import CreateUser, DisableUser
+from tuppence_server.admin.registry import Registry
+from tuppence_server.domain.commands import CreateUser, DisableUser
 from tuppence_server.domain.rows import FROZEN_OUT
-from tuppence_server.registry import Registry
 
 
 @pytest.fixture(params=KINDS)

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from tuppence_protocol.errors import Refusal
-from tuppence_server.domain.exchange import Exchange, exchanged
+from tuppence_server.cli.maintenance import examine
+from tuppence_server.config.money_tables import Mistake, check_round_trips, ppm
+from tuppence_server.config.settings import Settings
+from tuppence_server.domain.pay.quotes import Exchange, exchanged
 from tuppence_server.domain.policy import PPM
-from tuppence_server.exchange import Rates
-from tuppence_server.exchange_rates import NO_RATES, make_rates
-from tuppence_server.keeping import examine
-from tuppence_server.money_tables import Mistake, check_round_trips, ppm
-from tuppence_server.settings import Settings
+from tuppence_server.exchange.quotes import Rates
+from tuppence_server.exchange.sources import NO_RATES, make_rates
 
 CURRENCIES: Final = ("EUR", "USD", "JPY", "GBP", "CHF", "KWD")
 WORTH: Final = {"EUR": "1", "USD": "1.05", "JPY": "160", "GBP": "0.85", "CHF": "0.95", "KWD": "0.32"}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.contract.stores import body_of, event_id, head_of, opened, said, wire_id
+from tests.support.waiting import seeded
 from tests.unit.money_world import (
     EXPONENTS,
     HOUR_MS,
@@ -17,12 +18,11 @@ from tests.unit.money_world import (
     money_world,
     told,
 )
-from tests.waiting import seeded
 
 from tuppence_protocol.errors import CODES
 from tuppence_protocol.limits import REQUEST_S_DEFAULT
 from tuppence_protocol.money import format_amount, parse_amount
-from tuppence_server.domain.office import DisableUser
+from tuppence_server.domain.commands import DisableUser
 
 NOT_YOURS: Told = ("forbidden", "$.ref", None)
 NO_PAYMENT: Told = ("not_found", "$.ref", None)

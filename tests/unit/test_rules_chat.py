@@ -4,9 +4,9 @@ import pytest
 from tests.contract.stores import World, body_of, event_id, head_of, said, wire_id
 
 from tuppence_protocol.errors import Refusal
-from tuppence_server.domain.office import DisableUser
-from tuppence_server.domain.outflow import Joined, Left, Publish
-from tuppence_server.store.memory import MemoryStore
+from tuppence_server.domain.commands import DisableUser
+from tuppence_server.domain.effects import Joined, Left, Publish
+from tuppence_server.store.memory.store import MemoryStore
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tests.unit.money_world import MoneyWorld, id_of, money_world, told
 
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import ACCEPT_S_DEFAULT, REQUEST_S_DEFAULT
-from tuppence_server.domain.outflow import Stored
+from tuppence_server.domain.effects import Stored
 
 Members = dict[str, Any]
 

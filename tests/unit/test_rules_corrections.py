@@ -9,11 +9,11 @@ from tests.contract.stores import body_of, event_id, head_of, said
 from tests.unit.money_world import ON_EVERY_STORE, MoneyWorld, id_of, money_world, told
 
 from tuppence_protocol.errors import Refusal
-from tuppence_server.books import books
-from tuppence_server.domain.office import Reverse, Withdraw
-from tuppence_server.domain.outflow import Outcome, Stored
+from tuppence_server.audit.verify import verify
+from tuppence_server.domain.commands import Reverse, Withdraw
+from tuppence_server.domain.effects import Outcome, Stored
 from tuppence_server.domain.rows import CLOSED, FROZEN_IN, FROZEN_OUT
-from tuppence_server.verify import verify
+from tuppence_server.reports.books import books
 
 REASON = "By mistake"
 

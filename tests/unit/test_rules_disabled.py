@@ -9,7 +9,7 @@ from tests.contract.stores import said
 from tests.unit.money_world import DAY_MS, ON_EVERY_STORE, MoneyWorld, money_world, told
 
 from tuppence_protocol.payments import PAYMENT_FRAMES
-from tuppence_server.domain.office import DisableUser
+from tuppence_server.domain.commands import DisableUser
 
 UNAVAILABLE: Final = "payee_unavailable"
 STORED: Final = "stored"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 from tests.contract.stores import body_of, event_id, said
+from tests.support.waiting import seeded
 from tests.unit.money_world import (
     EXPONENTS,
     ON_EVERY_STORE,
@@ -19,13 +20,12 @@ from tests.unit.money_world import (
     money_world,
     told,
 )
-from tests.waiting import seeded
 
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import AMOUNT_MINOR_MAX
 from tuppence_protocol.money import format_amount
-from tuppence_server.domain.exchange import decimal_text, exchanged
-from tuppence_server.domain.outflow import Quoted
+from tuppence_server.domain.effects import Quoted
+from tuppence_server.domain.pay.quotes import decimal_text, exchanged
 from tuppence_server.domain.policy import PPM, FeeRule
 from tuppence_server.domain.rows import OPERATOR
 

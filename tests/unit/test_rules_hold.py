@@ -19,7 +19,7 @@ from tests.unit.money_world import (
 
 from tuppence_protocol.errors import CODES
 from tuppence_protocol.limits import ACCEPT_S_DEFAULT, BALANCE_MINOR_MAX
-from tuppence_server.domain.office import DisableUser, Expire
+from tuppence_server.domain.commands import DisableUser, Expire
 
 NOT_YOURS: Told = ("forbidden", "$.ref", None)
 NO_PAYMENT: Told = ("not_found", "$.ref", None)

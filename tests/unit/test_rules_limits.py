@@ -7,6 +7,7 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 from tests.contract.stores import command, opened, said
+from tests.support.waiting import seeded
 from tests.unit.money_world import (
     DAY_MS,
     HOUR_MS,
@@ -17,12 +18,11 @@ from tests.unit.money_world import (
     money_world,
     told,
 )
-from tests.waiting import seeded
 
 from tuppence_protocol.errors import CODES
 from tuppence_protocol.money import format_amount
-from tuppence_server.domain.limits import MONTH_MS, SLOT_MS
-from tuppence_server.domain.office import SetTier
+from tuppence_server.domain.commands import SetTier
+from tuppence_server.domain.pay.limits import MONTH_MS, SLOT_MS
 from tuppence_server.domain.policy import FeeRule, Limits, Policy
 
 LIMITS: Final = {

@@ -6,14 +6,15 @@ import pytest
 from tests.contract.stores import World, event_id, head_of, said, wire_id
 
 from tuppence_protocol.errors import Refusal
-from tuppence_server.domain import chat, rules
+from tuppence_server.audit.verify import verify
+from tuppence_server.domain import rules
 from tuppence_server.domain.book import Book
+from tuppence_server.domain.chat import messages
+from tuppence_server.domain.commands import Deposit, DisableUser
+from tuppence_server.domain.effects import Outcome, Stored
 from tuppence_server.domain.facts import Fact
-from tuppence_server.domain.office import Deposit, DisableUser
-from tuppence_server.domain.outflow import Outcome, Stored
 from tuppence_server.domain.request import Request
-from tuppence_server.store.memory import MemoryStore
-from tuppence_server.verify import verify
+from tuppence_server.store.memory.store import MemoryStore
 
 KEY = event_id(500)
 
@@ -231,13 +232,13 @@ async def test_a_rule_that_crashes_leaves_no_trace(world: World, monkeypatch: py
     head, accounts = await world.store.head(), await world.store.accounts()
 
     def crash(book: Book, request: Request) -> list[Fact] | Refusal:
-        chat.text(book, request)
+        messages.text(book, request)
         raise ZeroDivisionError
 
     whole = dict(rules.RULES)
     monkeypatch.setattr(rules, "RULES", whole)
     frame = world.frame("alice", "chat.text", "@bob", KEY, text="hi")
-    whole[type(frame.frame)] = (chat.needs_text, crash)
+    whole[type(frame.frame)] = (messages.needs_text, crash)
     with pytest.raises(rules.RuleFault, match="ChatText"):
         await world.settle(frame)
     assert await world.store.head() == head

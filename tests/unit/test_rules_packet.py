@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.contract.stores import body_of, event_id, head_of, said, wire_id
+from tests.support.waiting import seeded
 from tests.unit.money_world import (
     EXPONENTS,
     ON_EVERY_STORE,
@@ -16,13 +17,12 @@ from tests.unit.money_world import (
     money_world,
     told,
 )
-from tests.waiting import seeded
 
 from tuppence_protocol.errors import CODES
 from tuppence_protocol.limits import ACCEPT_S_DEFAULT, BALANCE_MINOR_MAX
 from tuppence_protocol.money import format_amount, parse_amount
 from tuppence_protocol.packets import Mode, is_fair, proof
-from tuppence_server.domain.office import DisableUser
+from tuppence_server.domain.commands import DisableUser
 
 NO_PAYMENT: Told = ("not_found", "$.ref", None)
 DAY_MS = 1000 * ACCEPT_S_DEFAULT

@@ -7,11 +7,11 @@ from tests.contract.stores import World, body_of, event_id, head_of, said, wire_
 
 from tuppence_protocol.errors import CODES, Refusal
 from tuppence_protocol.limits import BALANCE_MINOR_MAX
-from tuppence_server.domain.office import Deposit, DisableUser
-from tuppence_server.domain.outflow import Outcome
+from tuppence_server.audit.verify import verify
+from tuppence_server.domain.commands import Deposit, DisableUser
+from tuppence_server.domain.effects import Outcome
 from tuppence_server.domain.rows import OPERATOR
-from tuppence_server.store.memory import MemoryStore
-from tuppence_server.verify import verify
+from tuppence_server.store.memory.store import MemoryStore
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from tests.contract.stores import World, command, said, wire_id
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import NAME_CHARS_MAX
-from tuppence_server.domain.office import (
+from tuppence_server.domain.chat.people import RESERVED_HANDLES, skeleton
+from tuppence_server.domain.commands import (
     CreateUser,
     DisableUser,
     MarkSeen,
@@ -17,9 +18,8 @@ from tuppence_server.domain.office import (
     RevokeSession,
     SetPassword,
 )
-from tuppence_server.domain.outflow import Marked, Outcome, SessionEnded, UserEnded
-from tuppence_server.domain.people import RESERVED_HANDLES, skeleton
-from tuppence_server.store.memory import MemoryStore
+from tuppence_server.domain.effects import Marked, Outcome, SessionEnded, UserEnded
+from tuppence_server.store.memory.store import MemoryStore
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tests.unit.money_world import EXPONENTS, PLAIN, MoneyWorld, money_world, to
 
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.money import format_amount
-from tuppence_server.domain.office import DisableUser
+from tuppence_server.domain.commands import DisableUser
 from tuppence_server.domain.policy import FeeRule, Limits
 
 FEES: Final = (

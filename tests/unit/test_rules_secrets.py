@@ -14,7 +14,7 @@ from tests.unit.money_world import PLAIN, MoneyWorld, id_of, money_world, told
 
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import BALANCE_MINOR_MAX
-from tuppence_server.domain.outflow import Outcome, Previewed, Stored
+from tuppence_server.domain.effects import Outcome, Previewed, Stored
 from tuppence_server.domain.policy import Limits
 
 CAP: Final = 10_000

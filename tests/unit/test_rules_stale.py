@@ -7,19 +7,19 @@ from typing import cast
 import pytest
 from msgspec.structs import replace
 from tests.contract.stores import KINDS, command, said, wire_id
+from tests.support.waiting import until
 from tests.unit.money_world import DAY_MS, HOUR_MS, PLAIN, MoneyWorld, money_world
-from tests.waiting import until
 
-from tuppence_server import sweep
-from tuppence_server.domain.limits import SLOT_MS
-from tuppence_server.domain.office import Forget, RevokeSession
-from tuppence_server.domain.outflow import Outcome
+from tuppence_server.audit.verify import verify
+from tuppence_server.domain.commands import Forget, RevokeSession
+from tuppence_server.domain.effects import Outcome
+from tuppence_server.domain.pay.limits import SLOT_MS
 from tuppence_server.domain.policy import Limits
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.stale import before
-from tuppence_server.pipeline import Pipeline
-from tuppence_server.store.base import Stale
-from tuppence_server.verify import verify
+from tuppence_server.pipeline import sweep
+from tuppence_server.pipeline.pipeline import Pipeline
+from tuppence_server.store.contract import Stale
 
 POLICY = replace(PLAIN, limits={("basic", "EUR"): Limits(daily=100_000)})
 MONTH_MS = 30 * DAY_MS

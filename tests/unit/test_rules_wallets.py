@@ -19,8 +19,8 @@ from tests.unit.money_world import (
 )
 
 from tuppence_protocol.errors import Refusal
-from tuppence_server.domain.office import DisableUser, SetFlags, SetTier
-from tuppence_server.domain.outflow import Outcome
+from tuppence_server.domain.commands import DisableUser, SetFlags, SetTier
+from tuppence_server.domain.effects import Outcome
 from tuppence_server.domain.policy import Limits
 from tuppence_server.domain.rows import CLOSED, FROZEN_IN, FROZEN_OUT
 

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 import pytest
-from tests.harness import ROOT
+from tests.support.server import ROOT
 
 PROMISE: Final = re.compile(r"^- \*\*(.+?)\*\*", re.MULTILINE)
 HELD_BY: Final[dict[str, tuple[str, ...]]] = {

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from tuppence_server.cli import app
-from tuppence_server.money_tables import Fee, TierLimits
-from tuppence_server.setting_meanings import MEANINGS
-from tuppence_server.settings import (
+from tuppence_server.cli.main import app
+from tuppence_server.config.meanings import MEANINGS
+from tuppence_server.config.money_tables import Fee, TierLimits
+from tuppence_server.config.settings import (
     DEFAULT_CURRENCIES,
     ENV_PREFIX,
     FILE_NAME,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuppence_server.settings import ENV_PREFIX, FILE_NAME, Settings, SettingsError, load
+from tuppence_server.config.settings import ENV_PREFIX, FILE_NAME, Settings, SettingsError, load
 
 NAMES = [field.name for field in msgspec.structs.fields(Settings)]
 MAY_BE_NOTHING = {name for name in NAMES if getattr(Settings(), name) in ((), {})}

@@ -3,15 +3,15 @@
 from types import SimpleNamespace
 
 import pytest
-from tests.wire import PONG, frame_bytes
+from tests.support.wire import PONG, frame_bytes
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from tuppence_protocol.limits import SILENCE_MS_MAX, SILENCE_PING_MS
+from tuppence_server.config.settings import Settings
+from tuppence_server.edge.connection import Socket
 from tuppence_server.edge.unread import Pressure
-from tuppence_server.edge.websocket import Socket
-from tuppence_server.metrics import Metrics
-from tuppence_server.settings import Settings
+from tuppence_server.telemetry.metrics import Metrics
 
 PING_FRAME = b"\x89\x00"
 

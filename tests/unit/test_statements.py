@@ -14,9 +14,9 @@ from msgspec.structs import replace
 from tests.contract.stores import World, opened
 
 from tuppence_protocol.errors import Refusal
-from tuppence_server.domain.office import Deposit, Withdraw
+from tuppence_server.domain.commands import Deposit, Withdraw
 from tuppence_server.domain.policy import FeeRule, Policy
-from tuppence_server.statements import (
+from tuppence_server.reports.statement import (
     COLUMNS,
     MOMENT_MAX,
     Broken,

@@ -16,10 +16,10 @@ from tuppence_client.errors import ConnectionEnded, FundsError, error_of
 from tuppence_client.terminal import commands as cmd
 from tuppence_client.terminal import money_commands as mc
 from tuppence_client.terminal.actions import Actions
-from tuppence_client.terminal.clean import clean, clean_lines
 from tuppence_client.terminal.commands import parse
 from tuppence_client.terminal.complete import LineCompleter
-from tuppence_client.terminal.lines import (
+from tuppence_client.terminal.help import HELP
+from tuppence_client.terminal.render import (
     balance_line,
     error_line,
     event_lines,
@@ -28,7 +28,7 @@ from tuppence_client.terminal.lines import (
     place_title,
     plain,
 )
-from tuppence_client.terminal.manual import HELP
+from tuppence_client.terminal.sanitize import clean, clean_lines
 from tuppence_client.terminal.words import ended
 from tuppence_client.terminal.wrap import wrapped
 from tuppence_client.testing import FakeServer

@@ -16,9 +16,9 @@ from tuppence_client.terminal.actions import Actions
 from tuppence_client.terminal.app import Terminal
 from tuppence_client.terminal.commands import parse
 from tuppence_client.terminal.complete import LineCompleter
-from tuppence_client.terminal.lines import error_line, event_lines, plain
-from tuppence_client.terminal.manual import HELP, Complaint
-from tuppence_client.terminal.money_lines import MARKS, mark
+from tuppence_client.terminal.help import HELP, Complaint
+from tuppence_client.terminal.render import error_line, event_lines, plain
+from tuppence_client.terminal.render_money import MARKS, mark
 from tuppence_client.terminal.style import STYLES
 from tuppence_client.testing import FakeServer
 from tuppence_client.verbs import Previewable, Verbs

@@ -9,13 +9,13 @@ from typing import Any, cast
 
 import pytest
 import uvloop
-from tests.tls import make_pair
-from tests.waiting import seeded, until
+from tests.support.tls import make_pair
+from tests.support.waiting import seeded, until
 
+from tuppence_server.config.networks import Networks
 from tuppence_server.edge.addresses import Addresses
 from tuppence_server.edge.handshake import client_address
 from tuppence_server.edge.tls import Door, _Threshold
-from tuppence_server.networks import Networks
 
 HERE = "127.0.0.1"
 

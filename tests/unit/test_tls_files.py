@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from tests.tls import Pair, make_pair
+from tests.support.tls import Pair, make_pair
 
-from tuppence_server.settings import SettingsError
-from tuppence_server.tls import check_pair
+from tuppence_server.config.settings import SettingsError
+from tuppence_server.serving.certificates import check_pair
 
 
 @pytest.fixture

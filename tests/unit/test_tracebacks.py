@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from tuppence_server.logs import configure, silence
-from tuppence_server.settings import Settings
+from tuppence_server.config.settings import Settings
+from tuppence_server.telemetry.logs import configure, silence
 
 SECRET = "tps_token_and_password_and_text"
 

@@ -7,9 +7,9 @@ import pytest
 from tests.contract.stores import World, event_id, opened
 from tests.contract.tampering import unguarded
 
-from tuppence_server.checks.outcomes import sum_of_events, sum_of_receipts
-from tuppence_server.store.base import Store
-from tuppence_server.verify import PROBLEMS_MAX, Report, verify
+from tuppence_server.audit.outcomes import sum_of_events, sum_of_receipts
+from tuppence_server.audit.verify import PROBLEMS_MAX, Report, verify
+from tuppence_server.store.contract import Store
 
 _MOVE = "debit, credit, amount, code, phase, pending"
 

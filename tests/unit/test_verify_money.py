@@ -10,10 +10,10 @@ from tests.contract.busy_world import BusyWorld, busy_world
 from tests.contract.stores import KINDS, World, event_id, opened
 from tests.contract.tampering import unguarded
 
-from tuppence_server.checks.crowd import together
+from tuppence_server.audit.verify import verify
+from tuppence_server.audit.workers import together
 from tuppence_server.domain import chain
 from tuppence_server.domain.rows import GENESIS_HASH, Transfer
-from tuppence_server.verify import verify
 
 MADE_OTHERS = "its transfers are not those that it calls for"
 

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 from tests.contract.stores import command, opened, wire_id
-from tests.waiting import WAIT_S
+from tests.support.waiting import WAIT_S
 
 from tuppence_server import app
-from tuppence_server.audits import Audits
-from tuppence_server.domain.office import CreateUser
-from tuppence_server.edge.passwords import Passwords
+from tuppence_server.admin.passwords import Passwords
+from tuppence_server.audit.running import Audits
+from tuppence_server.config.settings import Settings
+from tuppence_server.domain.commands import CreateUser
 from tuppence_server.edge.services import Services
+from tuppence_server.edge.timer_wheel import WHEEL_SLOTS
 from tuppence_server.edge.unread import UNREAD_TOTAL_BYTES_MAX
-from tuppence_server.edge.wheel import WHEEL_SLOTS
-from tuppence_server.settings import Settings
-from tuppence_server.store.base import Store
+from tuppence_server.store.contract import Store
 
 EARLIER_KIB, NOW_KIB = 64, 8
 

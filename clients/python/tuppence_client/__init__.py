@@ -42,6 +42,7 @@ from tuppence_protocol.payment_events import (
 )
 
 from .accounts import Session, login, register
+from .backoff import Pace
 from .cards import Card, Cards, Claim, fold
 from .client import Client, connect
 from .errors import (
@@ -62,7 +63,6 @@ from .errors import (
 from .fairness import PacketCheck, check_packet
 from .money import Money
 from .notices import Notice, Reset, Resumed, State, StateChanged
-from .pace import Pace
 from .payments import Preview, Statement
 from .streams import Stream
 from .sync import SyncClient

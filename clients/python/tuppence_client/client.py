@@ -19,14 +19,14 @@ from tuppence_protocol import frames as fr
 from tuppence_protocol.limits import PAGE_EVENTS_DEFAULT, PAGE_ROWS_MAX
 from tuppence_protocol.session import ClientSession
 
-from .core import Core
+from .backoff import Pace
+from .engine import Core
 from .errors import ConnectionEnded, StateFileError
 from .following import Following
 from .ids import derived_id
 from .loops import need_asyncio
 from .missed import missed
 from .notices import Notice, State
-from .pace import Pace
 from .payments import Payments
 from .rooms import Rooms
 from .saved import SavedCursor

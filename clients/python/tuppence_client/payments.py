@@ -14,7 +14,7 @@ from tuppence_protocol.frames import AskWallet
 from tuppence_protocol.limits import PAGE_EVENTS_DEFAULT, PAGE_ROWS_MAX
 from tuppence_protocol.shapes import InPlace
 
-from .core import Core
+from .engine import Core
 from .money import Amount, amount_in
 from .verbs import Previewable, PreviewFrame, Verbs
 

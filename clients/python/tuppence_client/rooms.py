@@ -6,7 +6,7 @@ from tuppence_protocol import frames as fr
 from tuppence_protocol import shapes
 from tuppence_protocol.events import Event
 
-from .core import Core
+from .engine import Core
 
 
 class Rooms:

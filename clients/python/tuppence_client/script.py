@@ -15,7 +15,7 @@ from .client import Client, connect
 from .errors import FundsError
 from .notices import Notice, Resumed
 from .streams import Stream
-from .terminal.lines import event_lines, plain
+from .terminal.render import event_lines, plain
 
 Out = Callable[[str], None]
 STEP_S = 30.0

@@ -13,7 +13,7 @@ from .errors import ServerError
 from .fairness import check_packet
 from .script import STEP_S, Out, expect
 from .streams import Stream
-from .terminal.lines import event_lines, plain
+from .terminal.render import event_lines, plain
 
 PEOPLE: Final = 4
 

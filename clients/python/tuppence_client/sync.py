@@ -14,10 +14,10 @@ from tuppence_protocol.limits import PAGE_EVENTS_DEFAULT, PAGE_ROWS_MAX
 from tuppence_protocol.payment_events import BalanceView, PaymentView, QuoteView, StatementLine
 from tuppence_protocol.shapes import GivenRole, InPlace
 
+from .backoff import Pace
 from .client import EVENTS_MAX, Client, connect
 from .money import Amount
 from .notices import State
-from .pace import Pace
 from .payments import Moment, Preview, Statement
 from .tokens import Token
 from .verbs import Previewable, Verbs

@@ -7,8 +7,8 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from .backoff import Pace
 from .errors import TOKEN_EXPIRED, ConnectionEnded, TuppenceError
-from .pace import Pace
 
 Renew = Callable[[], str | Awaitable[str]]
 """Gives a token whenever one is needed. An ordinary function is called in a thread, so it may wait."""

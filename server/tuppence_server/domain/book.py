@@ -11,9 +11,9 @@ from typing import Final, Protocol
 from tuppence_protocol import codec
 from tuppence_protocol.currencies import exponent
 
-from . import chain, facts, outflow, seals
-from .batch import Changes, Keys
-from .held_payments import HeldPayments
+from . import chain, effects, facts, seals
+from .changes import Changes, Keys
+from .payment_cache import HeldPayments
 from .policy import Policy
 from .rows import (
     Account,
@@ -102,7 +102,7 @@ class Book(HeldPayments):
             self.stored_pos -= len(on_the_way.events)
             self._ended_users |= on_the_way.ended_users
         self.changes = Changes()
-        self.outflow: list[outflow.Outflow] = []
+        self.outflow: list[effects.Outflow] = []
 
     def go_on(self, now: int) -> None:
         """Take more frames into the batch, at this time; an id that was no payment's may have become one."""
@@ -195,7 +195,7 @@ class Book(HeldPayments):
         head.pos, head.hash, head.at = pos, digest, self.now
         event = LoggedEvent(pos, conv, seq, top, body, salt, digest)
         self.events[pos] = changes.events[pos] = event
-        self.outflow.append(outflow.Publish(event, self.people.get(conv), conversation.members))
+        self.outflow.append(effects.Publish(event, self.people.get(conv), conversation.members))
 
     def _move(self, move: facts.Move, pos: int) -> bytes:
         """Move or hold money; the transfer as the chain hashes it. A rule asks for every account that it moves."""
@@ -247,7 +247,7 @@ class Book(HeldPayments):
         self.changes.stays.add((member.conv, member.user))
         if conversation.pair is None:
             self._user(member.user).groups += 1
-            self.outflow.append(outflow.Joined(member.conv, member.user, self.head.pos))
+            self.outflow.append(effects.Joined(member.conv, member.user, self.head.pos))
 
     def _leave(self, fact: facts.Leave) -> None:
         conversation, member = self._conversation(fact.conv), self._member(fact.conv, fact.user)
@@ -256,7 +256,7 @@ class Book(HeldPayments):
         member.until, member.gone = conversation.seq, conversation.pos
         self.changes.stays.add((fact.conv, fact.user))
         self._user(fact.user).groups -= 1
-        self.outflow.append(outflow.Left(fact.conv, fact.user, self.head.pos))
+        self.outflow.append(effects.Left(fact.conv, fact.user, self.head.pos))
 
     def _give_role(self, fact: facts.GiveRole) -> None:
         conversation, member = self._conversation(fact.conv), self._member(fact.conv, fact.user)
@@ -274,7 +274,7 @@ class Book(HeldPayments):
         member.delivered = max(member.delivered, fact.delivered, member.read)
         people = self.people.get(fact.conv)
         self.outflow.append(
-            outflow.Marked(fact.conv, people, conversation.members, fact.user, member.read, member.delivered)
+            effects.Marked(fact.conv, people, conversation.members, fact.user, member.read, member.delivered)
         )
 
     def _add_user(self, fact: facts.AddUser | facts.ChangeUser) -> None:
@@ -284,7 +284,7 @@ class Book(HeldPayments):
         self.hold_user(fact.user)
         self.changes.users[fact.user.id] = fact.user
         if fact.user.disabled:
-            self.outflow.append(outflow.UserEnded(fact.user.id, disabled=True))
+            self.outflow.append(effects.UserEnded(fact.user.id, disabled=True))
 
     def _add_session(self, fact: facts.AddSession) -> None:
         self.sessions[fact.session.id] = self.changes.sessions[fact.session.id] = fact.session
@@ -294,14 +294,14 @@ class Book(HeldPayments):
         assert session is not None, "a rule ends sessions that it found"
         session.revoked_at = fact.at
         self.changes.sessions[session.id] = session
-        self.outflow.append(outflow.SessionEnded(session.user, session.id))
+        self.outflow.append(effects.SessionEnded(session.user, session.id))
 
     def _end_sessions(self, fact: facts.EndSessions) -> None:
         self.changes.ended_users[fact.user] = self._ended_users[fact.user] = fact.at
         for session in self.sessions.values():  # the store ends those that are not held here
             if session is not None and session.user == fact.user and session.revoked_at is None:
                 session.revoked_at = fact.at
-        self.outflow.append(outflow.UserEnded(fact.user, disabled=False))
+        self.outflow.append(effects.UserEnded(fact.user, disabled=False))
 
     def _keep_payment(self, fact: facts.KeepPayment) -> None:
         payment = fact.payment

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from tuppence_protocol.shapes import Durable
 
-from .office import Command
+from .commands import Command
 
 
 class Request(Struct, frozen=True, gc=False):

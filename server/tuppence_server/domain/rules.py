@@ -11,28 +11,16 @@ from tuppence_protocol import codec, frames, payments
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.shapes import Durable
 
-from . import (
-    answers,
-    asked,
-    chat,
-    corrections,
-    deposits,
-    exchange,
-    office,
-    packets,
-    pay,
-    people,
-    rooms,
-    stale,
-    wallets,
-)
-from .batch import Keys
+from . import commands, stale
 from .book import Book
-from .content import difference
+from .changes import Keys
+from .chat import messages, people, rooms
+from .effects import Done, Outcome, Quoted, Stored
 from .facts import Fact, KeepQuote
-from .outflow import Done, Outcome, Quoted, Stored
-from .payments import needs_acting
-from .preview import preview
+from .idempotency import difference
+from .pay import answers, corrections, deposits, packets, quotes, requests, send, wallets
+from .pay.payments import needs_acting
+from .pay.preview import preview
 from .request import Request
 from .rows import Receipt
 
@@ -40,18 +28,18 @@ Needs = Callable[[Book, Keys, Request], None]
 Rule = Callable[[Book, Request], list[Fact] | Refusal]
 
 RULES: Final[dict[type, tuple[Needs, Rule]]] = {
-    frames.ChatText: (chat.needs_text, chat.text),
-    payments.PaySend: (pay.needs_send, pay.send),
-    payments.PayRequest: (asked.needs_request, asked.request_money),
-    payments.PaySplit: (asked.needs_split, asked.split),
+    frames.ChatText: (messages.needs_text, messages.text),
+    payments.PaySend: (send.needs_send, send.send),
+    payments.PayRequest: (requests.needs_request, requests.request_money),
+    payments.PaySplit: (requests.needs_split, requests.split),
     payments.PayPacket: (packets.needs_packet, packets.packet),
     payments.PayClaim: (needs_acting, packets.claim),
     payments.PayAccept: (needs_acting, answers.accept),
     payments.PayDecline: (needs_acting, answers.decline),
     payments.PayCancel: (needs_acting, answers.cancel),
     payments.PayRefund: (needs_acting, answers.refund),
-    payments.PayWaive: (asked.needs_waive, asked.waive),
-    payments.PayRemind: (needs_acting, asked.remind),
+    payments.PayWaive: (requests.needs_waive, requests.waive),
+    payments.PayRemind: (needs_acting, requests.remind),
     payments.PayFaucet: (deposits.needs_faucet, deposits.faucet),
     frames.RoomCreate: (rooms.needs_create, rooms.create),
     frames.RoomUpdate: (rooms.needs_group, rooms.update),
@@ -59,32 +47,32 @@ RULES: Final[dict[type, tuple[Needs, Rule]]] = {
     frames.RoomRemove: (rooms.needs_group, rooms.remove),
     frames.RoomLeave: (rooms.needs_group, rooms.leave),
     frames.RoomRole: (rooms.needs_group, rooms.role),
-    office.Deposit: (deposits.needs_deposit, deposits.deposit),
-    office.Withdraw: (corrections.needs_withdraw, corrections.withdraw),
-    office.Reverse: (corrections.needs_reverse, corrections.reverse),
-    office.Expire: (answers.needs_expire, answers.expire),
-    office.OpenQuote: (exchange.needs_quote, exchange.open_quote),
-    office.SetFlags: (wallets.needs_flags, wallets.set_flags),
-    office.SetTier: (wallets.needs_tier, wallets.set_tier),
-    office.CreateUser: (people.needs_create, people.create),
-    office.SetPassword: (people.needs_handle, people.set_password),
-    office.DisableUser: (people.needs_handle, people.disable),
-    office.OpenSession: (people.needs_open, people.open_session),
-    office.RevokeSession: (people.needs_revoke, people.revoke),
-    office.Forget: (stale.needs_forget, stale.forget),
-    office.Probe: (people.needs_nothing, people.probe),
-    office.StartEpoch: (people.needs_nothing, people.start_epoch),
-    office.MarkSeen: (people.needs_seen, people.seen),
+    commands.Deposit: (deposits.needs_deposit, deposits.deposit),
+    commands.Withdraw: (corrections.needs_withdraw, corrections.withdraw),
+    commands.Reverse: (corrections.needs_reverse, corrections.reverse),
+    commands.Expire: (answers.needs_expire, answers.expire),
+    commands.OpenQuote: (quotes.needs_quote, quotes.open_quote),
+    commands.SetFlags: (wallets.needs_flags, wallets.set_flags),
+    commands.SetTier: (wallets.needs_tier, wallets.set_tier),
+    commands.CreateUser: (people.needs_create, people.create),
+    commands.SetPassword: (people.needs_handle, people.set_password),
+    commands.DisableUser: (people.needs_handle, people.disable),
+    commands.OpenSession: (people.needs_open, people.open_session),
+    commands.RevokeSession: (people.needs_revoke, people.revoke),
+    commands.Forget: (stale.needs_forget, stale.forget),
+    commands.Probe: (people.needs_nothing, people.probe),
+    commands.StartEpoch: (people.needs_nothing, people.start_epoch),
+    commands.MarkSeen: (people.needs_seen, people.seen),
 }
 _FROM_PEOPLE: Final = frozenset(kind for kind in RULES if issubclass(kind, Durable))
 _REMEMBERED_REFUSALS: Final = frozenset(
-    (*payments.PAYMENT_FRAMES, office.Deposit, office.Withdraw, office.Reverse)
+    (*payments.PAYMENT_FRAMES, commands.Deposit, commands.Withdraw, commands.Reverse)
 )
 ACTS_ON: Final[dict[type, Callable[[Any], str | None]]] = {
     **{kind: attrgetter("ref") for kind in RULES if issubclass(kind, (payments.PaySend, payments.Acting))},
-    office.Expire: attrgetter("payment"),
-    office.Reverse: attrgetter("payment"),
-    office.Preview: lambda preview: acted_on(preview.frame),
+    commands.Expire: attrgetter("payment"),
+    commands.Reverse: attrgetter("payment"),
+    commands.Preview: lambda preview: acted_on(preview.frame),
 }
 """Frames whose decision depends on a payment, and how each names it."""
 _TAKEN: Final = Refusal("id_taken", "This id belongs to another frame.", "$.id")
@@ -111,7 +99,7 @@ class KeptRefusal(msgspec.Struct):
 def needs(book: Book, keys: Keys, request: Request) -> None:
     """Ask for the rows that a request needs and the book does not hold yet."""
     frame = request.frame
-    if type(frame) is office.Preview:
+    if type(frame) is commands.Preview:
         needs(book, keys, Request(frame.frame, request.author))
         return
     id = getattr(frame, "id", None)
@@ -133,7 +121,7 @@ def settle(book: Book, request: Request) -> Outcome:
         receipt = book.receipts.get(id) if id is not None else None
         if receipt is not None:
             return _again(book, request, receipt)
-        if type(frame) is office.Preview:
+        if type(frame) is commands.Preview:
             return _previewed(book, Request(frame.frame, request.author))
         shut_out = type(frame) in _FROM_PEOPLE and _shut_out(book, request.author)
         decided = _DISABLED if shut_out else RULES[type(frame)][1](book, request)

@@ -12,11 +12,11 @@ from msgspec import Struct
 
 from tuppence_protocol.errors import Refusal
 
-from .batch import Keys
 from .book import Book
+from .changes import Keys
+from .commands import Forget
 from .facts import Drop, Fact
-from .limits import DAY_MS, HOUR_MS, MONTH_MS, SLOT_MS
-from .office import Forget
+from .pay.limits import DAY_MS, HOUR_MS, MONTH_MS, SLOT_MS
 from .request import Request
 
 QUOTE_KEPT_MS: Final = HOUR_MS

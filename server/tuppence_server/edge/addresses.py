@@ -8,7 +8,7 @@ from collections import Counter
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tuppence_server.networks import Networks, key
+from tuppence_server.config.networks import Networks, key
 
 
 class Addresses:

@@ -7,17 +7,17 @@ from tuppence_protocol import codec, limits
 from tuppence_protocol.errors import CLOSES, CloseCode
 from tuppence_protocol.events import LimitsView, RateView, Ready, ReadyBody, Synced, SyncedBody
 from tuppence_protocol.frames import Hello
-from tuppence_server.domain.office import StartEpoch
+from tuppence_server.config.networks import key
+from tuppence_server.domain.commands import StartEpoch
 from tuppence_server.domain.request import Request as Submission
 from tuppence_server.domain.rows import OPERATOR
 from tuppence_server.domain.views import balance_view, user_view
 from tuppence_server.ids import epoch, token_hash
-from tuppence_server.networks import key
-from tuppence_server.store.base import Cursor, Identity, Snapshot
+from tuppence_server.store.contract import Cursor, Identity, Snapshot
 
 from .frames import text_frame
 from .peer import Peer
-from .rates import Rate, Rates
+from .rate_limits import Rate, Rates
 from .services import Services
 
 log = structlog.get_logger("tuppence.edge")

@@ -6,7 +6,7 @@ connections of an address back at once.
 
 from typing import Final
 
-from .rates import Buckets, Rate
+from .rate_limits import Buckets, Rate
 
 OF_ADDRESS: Final = Rate(10, 200)
 OF_PERSON: Final = Rate(0.5, 20)

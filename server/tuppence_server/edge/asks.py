@@ -12,14 +12,14 @@ from tuppence_protocol.frames import AskConversations, AskEvent, AskHistory, Ask
 from tuppence_protocol.payment_events import PaymentsResult, StatementResult
 from tuppence_protocol.payments import AskPayments, AskPreview, AskQuote, AskStatement
 from tuppence_protocol.shapes import Ask
-from tuppence_server.domain.office import Preview
-from tuppence_server.domain.outflow import Previewed
+from tuppence_server.domain.commands import Preview
+from tuppence_server.domain.effects import Previewed
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.views import balance_view, money_view, quote_view
-from tuppence_server.exchange import quote
-from tuppence_server.payments import listed
-from tuppence_server.statements import page
-from tuppence_server.store.base import Store
+from tuppence_server.exchange.quotes import quote
+from tuppence_server.reports.payments import listed
+from tuppence_server.reports.statement import page
+from tuppence_server.store.contract import Store
 
 from .frames import text_frame
 from .peer import Peer

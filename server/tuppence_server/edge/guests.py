@@ -1,9 +1,9 @@
 """The pace of those who are nobody yet: registrations, logins, bad tokens and malformed requests, by
 household."""
 
-from tuppence_server.networks import key
+from tuppence_server.config.networks import key
 
-from .rates import HOUSEHOLD, LOGIN, REGISTRATION, STRANGER, Buckets
+from .rate_limits import HOUSEHOLD, LOGIN, REGISTRATION, STRANGER, Buckets
 from .services import Services
 
 _HANDLE_CHARS: int = 40

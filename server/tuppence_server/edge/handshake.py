@@ -11,7 +11,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Origin, Subprotocol
 
 from tuppence_protocol.limits import FRAME_BYTES_MAX, SUBPROTOCOL
-from tuppence_server.settings import Settings
+from tuppence_server.config.settings import Settings
 
 from .services import Services
 

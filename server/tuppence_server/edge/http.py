@@ -18,19 +18,19 @@ from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import DEVICE_CHARS_MAX, FRAME_BYTES_MAX
 from tuppence_protocol.shapes import Ask, Durable
 from tuppence_server import __version__
-from tuppence_server.backup import BackupError
-from tuppence_server.credentials import handle_meant
-from tuppence_server.domain.outflow import Stored
+from tuppence_server.admin.backup import BackupError
+from tuppence_server.admin.credentials import handle_meant
+from tuppence_server.admin.registry import NOBODY
+from tuppence_server.admin.service import Office, Refused
+from tuppence_server.config.networks import neighbourhood
+from tuppence_server.domain.effects import Stored
 from tuppence_server.domain.request import Request as Submission
 from tuppence_server.ids import token_hash
-from tuppence_server.networks import neighbourhood
-from tuppence_server.office import Office, Refused
-from tuppence_server.registry import NOBODY
-from tuppence_server.store.base import Identity
+from tuppence_server.store.contract import Identity
 
 from .asks import result_of
 from .guests import Guests
-from .rates import Pace
+from .rate_limits import Pace
 from .readiness import Readiness
 from .services import Services
 from .statements import Statements

@@ -9,12 +9,12 @@ from tuppence_protocol.errors import Refusal
 from tuppence_protocol.events import Pong, PongBody, TypingNotice
 from tuppence_protocol.frames import LiveRead, LiveTyping, LiveWatch, Ping
 from tuppence_protocol.shapes import Live
-from tuppence_server.domain.office import MarkSeen
-from tuppence_server.domain.outflow import Outcome
+from tuppence_server.domain.commands import MarkSeen
+from tuppence_server.domain.effects import Outcome
 from tuppence_server.domain.request import Request
 from tuppence_server.hub.broker import Whisper
 from tuppence_server.hub.hub import Doubt
-from tuppence_server.hub.people import Person
+from tuppence_server.hub.presence import Person
 
 from .asks import FAILED, NO_CONVERSATION
 from .frames import text_frame

@@ -9,7 +9,7 @@ from tuppence_protocol.session import ServerSession
 from tuppence_protocol.shapes import Ask
 from tuppence_server.hub.outbox import Outbox
 
-from .rates import Pace
+from .rate_limits import Pace
 
 NO_PACE: Final = Pace()
 """Shared by all connections that are not admitted, which take nothing from it."""

@@ -8,14 +8,14 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
-from tuppence_server.directory import take_room
-from tuppence_server.domain.office import Probe
-from tuppence_server.domain.outflow import Done
+from tuppence_server.data_dir import take_room
+from tuppence_server.domain.commands import Probe
+from tuppence_server.domain.effects import Done
 from tuppence_server.domain.request import Request as Submission
 from tuppence_server.domain.rows import OPERATOR
-from tuppence_server.pipeline import Pipeline
-from tuppence_server.store.base import Store
-from tuppence_server.sweep import sound
+from tuppence_server.pipeline.pipeline import Pipeline
+from tuppence_server.pipeline.sweep import sound
+from tuppence_server.store.contract import Store
 
 PROBE_EVERY_S: Final = 1.0
 """However often it is asked, the disk is written to no more often than this."""

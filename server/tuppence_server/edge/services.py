@@ -4,21 +4,21 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from tuppence_server.exchange import Rates as ExchangeRates
+from tuppence_server.config.networks import Networks
+from tuppence_server.config.settings import Settings
+from tuppence_server.exchange.quotes import Rates as ExchangeRates
 from tuppence_server.hub.broker import Broker
 from tuppence_server.hub.hub import Hub
-from tuppence_server.metrics import Metrics
-from tuppence_server.networks import Networks
-from tuppence_server.pipeline import Pipeline
-from tuppence_server.settings import Settings
-from tuppence_server.store.base import Store
+from tuppence_server.pipeline.pipeline import Pipeline
+from tuppence_server.store.contract import Store
+from tuppence_server.telemetry.metrics import Metrics
 
 from .addresses import Addresses
 from .arrivals import Arrivals
-from .departures import Departures
-from .rates import Paces, Rates
+from .presence_grace import Departures
+from .rate_limits import Paces, Rates
+from .timer_wheel import Wheel
 from .unread import Pressure
-from .wheel import Wheel
 
 
 class Services:

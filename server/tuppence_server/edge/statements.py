@@ -14,9 +14,9 @@ from starlette.types import Receive, Scope, Send
 
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import INTEGER_MAX
-from tuppence_server.office import Refused
-from tuppence_server.statements import Renderer, as_csv, as_json, open_statement
-from tuppence_server.store.base import Identity, Store
+from tuppence_server.admin.service import Refused
+from tuppence_server.reports.statement import Renderer, as_csv, as_json, open_statement
+from tuppence_server.store.contract import Identity, Store
 
 AT_ONCE_PER_PERSON_MAX: Final = 2
 TOO_MANY: Final = Refusal("rate_limited", "Two statements are being sent to you already.", retry_ms=2_000)

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from tuppence_server.commits import Committed
+from tuppence_server.pipeline.commits import Committed
 
 
 class Whisper(Struct, frozen=True):

@@ -14,8 +14,7 @@ from tuppence_protocol.events import (
     ReceiptNotice,
 )
 from tuppence_protocol.limits import RECEIPT_MEMBERS_MAX
-from tuppence_server.commits import Committed
-from tuppence_server.domain.outflow import (
+from tuppence_server.domain.effects import (
     Balance,
     Joined,
     Left,
@@ -26,11 +25,12 @@ from tuppence_server.domain.outflow import (
     UserEnded,
 )
 from tuppence_server.domain.views import balance_view
-from tuppence_server.metrics import Metrics
+from tuppence_server.pipeline.commits import Committed
+from tuppence_server.telemetry.metrics import Metrics
 
 from .broker import Whisper
 from .outbox import Joining, Outbox
-from .people import People, Person
+from .presence import People, Person
 
 Ender = Callable[[Outbox, CloseCode], None]
 _NOBODY: Final[set[Outbox]] = set()

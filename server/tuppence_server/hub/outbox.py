@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from .people import Person
+    from .presence import Person
 
 OUTBOX_BYTES_MAX: Final = 256 * 1024
 OUTBOX_WRITE_BYTES_MAX: Final = 1

@@ -10,12 +10,12 @@ from tuppence_protocol.shapes import GivenRole
 from tuppence_protocol.views import SERVER_AUTHOR
 
 from . import commands as cmd
-from .clean import clean
-from .lines import balance_line, error_line, event_lines, handle_style, place_line, place_title
-from .manual import HELP, TOPIC_OF, TOPICS, Complaint
+from .help import HELP, TOPIC_OF, TOPICS, Complaint
 from .money_commands import MoneyCommand
+from .payments import NO_PLACE, Stuck, Till
+from .render import balance_line, error_line, event_lines, handle_style, place_line, place_title
+from .sanitize import clean
 from .style import Line
-from .till import NO_PLACE, Stuck, Till
 
 WIDE_COLUMNS: Final = 100
 """Beside a command in its column the longest explanation has room from here on."""

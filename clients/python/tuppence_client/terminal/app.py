@@ -27,10 +27,10 @@ from tuppence_protocol.limits import TYPING_MS
 
 from .actions import NARROW_COLUMNS, Actions
 from .bar import Bar
-from .clean import clean
 from .commands import Command, Plain, asks, parse
 from .complete import LineCompleter
-from .lines import plain
+from .render import plain
+from .sanitize import clean
 from .style import STYLES, Line
 from .words import ended
 from .wrap import wrapped

@@ -17,8 +17,8 @@ from tuppence_protocol.events import (
 )
 from tuppence_protocol.limits import TYPING_MS
 
-from .clean import clean
-from .lines import place_title
+from .render import place_title
+from .sanitize import clean
 from .style import Line, Names
 
 _STATES: Final = {

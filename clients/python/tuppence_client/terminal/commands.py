@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from .manual import NAMES, TOPIC_OF, TOPICS, Complaint, usage
+from .help import NAMES, TOPIC_OF, TOPICS, Complaint, usage
 from .money_commands import HANDLE, Check, MoneyCommand, Payments, Preview, Statement, handles, money_command
 
 _ROLES: Final = ("owner", "admin", "member", "reader")

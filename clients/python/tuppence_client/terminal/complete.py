@@ -9,9 +9,9 @@ from prompt_toolkit.document import Document
 from tuppence_client.client import Client
 from tuppence_protocol.currencies import EXPONENTS
 
-from .lines import place_title
-from .manual import HELP, NAMES, TOPICS
-from .money_lines import MARKS
+from .help import HELP, NAMES, TOPICS
+from .render import place_title
+from .render_money import MARKS
 
 _MEANING = {line.split()[0]: meaning for line, meaning in HELP}
 _WITH_SUM: Final = {

@@ -12,8 +12,8 @@ from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import PACKET_SHARES_MAX
 from tuppence_protocol.money import format_amount, parse_amount, parse_money
 
-from .clean import clean
-from .manual import Complaint, usage
+from .help import Complaint, usage
+from .sanitize import clean
 
 HANDLE: Final = re.compile(r"@[a-z0-9_]{2,32}", re.ASCII)
 DAYS_MAX: Final = 3_650

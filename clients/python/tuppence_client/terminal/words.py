@@ -6,7 +6,7 @@ from typing import Final
 from tuppence_client.errors import ConnectionEnded, TuppenceError
 from tuppence_protocol.errors import reconnects
 
-from .clean import clean
+from .sanitize import clean
 
 _REFUSED: Final = {
     "bad_json": "that text cannot be sent as it is",

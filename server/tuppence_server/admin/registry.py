@@ -1,0 +1,107 @@
+"""What the operator looks up: people, a page at a time or one with all there is to know, and single payments."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from tuppence_protocol.codec import fields_of
+from tuppence_protocol.errors import Refusal
+from tuppence_protocol.money import format_amount
+from tuppence_server.domain.rows import CLOSED, FROZEN_IN, FROZEN_OUT, User
+from tuppence_server.reports.payments import LISTED_KINDS, payment_view
+from tuppence_server.store.contract import Item, Listed, Store, Wanted
+
+from .arguments import PEOPLE_LISTED_MAX
+from .credentials import handle_meant
+
+LOGINS_SHOWN_MAX: Final = 200
+NOBODY: Final = Refusal("not_found", "There is nobody with that handle.", "$.handle")
+NO_PAYMENT: Final = Refusal("not_found", "There is no payment with that id.", "$.payment")
+_FLAGS: Final = ((FROZEN_IN, "frozen in"), (FROZEN_OUT, "frozen out"), (CLOSED, "closed"))
+
+
+class Registry:
+    """Looks people and payments up; every answer is plain JSON values, or a refusal."""
+
+    def __init__(self, store: Store, clock_ms: Callable[[], int]) -> None:
+        self._store = store
+        self._clock_ms = clock_ms
+
+    async def people(
+        self,
+        search: str = "",
+        tier: str | None = None,
+        frozen: bool | None = None,
+        disabled: bool | None = None,
+        after: str = "",
+        limit: int = PEOPLE_LISTED_MAX,
+    ) -> list[dict[str, Any]]:
+        """Some of those who are wanted, by handle; as many as the limit where there may be more."""
+        wanted = Wanted(handle_meant(search), tier, frozen, disabled)
+        return [_listed(each) for each in await self._store.people(wanted, handle_meant(after), limit)]
+
+    async def person(self, handle: str) -> dict[str, Any] | Refusal:
+        """One person, with their balances and logins."""
+        listed = await self._store.listed(handle_meant(handle))
+        if listed is None:
+            return NOBODY
+        user = listed.user
+        logins = await self._store.sessions(user.id, self._clock_ms(), LOGINS_SHOWN_MAX)
+        funds, pos = await self._store.funds(user.id)
+        return _listed(listed) | {
+            "flags": _flags(user),
+            "groups": user.groups,
+            "pos": pos,
+            "balances": [
+                {
+                    "currency": each.currency,
+                    "available": format_amount(each.available, each.currency),
+                    "held": format_amount(each.held, each.currency),
+                }
+                for each in funds
+            ],
+            "logins": [
+                {"session": s.id, "device": s.device, "created_at": s.created_at, "expires_at": s.expires_at}
+                for s in logins
+            ],
+        }
+
+    async def payment(self, payment: str) -> dict[str, Any] | Refusal:
+        """One payment as it stands, with its note and the handles of who pays and is paid."""
+        kept = await self._store.kept([payment], [], [payment])
+        event = kept.events.get(payment)
+        if event is None:
+            return NO_PAYMENT
+        head, body = fields_of(event.head), fields_of(event.body)
+        if head["kind"] not in LISTED_KINDS:
+            return NO_PAYMENT
+        row = kept.payments.get(payment)
+        if head["kind"] == "pay.claim":
+            packet = str(head["ref"])
+            row = (await self._store.kept([packet], [], [])).payments.get(packet)
+        item = Item(event, row, tuple(kept.shares.get(payment, ())))
+        view = msgspec.to_builtins(payment_view(item))
+        told = {name: value for name, value in view.items() if value is not None}
+        for side in ("payer", "payee"):
+            if found := await self._store.person(str(view.get(side) or "")):
+                told[f"{side}_handle"] = found.handle
+        return told | {name: body[name] for name in ("note", "reason", "title") if body.get(name)}
+
+
+def _listed(listed: Listed) -> dict[str, Any]:
+    user = listed.user
+    return {
+        "id": user.id,
+        "handle": user.handle,
+        "name": user.name,
+        "tier": user.tier,
+        "frozen": listed.frozen,
+        "disabled": bool(user.disabled),
+        "created_at": user.created_at,
+        "last_login": listed.last_login or None,
+    }
+
+
+def _flags(user: User) -> list[str]:
+    return [name for flag, name in _FLAGS if user.flags & flag]

@@ -1,0 +1,138 @@
+"""How payments begin that somebody may act on later: offers, requests, split bills and red packets."""
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from tuppence_protocol.packets import Mode, draw, proof
+from tuppence_protocol.payment_events import BillSplit, PacketMade, PaymentRequested, PaymentSent
+from tuppence_server.domain.rows import Payment, PaymentKind, Share
+
+from .legs import Head, Leg, Odd, customer, minor, must_be, operator, single
+from .payments import Deed, Stories
+from .transitions import settled
+
+OPEN = "open"
+NOT_TOTAL = "the shares do not come to the total"
+
+
+def sent(stories: Stories, deed: Deed) -> None:
+    """A payment that is more than plain, or answers something. Its transfers were looked at already."""
+    head, body = deed.head, deed.body
+    assert isinstance(body, PaymentSent), "each kind has its class"
+    must_be(body.state, "pending" if body.accept else "completed")
+    if bool(body.quote) != bool(body.received):
+        raise Odd("an exchange has a quote, and nothing else has")
+    if body.quote:
+        _quoted(stories, head, body, body.quote)
+    if body.settles:
+        settled(stories, deed, body, body.settles)
+    elif stories.is_open(head.ref, "request", "split"):
+        raise Odd(f"answers {head.ref} and does not settle it")
+    if body.accept:
+        holds = [move[1] for move in deed.moves]
+        payment = replace(
+            payment_of(head, body), state="pending", expires_at=body.expires_at or 0,
+            hold=holds[0], fee_hold=holds[1] if len(holds) > 1 else 0,
+        )  # fmt: skip
+        stories.begin(payment, [])
+
+
+def payment_of(head: Head, body: PaymentSent) -> Payment:
+    """The row of a send, where it has one."""
+    currency, amount = body.currency, minor(body.amount, body.currency)
+    fee = minor(body.fee, currency) if body.fee else 0
+    received = amount - fee if body.fee_on == "payee" else amount
+    if body.received:
+        currency, received = body.received.currency, minor(body.received.amount, body.received.currency)
+    payment = _begun(head, "send", head.from_, body.payee, body.currency, amount, 0)
+    return replace(
+        payment, state="completed", fee=fee, fee_on=body.fee_on or "payer",
+        received=received, received_currency=currency,
+    )  # fmt: skip
+
+
+def _begun(
+    head: Head, kind: PaymentKind, payer: str, payee: str, currency: str, amount: int, expires_at: int
+) -> Payment:
+    return Payment(
+        id=head.id, pos=head.pos, at=head.at, kind=kind, conv=head.conv, payer=payer, payee=payee,
+        currency=currency, amount=amount, state=OPEN, expires_at=expires_at,
+    )  # fmt: skip
+
+
+def _quoted(stories: Stories, head: Head, body: PaymentSent, id: str) -> None:  # noqa: A002
+    quote = stories.kept.quotes.get(id)
+    if quote is None:
+        raise Odd(f"uses the quote {id}, which is not there")
+    payment = payment_of(head, body)
+    margin = minor(body.margin, body.currency) if body.margin else 0
+    promised = (quote.owner, quote.sell, quote.buy, quote.sell_amount, quote.buy_amount)
+    used = (head.from_, body.currency, payment.received_currency, payment.amount, payment.received)
+    costs = (quote.margin, quote.fee, quote.rate)
+    if promised != used or costs != (margin, payment.fee, body.rate) or head.at >= quote.expires_at:
+        raise Odd(f"is not what the quote {id} promised")
+    if quote.used_by != head.id:
+        raise Odd(f"uses the quote {id}, which {quote.used_by or 'nobody'} has used")
+    stories.quotes += 1
+
+
+def requested(stories: Stories, deed: Deed) -> None:
+    """Somebody asks another for money."""
+    head, body = deed.head, deed.body
+    assert isinstance(body, PaymentRequested), "each kind has its class"
+    must_be(body.state, OPEN)
+    stories.moves(deed, [])
+    amount = minor(body.amount, body.currency)
+    stories.begin(_begun(head, "request", body.payer, head.from_, body.currency, amount, body.expires_at), [])
+
+
+def split(stories: Stories, deed: Deed) -> None:
+    """Somebody shares a bill; their own share, if there is one, is paid from the start."""
+    head, body = deed.head, deed.body
+    assert isinstance(body, BillSplit), "each kind has its class"
+    must_be(body.state, OPEN)
+    stories.moves(deed, [])
+    total, currency = minor(body.total, body.currency), body.currency
+    shares = [
+        Share(head.id, n, view.user, minor(view.amount, currency), view.state)
+        for n, view in enumerate(body.shares, 1)
+    ]
+    _add_up([share.amount for share in shares], total)
+    if len({share.person for share in shares}) != len(shares):
+        raise Odd("somebody has two shares")
+    for share in shares:
+        must_be(share.state, "paid" if share.person == head.from_ else OPEN)
+    payment = _begun(head, "split", "", head.from_, currency, total, body.expires_at)
+    stories.begin(replace(payment, count=len(shares)), shares)
+
+
+def packed(stories: Stories, deed: Deed) -> None:
+    """Money is put into a red packet, held share by share as its seed makes them and its proof promises."""
+    head, body = deed.head, deed.body
+    assert isinstance(body, PacketMade), "each kind has its class"
+    must_be(body.state, OPEN)
+    currency, total = body.currency, minor(body.total, body.currency)
+    fee = minor(body.fee, currency) if body.fee else 0
+    amounts = [move[4] for move in deed.moves[: body.count]]
+    source, kept = customer(head.from_, currency), operator("packets", currency)
+    legs: list[Leg] = [(source, kept, amount, "pay.packet", "pending", 0) for amount in amounts]
+    stories.moves(deed, [*legs, single(source, operator("fees", currency), fee, "fee")] if fee else legs)
+    must_be(len(amounts), body.count)
+    _add_up(amounts, total)
+    row = stories.kept.payments.get(head.id)
+    seed = b"" if row is None else row.seed
+    mode: Mode = "equal" if body.mode == "equal" else "lucky"
+    if draw(seed, total, body.count, mode) != amounts or proof(seed, head.id, amounts) != body.proof:
+        raise Odd("the shares are not those that the seed makes and the proof promises")
+    payment = _begun(head, "packet", head.from_, "", currency, total, body.expires_at)
+    shares = [
+        Share(head.id, n, "", amount, OPEN, move[1])
+        for n, (amount, move) in enumerate(zip(amounts, deed.moves, strict=False), 1)
+    ]
+    stories.begin(replace(payment, fee=fee, mode=body.mode, count=body.count, seed=seed), shares)
+
+
+def _add_up(amounts: Sequence[int], total: int) -> None:
+    if sum(amounts) != total or min(amounts, default=0) < 1:
+        raise Odd(NOT_TOTAL)

@@ -1,0 +1,384 @@
+"""A range of the log, event by event: the chain, the order, the envelopes, and the money of plain payments.
+
+A range can be checked without what lies before it: the hash that its first event builds on is stored, and sums and
+order are told as differences, which `Whole` puts together. Most events are plain payments and lines of text, so a
+piece is checked column by column, and a plain payment against the very bytes that its transfer calls for; whatever
+is not just so is looked at closely.
+"""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from struct import pack
+from typing import Final
+
+from msgspec import DecodeError, Struct, field, json
+
+from tuppence_protocol.payment_events import PAYMENT_BODIES, Deposited, PaymentSent, Withdrawn
+from tuppence_protocol.views import SERVER_AUTHOR
+from tuppence_server.domain.chain import CHAIN_VERSION
+from tuppence_server.store.contract import MoveRow, Piece
+
+from .accounts import Accounts
+from .legs import Key, Leg, Odd, credited, head_of, legs_of, must_be, said, sent, withdrawn
+from .outcomes import MODULUS, sum_of_events
+
+PROBLEMS_MAX: Final = 20
+MADE_OTHERS: Final = "its transfers are not those that it calls for"
+_ENCODED: Final = b"%d %d %d %d pay.send\n"
+_SINGLE: Final = " single 0"
+Made = MoveRow | list[MoveRow] | None
+
+
+class Top(Struct, gc=False):
+    """What of an envelope every event is checked for."""
+
+    kind: str = ""
+    id: str = ""
+    conv: str = ""
+    seq: int = 0
+    pos: int = 0
+    from_: str = field(name="from", default="")
+    ref: str | None = None
+
+
+class Act(Struct, gc=False, array_like=True):
+    """An event that can only be judged together with others, and the transfers that it made."""
+
+    pos: int
+    head: bytes
+    body: bytes
+    moves: list[MoveRow]
+
+
+class Sums(Struct, gc=False, array_like=True):
+    """What a range did to an account, minor units; `low` is the least that was available, and `low_pos` where."""
+
+    debits: int
+    credits: int
+    pending: int
+    low: int
+    low_pos: int
+
+
+class Found(Struct, gc=False):
+    """What a range came to, which begins behind `after`; `transfers` are those that belong to its events.
+
+    `firsts` are the seq, pos and time of the first event of each conversation, `lasts` the seq and pos of its
+    last. `at` is the time of the last event. `outcomes` is what its events' receipts sum up to.
+    """
+
+    after: int
+    upto: int
+    hash: bytes
+    at: int
+    events: int
+    outcomes: int
+    transfers: int
+    first_transfer: int
+    last_transfer: int
+    firsts: dict[str, tuple[int, int, int]]
+    lasts: dict[str, tuple[int, int]]
+    sums: dict[int, Sums]
+    acts: list[Act]
+    rooms: list[Act]
+    problems: list[str]
+
+
+class Range:
+    """The check of consecutive events, the first of which builds on the hash `previous`."""
+
+    def __init__(self, owners: dict[int, Key], after: int, previous: bytes) -> None:
+        self._owners = owners
+        self._accounts = Accounts(owners)
+        self._firsts: dict[str, tuple[int, int, int]] = {}
+        self._lasts: dict[str, int] = {}
+        self._last_places: dict[str, int] = {}
+        self._acts: list[Act] = []
+        self._rooms: list[Act] = []
+        self._problems: list[str] = []
+        self._after = self._at = after
+        self._hash = previous
+        self._last_head = b""
+        self.events = self._outcomes = self._transfers = self._first_transfer = self._last_transfer = 0
+
+    @property
+    def acts(self) -> int:
+        """How many acts are kept, to be taken when the range ends."""
+        return len(self._acts) + len(self._rooms)
+
+    def wrong(self, problem: str) -> None:
+        """Note what is not as it must be."""
+        if len(self._problems) < PROBLEMS_MAX:
+            self._problems.append(problem)
+
+    def found(self) -> Found:
+        """What it came to."""
+        sums = {
+            number: Sums(each.debits, each.credits, each.pending, each.low, each.low_pos)
+            for number, each in self._accounts.items()
+        }
+        lasts = {conv: (seq, self._last_places[conv]) for conv, seq in self._lasts.items()}
+        return Found(
+            self._after, self._at, self._hash, _moment(self._last_head), self.events,
+            self._outcomes % MODULUS, self._transfers, self._first_transfer, self._last_transfer,
+            self._firsts, lasts, sums, self._acts, self._rooms, self._problems,
+        )  # fmt: skip
+
+    def take(self, piece: Piece) -> None:
+        """The next events with the transfers up to the last of them."""
+        events, moves = piece
+        self._number(moves)
+        if not events:
+            self._orphans(moves)
+            return
+        places, convs, seqs, heads, bodies, salts, hashes = zip(*events, strict=True)
+        made = self._made(places, moves)
+        self._chain(places, heads, bodies, salts, hashes, made)
+        tops = self._tops(places, heads)
+        self._order(convs, seqs, places, tops, heads)
+        self._money(places, tops, heads, bodies, made)
+        self._outcomes += sum_of_events([top.id for top in tops], [top.from_ for top in tops], places)
+        self.events += len(events)
+        self._last_head = heads[-1]
+        self._at, self._hash = places[-1], hashes[-1]
+
+    # The chain and the order
+
+    def _number(self, moves: Sequence[MoveRow]) -> None:
+        if not moves:
+            return
+        first, last = moves[0][1], moves[-1][1]
+        if not self._first_transfer:
+            self._first_transfer, self._last_transfer = first, first - 1
+        if last - self._last_transfer != len(moves):  # they come in order, so none is missing in between
+            self.wrong(f"transfers {self._last_transfer + 1} to {last}: some are missing")
+        self._last_transfer = last
+
+    def _made(self, places: tuple[int, ...], moves: Sequence[MoveRow]) -> list[Made]:
+        """The transfers of each event: none, one, or a list."""
+        first, last = self._at + 1, places[-1]
+        if last - self._at != len(places):
+            self._gaps(places)
+        made: list[Made] = [None] * len(places)
+        index = None if last - self._at == len(places) else {pos: at for at, pos in enumerate(places)}
+        for move in moves:
+            at = move[0] - first if index is None else index.get(move[0], -1)
+            if not 0 <= at < len(places):
+                self._orphans([move])
+                continue
+            had = made[at]
+            if had is None:
+                made[at] = move
+            elif isinstance(had, list):
+                had.append(move)
+            else:
+                made[at] = [had, move]
+        return made
+
+    def _gaps(self, places: tuple[int, ...]) -> None:
+        at = self._at
+        for pos in places:
+            if pos != at + 1:
+                self.wrong(f"pos {pos}: follows {at}; something is missing before it")
+            at = pos
+
+    def _orphans(self, moves: Sequence[MoveRow]) -> None:
+        for move in moves:
+            self.wrong(f"transfer {move[1]}: belongs to no event")
+
+    def _chain(
+        self,
+        places: tuple[int, ...],
+        heads: tuple[bytes, ...],
+        bodies: tuple[bytes, ...],
+        salts: tuple[bytes, ...],
+        hashes: tuple[bytes, ...],
+        made: list[Made],
+    ) -> None:
+        # `domain.chain` written out: a call for each event would cost as much as its hashes.
+        encoded = [
+            _ENCODED % each[1:5] if type(each) is tuple and each[5] is None else _encoded(each)
+            for each in made
+        ]
+        links = [
+            sha256(
+                b"".join((
+                    CHAIN_VERSION, previous, _LENGTHS[len(head)], head,
+                    sha256(salt + body).digest(), _LENGTHS[len(moved)], moved,
+                ))
+            ).digest()
+            for previous, head, body, salt, moved in zip(
+                (self._hash, *hashes), heads, bodies, salts, encoded, strict=False
+            )
+        ]  # fmt: skip
+        if links != list(hashes):
+            for pos, link, stored in zip(places, links, hashes, strict=True):
+                if link != stored:
+                    self.wrong(f"pos {pos}: the hash does not fit what is stored")
+
+    def _tops(self, places: tuple[int, ...], heads: tuple[bytes, ...]) -> list[Top]:
+        try:
+            tops = _tops(b"[%b]" % b",".join(heads))
+        except DecodeError:
+            tops = []
+        if len(tops) == len(heads):
+            return tops
+        for pos, head in zip(places, heads, strict=True):
+            try:
+                top = _top(head)
+            except DecodeError:
+                self.wrong(f"pos {pos}: the envelope cannot be read")
+                top = Top()
+            tops.append(top)
+        return tops[-len(heads) :]
+
+    def _order(
+        self,
+        convs: tuple[str, ...],
+        seqs: tuple[int, ...],
+        places: tuple[int, ...],
+        tops: list[Top],
+        heads: tuple[bytes, ...],
+    ) -> None:
+        lasts = self._lasts
+        self._last_places.update(zip(convs, places, strict=True))
+        for conv, seq, pos, top in zip(convs, seqs, places, tops, strict=True):
+            if top.seq != seq or top.pos != pos or top.conv != conv:
+                self.wrong(f"pos {pos}: the envelope names another place")
+            last = lasts.get(conv)
+            if last != seq - 1:
+                if last is None:
+                    self._firsts[conv] = (seq, pos, _moment(heads[places.index(pos)]))
+                else:
+                    self.wrong(f"pos {pos}: seq {seq} follows {last} in {conv}")
+            lasts[conv] = seq
+
+    # Money
+
+    def _money(
+        self,
+        places: tuple[int, ...],
+        tops: list[Top],
+        heads: tuple[bytes, ...],
+        bodies: tuple[bytes, ...],
+        made: list[Made],
+    ) -> None:
+        accounts, acts = self._accounts, self._acts
+        for pos, top, head, body, moved in zip(places, tops, heads, bodies, made, strict=True):
+            if moved is None:
+                if top.kind.startswith("pay."):
+                    self._closely(pos, head, body, [])
+                elif top.kind.startswith("room."):
+                    self._rooms.append(Act(pos, head, body, []))
+                continue
+            if type(moved) is tuple:
+                _, _, debit, credit, amount, other = moved
+                payer, payee = accounts[debit], accounts[credit]
+                begins = payee.texts[amount] + payee.tail
+                if (
+                    other is None
+                    and body.startswith(begins)
+                    and body.count(b'"', len(begins)) == 1  # that which ends `alt`, the last member
+                    and body.endswith(b'"}')
+                    and top.kind == "pay.send"
+                    and top.from_ == payer.owner
+                    and payer.currency == payee.currency
+                    and debit != credit
+                ):
+                    payer.debits += amount
+                    payee.credits += amount
+                    left = payer.credits - payer.debits - payer.pending
+                    if left < payer.low:
+                        payer.low, payer.low_pos = left, pos
+                    if top.ref is not None:
+                        acts.append(Act(pos, head, body, [moved]))
+                    continue
+            self._closely(pos, head, body, moved if isinstance(moved, list) else [moved])
+        self._transfers += sum(len(each) if type(each) is list else each is not None for each in made)
+
+    def _closely(self, pos: int, head: bytes, body: bytes, moves: list[MoveRow]) -> None:
+        self._fold(pos, moves)
+        try:
+            if self._judge(head, body, moves):
+                self._acts.append(Act(pos, head, body, moves))
+        except Odd as odd:
+            self.wrong(f"pos {pos}: {odd}")
+
+    def _fold(self, pos: int, moves: list[MoveRow]) -> None:
+        touched = []
+        for _, _, debit, credit, amount, other in moves:
+            phase = "single" if other is None else other.split(" ")[1]
+            payer = self._accounts[debit]
+            if phase in {"single", "post"}:
+                payer.debits += amount
+                self._accounts[credit].credits += amount
+            if phase != "single":
+                # Holds are ended as a whole; where one is not, the event is not as it must be.
+                payer.pending += amount if phase == "pending" else -amount
+            touched.append(payer)
+        for payer in touched:
+            left = payer.credits - payer.debits - payer.pending
+            if left < payer.low:
+                payer.low, payer.low_pos = left, pos
+
+    def _judge(self, head: bytes, body: bytes, moves: list[MoveRow]) -> bool:
+        """Check what an event tells by itself; True where it has to be judged with others."""
+        try:
+            top = head_of(head)
+        except DecodeError:
+            raise Odd("the envelope cannot be read") from None
+        kind = top.kind
+        if kind not in PAYMENT_BODIES:
+            raise Odd(f"a {kind} moves no money")
+        if kind not in {"pay.send", "pay.deposit", "pay.withdraw", "pay.faucet"}:
+            return True
+        told = said(kind, body)
+        assert isinstance(told, (PaymentSent, Deposited, Withdrawn)), "each kind has its class"
+        legs: list[Leg]
+        author = top.from_
+        match told:
+            case PaymentSent():
+                legs = sent(top.from_, told)
+            case Deposited():
+                legs, author = credited(top, told), told.payee if kind == "pay.faucet" else SERVER_AUTHOR
+            case Withdrawn():
+                legs, author = withdrawn(told), SERVER_AUTHOR
+        if legs != legs_of(moves, self._owners):
+            raise Odd(f"a {kind} of {told.amount} {told.currency}: {MADE_OTHERS}")
+        if isinstance(told, PaymentSent):
+            more = told.accept or told.quote or told.received or told.settles or top.ref
+            return bool(more) or told.state != "completed"
+        must_be(top.from_, author)
+        must_be(told.state, "completed")
+        return False
+
+
+def _moment(head: bytes) -> int:
+    """When an event was committed; 0 where its envelope does not tell."""
+    try:
+        return head_of(head).at
+    except DecodeError:
+        return 0
+
+
+class _Lengths(dict[int, bytes]):
+    """Lengths as the chain hashes them; those that occur are few."""
+
+    def __missing__(self, length: int) -> bytes:
+        return self.setdefault(length, pack(">I", length))
+
+
+def _encoded(made: Made) -> bytes:
+    """Transfers as the chain hashes them."""
+    if made is None:
+        return b""
+    if isinstance(made, list):
+        return b"".join([_encoded(each) for each in made])
+    _, number, debit, credit, amount, other = made
+    told = "pay.send" if other is None else other.removesuffix(_SINGLE)
+    return f"{number} {debit} {credit} {amount} {told}\n".encode()
+
+
+_top: Final = json.Decoder(Top).decode
+_tops: Final = json.Decoder(list[Top]).decode
+_LENGTHS: Final = _Lengths()

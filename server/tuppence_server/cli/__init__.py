@@ -1,0 +1,1 @@
+"""The command line: what the operator types, and what is printed."""

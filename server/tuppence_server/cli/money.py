@@ -1,0 +1,317 @@
+"""The commands about money: wallets, statements, the books, and the check of a red packet."""
+
+import json
+import tempfile
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from tuppence_protocol.errors import Refusal
+from tuppence_protocol.limits import PACKET_SHARES_MAX
+from tuppence_protocol.money import format_amount, parse_amount
+from tuppence_protocol.packets import SEED_BYTES, draw, is_fair
+from tuppence_server.admin.credentials import handle_meant
+
+from .inputs import currency_of, period_ms
+from .output import PROBLEMS, USAGE, DataOption, JsonOption, fail, guarded, out, plain, read_settings, show
+from .printable import json_file, text_file
+
+wallets = typer.Typer(no_args_is_help=True, help="Credit people, show balances, freeze and close accounts.")
+packets = typer.Typer(no_args_is_help=True, help="Check that a red packet was fair.")
+
+WhoArgument = Annotated[str, typer.Argument(help="Who, such as @alice.")]
+CurrencyOption = Annotated[
+    str | None, typer.Option("--currency", help="Only this account; without it all of the person's.")
+]
+
+
+@wallets.command("credit")
+@guarded
+def wallet_credit(
+    handle: Annotated[str, typer.Argument(help="Who, such as @alice.")],
+    amount: Annotated[str, typer.Argument(help="How much, such as 100.00.")],
+    currency: Annotated[str, typer.Argument(help="ISO 4217 code, such as EUR.")],
+    note: Annotated[str | None, typer.Option(help="A line for the person to see.")] = None,
+    id: Annotated[
+        str | None, typer.Option(help="Idempotency key (a UUID): the same again changes nothing.")
+    ] = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Credit a person with money that you took in.
+
+    Example:  tuppence wallet credit @alice 100.00 EUR
+    """
+    from . import admin_client
+    from .idempotency_key import once
+
+    code = currency_of(currency)
+    minor = parse_amount(amount, code, "amount")
+    if isinstance(minor, Refusal):
+        raise fail(f"{minor.code}: {minor.message}")
+    settings = read_settings(data=data)
+    with once(id) as key:
+        done = admin_client.do(
+            settings, "wallet.credit",
+            handle=handle_meant(handle), amount=amount, currency=code, note=note, id=key,
+        )  # fmt: skip
+        show(done, as_json, f"@{done['handle']} received {done['amount']} {done['currency']} ({done['id']})")
+
+
+@wallets.command("show")
+@guarded
+def wallet_show(handle: str, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Show a person's balances."""
+    from . import admin_client
+
+    found = admin_client.do(read_settings(data=data), "wallet.show", handle=handle_meant(handle))
+    table = Table("currency", "available", "held", box=None)
+    for balance in found["balances"]:
+        table.add_row(balance["currency"], balance["available"], balance["held"])
+    show(found, as_json, table if found["balances"] else f"@{found['handle']} has no money yet.")
+
+
+@wallets.command("freeze")
+@guarded
+def wallet_freeze(
+    handle: WhoArgument,
+    currency: CurrencyOption = None,
+    incoming: Annotated[bool, typer.Option("--in", help="Let nothing in.")] = False,
+    outgoing: Annotated[bool, typer.Option("--out", help="Let nothing out.")] = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Freeze a person's money: --in, --out, or, with neither, both ways. What is held can still be given back.
+
+    Example:  tuppence wallet freeze @alice --out
+    """
+    _freeze(handle, currency, incoming, outgoing, data, as_json, thaw=False)
+
+
+@wallets.command("thaw")
+@guarded
+def wallet_thaw(
+    handle: WhoArgument,
+    currency: CurrencyOption = None,
+    incoming: Annotated[bool, typer.Option("--in", help="Let money in again.")] = False,
+    outgoing: Annotated[bool, typer.Option("--out", help="Let money out again.")] = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """End a freeze: --in, --out, or, with neither, both ways."""
+    _freeze(handle, currency, incoming, outgoing, data, as_json, thaw=True)
+
+
+def _freeze(
+    handle: str,
+    currency: str | None,
+    incoming: bool,
+    outgoing: bool,
+    data: DataOption,
+    as_json: bool,
+    *,
+    thaw: bool,
+) -> None:
+    from . import admin_client
+
+    done = admin_client.do(
+        read_settings(data=data), "wallet.freeze",
+        handle=handle_meant(handle), currency=_code(currency), incoming=incoming, outgoing=outgoing, thaw=thaw,
+    )  # fmt: skip
+    ways = " and ".join(way for way, named in (("in", incoming), ("out", outgoing)) if named)
+    what = f"{done['currency'] or 'all accounts'} of @{done['handle']}"
+    show(done, as_json, f"{'Thawed' if thaw else 'Froze'} {what}, {ways or 'in and out'}.")
+
+
+@wallets.command("close")
+@guarded
+def wallet_close(
+    handle: WhoArgument,
+    currency: CurrencyOption = None,
+    reopen: Annotated[bool, typer.Option("--reopen", help="Open it again.")] = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Close an account for good, or until --reopen; it has to be empty, with nothing on its way.
+
+    Example:  tuppence wallet close @alice --currency USD
+    """
+    from . import admin_client
+
+    done = admin_client.do(
+        read_settings(data=data),
+        "wallet.close",
+        handle=handle_meant(handle),
+        currency=_code(currency),
+        reopen=reopen,
+    )
+    what = f"{done['currency'] or 'all accounts'} of @{done['handle']}"
+    show(done, as_json, f"{'Reopened' if reopen else 'Closed'} {what}.")
+
+
+def _code(currency: str | None) -> str | None:
+    return None if currency is None else currency_of(currency)
+
+
+# --- looking back ----------------------------------------------------------------------------------
+
+FromOption = Annotated[
+    str | None, typer.Option("--from", help="First day, or moment in UTC: 2026-11-01, 2026-11-01T08:30.")
+]
+ToOption = Annotated[
+    str | None, typer.Option("--to", help="Last day, whole, or the moment before which to end.")
+]
+
+
+@guarded
+def statement(
+    handle: WhoArgument,
+    currency: Annotated[str, typer.Argument(help="ISO 4217 code, such as EUR.")],
+    first: FromOption = None,
+    last: ToOption = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, safe to open as a spreadsheet.")] = False,
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
+) -> None:
+    """Show what moved a person's balance: opening, every line, closing. Days and moments are in UTC.
+
+    Example:  tuppence statement @alice EUR --from 2026-11-01 --csv > alice.csv
+    """
+    from . import admin_client
+
+    since, until = period_ms(first, last)
+    settings, name, code = read_settings(data=data), handle_meant(handle), currency_of(currency)
+    if as_csv or as_json:
+        form = "csv" if as_csv else "json"
+        file = text_file(out) if as_csv else json_file(out)
+        admin_client.statement(settings, name, code, since, until, form, file)
+        return
+    with tempfile.TemporaryFile() as kept:
+        admin_client.statement(settings, name, code, since, until, "json", kept)
+        kept.seek(0)
+        _print_statement(name, code, kept)
+
+
+def _print_statement(name: str, currency: str, lines: Iterable[bytes]) -> None:
+    """One line after the other, so that a long one takes no more memory than a short one."""
+    head: dict[str, Any] = {}
+    for raw in lines:
+        line = json.loads(raw)
+        if not head:
+            head = line
+            out.print(Text.assemble((f"@{plain(name)}", "bold"), f", {currency}: opening {head['opening']}"))
+        elif "closing" in line:
+            out.print(f"closing {line['closing']}, {line['lines']} lines, ledger at pos {head['pos']}")
+            return
+        else:
+            when = f"{datetime.fromtimestamp(line['at'] / 1000, UTC):%Y-%m-%d %H:%M}"
+            who = line["with"] if line["with"] == "operator" else f"@{line['with']}"
+            note = f"  {line['note']}" if "note" in line else ""
+            amounts = f"{line['amount']:>14} {line['balance']:>14}"
+            out.print(f"{when}  {amounts}  {line['code']:<12} {plain(who + note)}")
+    raise fail("The statement broke off; verify the ledger.")
+
+
+@guarded
+def books(
+    first: FromOption = None,
+    last: ToOption = None,
+    currency: Annotated[str | None, typer.Option(help="Only this one.")] = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show trial balance, income and balance sheet, by currency. Exit code 4 where they do not balance.
+
+    The income is that of the period; the rest is as of its end.  Example:  tuppence books --from 2026-11-01
+    """
+    from . import admin_client
+
+    since, until = period_ms(first, last)
+    found = admin_client.do(
+        read_settings(data=data), "books", since=since, until=until, currency=_code(currency)
+    )
+    show(found, as_json, books_table(found))
+    if not found["balanced"]:
+        raise typer.Exit(PROBLEMS)
+
+
+def books_table(found: dict[str, Any]) -> Table:
+    """The books for people to read."""
+    table = Table("", box=None, show_header=True)
+    currencies = found["currencies"]
+    for each in currencies:
+        table.add_column(each["currency"], justify="right")
+    if not currencies:
+        table.add_row("No money has moved yet.")
+
+    def section(title: str, part: str, total: str | None = None) -> None:
+        table.add_row(Text(title, "bold"))
+        names = list(dict.fromkeys(line["name"] for each in currencies for line in each[part]))
+        for name in names:
+            amounts = [
+                {line["name"]: line["amount"] for line in each[part]}.get(name, "") for each in currencies
+            ]
+            table.add_row(f"  {name}", *amounts)
+        if total is not None:
+            table.add_row("  Together", *[each[total] for each in currencies])
+
+    table.add_row(Text("Trial balance (debits, credits)", "bold"))
+    for code in sorted({line["code"] for each in currencies for line in each["trial"]}):
+        lines = [{line["code"]: line for line in each["trial"]}.get(code) for each in currencies]
+        table.add_row(
+            f"  {code}", *["" if line is None else f"{line['debits']}  {line['credits']}" for line in lines]
+        )
+    table.add_row("  Together", *[f"{each['debits']}  {each['credits']}" for each in currencies])
+    section("Income", "income", "net_income")
+    section("Assets", "assets")
+    section("Liabilities", "liabilities")
+    section("Equity", "equity")
+    table.add_row(
+        Text("Balanced", "bold"), *["yes" if each["balanced"] else Text("NO", "red") for each in currencies]
+    )
+    return table
+
+
+# --- red packets -----------------------------------------------------------------------------------
+
+
+@packets.command("check")
+@guarded
+def packet_check(
+    id: Annotated[str, typer.Argument(help="The id of the packet's event.")],
+    proof: Annotated[str, typer.Argument(help="`proof` of that event.")],
+    seed: Annotated[str, typer.Argument(help="`seed` of the event that ended the packet.")],
+    total: Annotated[str, typer.Option(help="`total` of the packet.")],
+    currency: Annotated[str, typer.Option(help="`currency` of the packet.")],
+    count: Annotated[int, typer.Option(help="`count` of the packet.", min=1, max=PACKET_SHARES_MAX)],
+    mode: Annotated[Literal["equal", "lucky"], typer.Option(help="`mode` of the packet.")] = "lucky",
+    as_json: JsonOption = False,
+) -> None:
+    """Check that a packet's shares were settled before anybody claimed one. Needs no server and trusts none.
+
+    Exit code 4 where the seed does not make the shares that were promised.
+    """
+    code = currency_of(currency)
+    minor = parse_amount(total, code, "total")
+    if isinstance(minor, Refusal):
+        raise fail(f"{minor.code}: {minor.message}", USAGE)
+    if minor < count:
+        raise fail(f"{total} {code} cannot be {count} shares; each has at least the smallest unit.", USAGE)
+    try:
+        secret = bytes.fromhex(seed)
+    except ValueError:
+        raise fail("The seed is not hexadecimal.", USAGE) from None
+    if len(secret) != SEED_BYTES:
+        raise fail(f"A seed has {SEED_BYTES} bytes, {2 * SEED_BYTES} hexadecimal digits.", USAGE)
+    fair = is_fair(id, minor, count, mode, proof, secret)
+    shares = [format_amount(share, code) for share in draw(secret, minor, count, mode)] if fair else []
+    verdict = (
+        f"Fair: the shares were {', '.join(shares)}." if fair else "Not fair: this is not what was promised."
+    )
+    show({"fair": fair, "shares": shares}, as_json, verdict)
+    if not fair:
+        raise typer.Exit(PROBLEMS)

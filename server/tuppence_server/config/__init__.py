@@ -1,0 +1,1 @@
+"""Settings: every one once, with its meaning and its range."""

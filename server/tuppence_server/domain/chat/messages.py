@@ -1,0 +1,59 @@
+"""The rules of talking."""
+
+from tuppence_protocol import codec
+from tuppence_protocol.errors import Refusal
+from tuppence_protocol.frames import ChatText
+from tuppence_server.domain.book import Book
+from tuppence_server.domain.changes import Keys
+from tuppence_server.domain.facts import Append, Fact, OpenConversation
+from tuppence_server.domain.request import Request
+from tuppence_server.domain.rows import Conversation, Member, User, pair_of
+
+from .lookup import find_place, membership, need_place
+
+READERS_WATCH = Refusal("forbidden", "Readers of this conversation cannot write.", "$.conv")
+
+
+def needs_text(book: Book, keys: Keys, request: Request) -> None:
+    """The conversation."""
+    frame = request.frame
+    assert isinstance(frame, ChatText)
+    need_place(book, keys, request.author, frame.conv)
+
+
+def text(book: Book, request: Request) -> list[Fact] | Refusal:
+    """Say something."""
+    frame = request.frame
+    assert isinstance(frame, ChatText)
+    place = writable(book, request.author, frame.conv)
+    if type(place) is Refusal:
+        return place
+    conversation, facts = place
+    body = codec.encode_body(frame.body)
+    ref = frame.ref or None
+    facts.append(Append(conversation.id, "chat.text", frame.id, request.author, ref, body))
+    return facts
+
+
+def writable(book: Book, author: str, place: str) -> tuple[Conversation, list[Fact]] | Refusal:
+    """The conversation to write to, and the facts that open it where it is a new dm."""
+    found = find_place(book, author, place)
+    if isinstance(found, Conversation):
+        if found.pair is None:
+            member = membership(book, found, author)
+            if member is None or member.role == "reader":
+                return READERS_WATCH
+        return found, []
+    if isinstance(found, User):
+        if found.disabled:
+            return Refusal("not_found", "There is nobody with that handle.", "$.conv")
+        return open_dm(book, author, found)
+    return found
+
+
+def open_dm(book: Book, author: str, peer: User) -> tuple[Conversation, list[Fact]]:
+    """A dm between two people who never wrote to each other."""
+    conv = book.fresh.conversation_id()
+    conversation = Conversation(conv, "dm", "", pair_of(author, peer.id), book.now)
+    members = (Member(conv, author, "member", 1), Member(conv, peer.id, "member", 1))
+    return conversation, [OpenConversation(conversation, members)]

@@ -1,0 +1,149 @@
+"""Whether a frame says the same as the event that its id already is, and if not, where it differs.
+
+What the server rewrote is compared as it would be rewritten now: handles as the people they name, amounts as
+their canonical spelling, a place as the conversation that it is.
+"""
+
+from typing import Any, Final
+
+from tuppence_protocol import codec
+from tuppence_protocol.errors import Refusal
+from tuppence_protocol.limits import ACCEPT_S_DEFAULT, REQUEST_S_DEFAULT
+from tuppence_protocol.money import format_amount, in_equal_parts, parse_amount
+
+from .book import Book
+from .chat.lookup import find_person, find_place
+from .commands import Deposit, Expire, Reverse, Withdraw
+from .request import Request
+from .rows import Conversation, LoggedEvent
+
+_AMOUNT: Final = frozenset({"amount", "total"})
+_PERSON: Final = frozenset({"payee", "payer", "user"})
+_PEOPLE: Final = frozenset({"members", "users"})
+_OPTIONAL: Final = ("note", "not_after", "mentions", "accept", "quote", "reason")
+_SAID_BY_REF: Final = ("amount", "currency")
+_LASTING: Final = {
+    "pay.send": ACCEPT_S_DEFAULT, "pay.packet": ACCEPT_S_DEFAULT,
+    "pay.request": REQUEST_S_DEFAULT, "pay.split": REQUEST_S_DEFAULT,
+}  # fmt: skip
+
+
+def difference(book: Book, event: LoggedEvent, request: Request) -> str | None:
+    """The JSON path of the first member that differs; None where the content is the same."""
+    frame = request.frame
+    head: dict[str, Any] = dict(codec.decode_head(event.head))
+    stored = codec.fields_of(event.body)
+    sent: dict[str, Any]
+    if isinstance(frame, Deposit):
+        sent = {"kind": "pay.deposit", "body": _deposited(book, frame)}
+    elif isinstance(frame, Withdraw):
+        sent = {"kind": "pay.withdraw", "body": _withdrawn(book, frame)}
+    elif isinstance(frame, Reverse):
+        told = {"reason": frame.reason, "note": frame.note}
+        sent = {"kind": "pay.reverse", "ref": frame.payment, "body": _without_none(told)}
+    elif isinstance(frame, Expire):
+        sent = {"kind": "pay.expire", "ref": frame.payment}
+    else:
+        sent = codec.fields_of(request.content)
+    for name in ("kind", "ref"):
+        if sent.get(name) != head.get(name):
+            return f"$.{name}"
+    if "conv" in sent and _conv(book, request.author, sent["conv"]) != event.conv:
+        return "$.conv"
+    return _body_difference(book, head, stored, sent.get("body", {}))
+
+
+def _deposited(book: Book, frame: Deposit) -> dict[str, Any]:
+    user = book.user_by_handle(frame.handle)
+    body = {"amount": frame.amount, "currency": frame.currency, "payee": "" if user is None else user.id}
+    return _without_none({**body, "note": frame.note})
+
+
+def _withdrawn(book: Book, frame: Withdraw) -> dict[str, Any]:
+    user = book.user_by_handle(frame.handle)
+    body = {"amount": frame.amount, "currency": frame.currency, "payer": "" if user is None else user.id}
+    return _without_none({**body, "reason": frame.reason, "note": frame.note})
+
+
+def _without_none(body: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _body_difference(
+    book: Book, head: dict[str, Any], stored: dict[str, Any], sent: dict[str, Any]
+) -> str | None:
+    for name, value in sent.items():
+        if name == "expires_s":
+            same = _expiry(head, value) == stored.get("expires_at")
+        elif name == "shares":
+            same = _same_shares(book, value, stored)
+        elif name in _AMOUNT:
+            same = _canonical(value, stored.get("currency", "")) == stored.get(name)
+        else:
+            same = _rewritten(book, name, value, head) == stored.get(name)
+        if not same:
+            return f"$.body.{name}"
+    if (unsaid := _unsaid(head["kind"], stored, sent)) is not None:
+        return unsaid
+    for name in _OPTIONAL:
+        if name in stored and name not in sent:
+            return f"$.body.{name}"
+    if head["kind"] in _LASTING and "expires_at" in stored and "expires_s" not in sent:
+        return None if stored["expires_at"] == _expiry(head, _LASTING[head["kind"]]) else "$.body.expires_s"
+    return None
+
+
+def _unsaid(kind: str, stored: dict[str, Any], sent: dict[str, Any]) -> str | None:
+    """What a frame leaves to its ref, where the event is not one that its ref says."""
+    if kind == "pay.refund" and "amount" not in sent and stored["state"] != "refunded":
+        return "$.body.amount"  # without an amount it gives back all that is left
+    if kind == "pay.send" and "settles" not in stored:
+        return next((f"$.body.{name}" for name in _SAID_BY_REF if name not in sent), None)
+    return None
+
+
+def _expiry(head: dict[str, Any], seconds: int) -> int:
+    return int(head["at"]) + 1000 * seconds
+
+
+def _same_shares(book: Book, sent: list[dict[str, str]], stored: dict[str, Any]) -> bool:
+    """The same people, and the same amounts where they were given."""
+    had = stored.get("shares", [])
+    if not any("amount" in new for new in sent):
+        total = parse_amount(stored["total"], stored["currency"])
+        equal = [] if isinstance(total, Refusal) else in_equal_parts(total, len(sent))
+        if [old["amount"] for old in had] != [format_amount(part, stored["currency"]) for part in equal]:
+            return False
+    return len(sent) == len(had) and all(
+        _id_of(book, new["user"]) == old["user"]
+        and _canonical(new.get("amount", old["amount"]), stored["currency"]) == old["amount"]
+        for new, old in zip(sent, had, strict=True)
+    )
+
+
+def _canonical(amount: str, currency: str) -> str:
+    minor = parse_amount(amount, currency)
+    return amount if isinstance(minor, Refusal) else format_amount(minor, currency)
+
+
+def _rewritten(book: Book, name: str, value: Any, head: dict[str, Any]) -> Any:
+    if name in _PERSON:
+        return _id_of(book, value)
+    if name in _PEOPLE:
+        named = list(dict.fromkeys(_id_of(book, person) for person in value))
+        if name == "members":
+            return [head["from"], *(user for user in named if user != head["from"])]
+        return named
+    return value
+
+
+def _id_of(book: Book, person: str) -> str:
+    user = find_person(book, person)
+    return person if user is None else user.id
+
+
+def _conv(book: Book, author: str, place: str) -> str | None:
+    if place.startswith("c_"):
+        return place  # one who has left since may still ask what became of a frame
+    found = find_place(book, author, place)
+    return found.id if isinstance(found, Conversation) else None

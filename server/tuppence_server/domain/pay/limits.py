@@ -1,0 +1,117 @@
+"""Limits on what a person spends: counted in slots of time, so that a window needs few rows.
+
+A slot that lies partly in a window counts whole. So no true window ever passes its limit; at its edge a person may
+have to wait up to SLOT_MS longer than to the millisecond.
+"""
+
+from typing import Final
+
+from tuppence_protocol.errors import Refusal
+from tuppence_protocol.money import format_amount
+from tuppence_server.domain.book import Book
+from tuppence_server.domain.changes import Keys
+from tuppence_server.domain.facts import Fact, Spend
+from tuppence_server.domain.policy import Limits
+from tuppence_server.domain.rows import Payment, Use, User
+
+SLOT_MS: Final = 15 * 60_000
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
+MONTH_MS: Final = 30 * DAY_MS
+
+
+def oldest_slot(now: int) -> int:
+    """The first slot that any window still counts."""
+    return (now - MONTH_MS) // SLOT_MS
+
+
+def need_limits(book: Book, keys: Keys, user: str, currency: str) -> None:
+    """Ask for what the person has spent, where a limit may depend on it: a tier can change within the batch."""
+    limited = any(each == currency for _, each in book.policy.limits)
+    if limited and (user, currency) not in book.uses:
+        keys.uses.add((user, currency))
+
+
+def counts(book: Book, user: User, currency: str) -> bool:
+    """True where what the person spends is counted."""
+    return _limits(book, user, currency) is not None
+
+
+def within(book: Book, user: User, currency: str, minor: int, field: str = "$.body.amount") -> Refusal | None:
+    """The limit that a payment would pass, if any."""
+    limits = _limits(book, user, currency)
+    if limits is None:
+        return None
+    if limits.per_payment is not None and minor > limits.per_payment:
+        top = format_amount(limits.per_payment, currency)
+        state: dict[str, str | int] = {"limit": top, "currency": currency}
+        return Refusal(
+            "limit_per_payment", f"One payment may be {top} {currency} at most.", field, state=state
+        )
+    uses = sorted(book.uses[user.id, currency].values(), key=lambda use: use.slot)
+    for code, limit, window in (
+        ("limit_daily", limits.daily, DAY_MS),
+        ("limit_monthly", limits.monthly, MONTH_MS),
+    ):
+        inside = [use for use in uses if use.slot >= (book.now - window) // SLOT_MS]
+        used = sum(use.amount for use in inside)
+        if limit is not None and used + minor > limit:
+            return _passed(code, inside, minor, limit, window, currency, field)
+    return _too_often(uses, limits.hourly_count, book.now)
+
+
+def spend(book: Book, user: User, currency: str, minor: int) -> list[Fact]:
+    """Count a payment towards the person's limits, with the payment and in the same commit."""
+    if not counts(book, user, currency):
+        return []
+    return [Spend(user.id, currency, book.now // SLOT_MS, minor, 1)]
+
+
+def give_back(book: Book, payment: Payment, minor: int) -> list[Fact]:
+    """Count no longer what did not come to pass of a payment."""
+    key, slot = (payment.payer, payment.currency), payment.at // SLOT_MS
+    if not (payment.counted and minor and slot in book.uses.get(key, {})):
+        return []
+    return [Spend(*key, slot, -minor, -int(minor == payment.amount))]
+
+
+def _limits(book: Book, user: User | None, currency: str) -> Limits | None:
+    policy = book.policy
+    if not policy.limits or user is None:
+        return None
+    return policy.limits.get((user.tier, currency))
+
+
+def _too_often(uses: list[Use], limit: int | None, now: int) -> Refusal | None:
+    inside = [use for use in uses if use.slot >= (now - HOUR_MS) // SLOT_MS]
+    count = sum(use.count for use in inside)
+    if limit is None or count < limit:
+        return None
+    state: dict[str, str | int] = {"limit": limit, "used": count}
+    resets_at = _fits_again([(use.slot, use.count) for use in inside], 1, limit, HOUR_MS)
+    if resets_at is not None:
+        state["resets_at"] = resets_at
+    return Refusal("velocity", f"{limit} payments an hour are the most.", state=state)
+
+
+def _passed(
+    code: str, inside: list[Use], minor: int, limit: int, window: int, currency: str, field: str
+) -> Refusal:
+    used = sum(use.amount for use in inside)
+    shown, spent = format_amount(limit, currency), format_amount(used, currency)
+    state: dict[str, str | int] = {"limit": shown, "used": spent, "currency": currency}
+    resets_at = _fits_again([(use.slot, use.amount) for use in inside], minor, limit, window)
+    if resets_at is not None:
+        state["resets_at"] = resets_at
+    days = "24 hours" if window == DAY_MS else "30 days"
+    return Refusal(code, f"{spent} of {shown} {currency} are used in {days}.", field, state=state)
+
+
+def _fits_again(inside: list[tuple[int, int]], more: int, limit: int, window: int) -> int | None:
+    """When so much more would fit, if nothing else came till then; None where it never does."""
+    left = sum(used for _, used in inside)
+    for slot, used in inside:
+        left -= used
+        if left + more <= limit:
+            return (slot + 1) * SLOT_MS + window
+    return None

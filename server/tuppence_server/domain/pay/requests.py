@@ -1,0 +1,400 @@
+"""The rules of asking for money: requests, and bills split among several."""
+
+from typing import Final
+
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
+
+from tuppence_protocol import codec
+from tuppence_protocol.errors import Refusal
+from tuppence_protocol.limits import REMIND_MS_MIN, REQUEST_S_DEFAULT, REQUESTS_OPEN_PER_PAIR_MAX
+from tuppence_protocol.money import format_amount, in_equal_parts
+from tuppence_protocol.payment_events import (
+    BillSplit,
+    PaymentReminded,
+    PaymentRequested,
+    Settles,
+    ShareWaived,
+)
+from tuppence_protocol.payments import PayRemind, PayRequest, PaySend, PaySplit, PayWaive, RequestBody
+from tuppence_server.domain.book import Book
+from tuppence_server.domain.changes import Keys
+from tuppence_server.domain.chat.lookup import (
+    NO_CONVERSATION,
+    find_person,
+    find_place,
+    membership,
+    need_member,
+    need_person,
+    need_place,
+    peer_of,
+)
+from tuppence_server.domain.chat.messages import READERS_WATCH
+from tuppence_server.domain.facts import Append, Fact, KeepPayment, KeepShare
+from tuppence_server.domain.request import Request
+from tuppence_server.domain.rows import Conversation, Payment, Share, User
+
+from .accounts import UNAVAILABLE, enabled_amount
+from .payments import NO_PAYMENT, NOT_YOURS, acted_on, name, needs_acting, over, share_view
+
+NO_PAYER: Final = Refusal("bad_frame", "In a group, say who is asked.", "$.body.payer")
+UNKNOWN_PAYER: Final = Refusal("not_found", "There is no such person.", "$.body.payer")
+ONESELF: Final = Refusal("same_account", "Nobody asks themselves for money.", "$.body.payer")
+NOT_HERE: Final = Refusal("not_a_member", "That person is not in this conversation.", "$.body.payer")
+PAID_PLAINLY: Final = Refusal(
+    "bad_frame", "What was asked for is paid at once, in its own currency.", "$.ref"
+)
+ASKS: Final = frozenset({"request", "split"})
+"""Kinds that ask for money, and say what for."""
+UNSAID: Final = Refusal("bad_frame", "Say it, or name in ref what asks for it.", "$.body.amount")
+OTHER_AMOUNT: Final = Refusal("bad_frame", "Pay what was asked for.", "$.body.amount")
+OTHER_CURRENCY: Final = Refusal("bad_frame", "Pay in the currency that was asked for.", "$.body.currency")
+OTHER_PAYEE: Final = Refusal("bad_frame", "Pay the one who asked.", "$.body.payee")
+UNKNOWN_SHARER: Final = Refusal("not_found", "There is no such person.", "$.body.shares")
+NO_SHARER: Final = Refusal(
+    "not_a_member", "Somebody of the split is not in this conversation.", "$.body.shares"
+)
+SHARES_TWICE: Final = Refusal("bad_frame", "Somebody is in the split twice.", "$.body.shares")
+SPLIT_ALONE: Final = Refusal("bad_frame", "Somebody else has to be in a split.", "$.body.shares")
+
+
+class Asked(Struct, frozen=True):
+    """The request, or the share of a split, that a payment answers; `refusal` where it no longer waits."""
+
+    payment: Payment
+    share: Share | None
+    refusal: Refusal | None
+
+
+class Settling(Struct, frozen=True):
+    """What becomes of what was asked for."""
+
+    facts: list[Fact]
+    view: Settles
+
+
+def as_asked(book: Book, frame: PaySend, author: str) -> PaySend | Refusal:
+    """The frame with the amount, currency and payee that it leaves to its ref, if that asks for any."""
+    body = frame.body
+    missing = "amount" if body.amount is UNSET else "currency" if body.currency is UNSET else None
+    payment = book.payments.get(frame.ref) if frame.ref else None
+    if payment is None or payment.kind not in ASKS:
+        return frame if missing is None else replace(UNSAID, field=f"$.body.{missing}")
+    place = find_place(book, author, frame.conv)
+    if not isinstance(place, Conversation) or place.id != payment.conv:
+        return frame if missing is None else NO_PAYMENT
+    if body.amount is UNSET and body.currency not in {UNSET, payment.currency}:
+        return OTHER_CURRENCY
+    shares = book.shares[payment.id] if payment.kind == "split" else ()
+    due = next((share.amount for share in shares if share.person == author), payment.amount)
+    said = replace(
+        body,
+        amount=body.amount or format_amount(due, payment.currency),
+        currency=body.currency or payment.currency,
+        payee=body.payee or payment.payee or UNSET,
+    )
+    return replace(frame, body=said)
+
+
+def answered(
+    book: Book, frame: PaySend, conversation: Conversation, author: str, payee: User, minor: int
+) -> Asked | Refusal | None:
+    """What the frame's ref asks for; None where it is a plain reply to something else."""
+    payment = book.payments.get(frame.ref) if frame.ref else None
+    if payment is None or payment.kind not in ASKS:
+        return None
+    if payment.conv != conversation.id:
+        return NO_PAYMENT
+    if frame.body.accept or frame.body.quote:
+        return PAID_PLAINLY
+    share = None
+    if payment.kind == "split":
+        share = next((each for each in book.shares[payment.id] if each.person == author), None)
+        if share is None or payment.payee == author:
+            return NOT_YOURS
+    elif payment.payer != author:
+        return NOT_YOURS
+    if payee.id != payment.payee:
+        return OTHER_PAYEE
+    if frame.body.currency != payment.currency:
+        return OTHER_CURRENCY
+    if minor != (payment.amount if share is None else share.amount):
+        return OTHER_AMOUNT
+    return Asked(payment, share, over(book, payment, None if share is None else share.state))
+
+
+def settled_by(book: Book, asked: Asked) -> Settling:
+    """A payment answers what was asked."""
+    payment, share = asked.payment, asked.share
+    if share is None:
+        return Settling([KeepPayment(replace(payment, state="paid"))], Settles("paid"))
+    facts, state, paid = share_ends(book, payment, share, "paid")
+    return Settling(facts, Settles(state, share_view(paid, payment.currency)))
+
+
+def share_ends(book: Book, payment: Payment, share: Share, state: str) -> tuple[list[Fact], str, Share]:
+    """One share comes to its end, and with the last one the split: facts, the split's state, the share."""
+    after = replace(share, state=state)
+    others = any(each.state == "open" for each in book.shares[payment.id] if each.n != share.n)
+    now = "open" if others else "settled"
+    facts: list[Fact] = [KeepShare(after)]
+    if not others:
+        facts.append(KeepPayment(replace(payment, state=now)))
+    return facts, now, after
+
+
+# --- requests -------------------------------------------------------------------------------------------
+
+
+def needs_request(book: Book, keys: Keys, request: Request) -> None:
+    """The conversation, who is asked, and what that person was asked for by the author."""
+    frame, author = request.frame, request.author
+    assert isinstance(frame, PayRequest)
+    conversation = need_place(book, keys, author, frame.conv)
+    if frame.body.payer is not UNSET:
+        payer = need_person(book, keys, frame.body.payer)
+        payer_id = None if payer is None else payer.id
+        if payer_id is not None and conversation is not None and conversation.pair is None:
+            need_member(book, keys, conversation.id, payer_id)
+    elif conversation is not None:
+        payer_id = peer_of(book, conversation, author)
+    else:  # a dm that a frame before this one in the batch may open
+        peer = find_person(book, frame.conv)
+        payer_id = None if peer is None else peer.id
+    if payer_id is not None and (author, payer_id) not in book.asked:
+        keys.asked.add((author, payer_id))
+
+
+def request_money(book: Book, request: Request) -> list[Fact] | Refusal:
+    """Ask a person with whom one talks already."""
+    frame = request.frame
+    assert isinstance(frame, PayRequest)
+    body, author = frame.body, request.author
+    minor = enabled_amount(book, body.amount, body.currency)
+    if isinstance(minor, Refusal):
+        return minor
+    conversation = _place_to_ask(book, author, frame.conv)
+    if isinstance(conversation, Refusal):
+        return conversation
+    payer = _payer(book, author, conversation, body)
+    if isinstance(payer, Refusal):
+        return payer
+    refusal = _askable(book, author, payer, minor, body.currency)
+    if refusal is not None:
+        return refusal
+    amount = format_amount(minor, body.currency)
+    expires_at = book.now + 1000 * (body.expires_s if body.expires_s is not UNSET else REQUEST_S_DEFAULT)
+    alt = f"{name(book, author)} asks @{payer.handle} for {amount} {body.currency}"
+    event = PaymentRequested(amount, body.currency, payer.id, "open", expires_at, alt, body.note)
+    row = Payment(
+        id=frame.id, pos=book.head.pos + 1, at=book.now, kind="request", conv=conversation.id,
+        payer=payer.id, payee=author, currency=body.currency, amount=minor, state="open",
+        expires_at=expires_at,
+    )  # fmt: skip
+    text = codec.encode(event)
+    return [
+        Append(conversation.id, "pay.request", frame.id, author, frame.ref or None, text),
+        KeepPayment(row),
+    ]
+
+
+def _place_to_ask(book: Book, author: str, place: str) -> Conversation | Refusal:
+    """A conversation that is there: nobody is asked for money by a stranger's first message."""
+    found = find_place(book, author, place)
+    if isinstance(found, Refusal):
+        return found
+    if isinstance(found, User):
+        return NO_CONVERSATION
+    member = membership(book, found, author) if found.pair is None else None
+    return READERS_WATCH if member is not None and member.role == "reader" else found
+
+
+def _payer(book: Book, author: str, conversation: Conversation, body: RequestBody) -> User | Refusal:
+    peer = peer_of(book, conversation, author)
+    payer = find_person(book, body.payer) if body.payer is not UNSET else book.users.get(peer or "")
+    if payer is None:
+        return NO_PAYER if body.payer is UNSET and peer is None else UNKNOWN_PAYER
+    if payer.id == author:
+        return ONESELF
+    if peer is not None:
+        return payer if payer.id == peer else NOT_HERE
+    return NOT_HERE if membership(book, conversation, payer.id) is None else payer
+
+
+def _askable(book: Book, author: str, payer: User, minor: int, currency: str) -> Refusal | None:
+    if payer.disabled:
+        return UNAVAILABLE
+    waiting = [book.payments[id] for id in book.asked[author, payer.id]]
+    waiting = [payment for payment in waiting if book.now < payment.expires_at]
+    if any((payment.amount, payment.currency) == (minor, currency) for payment in waiting):
+        return Refusal("already_requested", "You asked for this already, and it is open.", "$.body.amount")
+    if len(waiting) >= REQUESTS_OPEN_PER_PAIR_MAX:
+        return Refusal(
+            "too_many_requests",
+            f"@{payer.handle} has {len(waiting)} open requests of yours.",
+            state={"limit": REQUESTS_OPEN_PER_PAIR_MAX, "used": len(waiting)},
+        )
+    return None
+
+
+# --- split bills ----------------------------------------------------------------------------------------
+
+
+def needs_split(book: Book, keys: Keys, request: Request) -> None:
+    """The conversation and everybody who is to bear a share."""
+    frame = request.frame
+    assert isinstance(frame, PaySplit)
+    conversation = need_place(book, keys, request.author, frame.conv)
+    for share in frame.body.shares:
+        user = need_person(book, keys, share.user)
+        if user is not None and conversation is not None and conversation.pair is None:
+            need_member(book, keys, conversation.id, user.id)
+
+
+def split(book: Book, request: Request) -> list[Fact] | Refusal:
+    """Ask each for a share of what one has paid."""
+    frame = request.frame
+    assert isinstance(frame, PaySplit)
+    body, author = frame.body, request.author
+    total = enabled_amount(book, body.total, body.currency, "$.body.total")
+    if isinstance(total, Refusal):
+        return total
+    amounts = _amounts(book, frame, total)
+    if isinstance(amounts, Refusal):
+        return amounts
+    conversation = _place_to_ask(book, author, frame.conv)
+    if isinstance(conversation, Refusal):
+        return conversation
+    people = _sharers(book, author, conversation, frame)
+    if isinstance(people, Refusal):
+        return people
+    shares = [
+        Share(frame.id, n, user.id, amount, "paid" if user.id == author else "open")
+        for n, (user, amount) in enumerate(zip(people, amounts, strict=True), 1)
+    ]
+    shown = format_amount(total, body.currency)
+    expires_at = book.now + 1000 * (body.expires_s if body.expires_s is not UNSET else REQUEST_S_DEFAULT)
+    alt = f"{name(book, author)} splits {shown} {body.currency} among {len(shares)}"
+    views = [share_view(share, body.currency) for share in shares]
+    event = BillSplit(shown, body.currency, views, "open", expires_at, alt, body.note)
+    row = Payment(
+        id=frame.id, pos=book.head.pos + 1, at=book.now, kind="split", conv=conversation.id,
+        payer="", payee=author, currency=body.currency, amount=total, state="open",
+        expires_at=expires_at, count=len(shares),
+    )  # fmt: skip
+    text = codec.encode(event)
+    append = Append(conversation.id, "pay.split", frame.id, author, frame.ref or None, text)
+    return [append, KeepPayment(row), *map(KeepShare, shares)]
+
+
+def _amounts(book: Book, frame: PaySplit, total: int) -> list[int] | Refusal:
+    """As given where they add up; as equal as can be where none is, what is left over to the first of the list."""
+    shares, currency = frame.body.shares, frame.body.currency
+    given = [share.amount for share in shares if share.amount is not UNSET]
+    if not given:
+        equal = in_equal_parts(total, len(shares))
+        if equal[-1] == 0:
+            return Refusal("split_sum", f"{total} cannot be split among {len(shares)}.", "$.body.total")
+        return equal
+    if len(given) < len(shares):
+        return Refusal("split_sum", "Give every share an amount, or none.", "$.body.shares")
+    amounts = []
+    for n, text in enumerate(given):
+        minor = enabled_amount(book, text, currency, f"$.body.shares[{n}].amount")
+        if isinstance(minor, Refusal):
+            return minor
+        amounts.append(minor)
+    if sum(amounts) != total:
+        shown = format_amount(sum(amounts), currency)
+        return Refusal(
+            "split_sum", f"The shares add up to {shown} {currency}.", "$.body.shares", state={"sum": shown}
+        )
+    return amounts
+
+
+def _sharers(book: Book, author: str, conversation: Conversation, frame: PaySplit) -> list[User] | Refusal:
+    people = []
+    pair = book.people.get(conversation.id)
+    for share in frame.body.shares:
+        user = find_person(book, share.user)
+        if user is None:
+            return UNKNOWN_SHARER
+        here = membership(book, conversation, user.id) is not None if pair is None else user.id in pair
+        if not here or user in people:
+            return SHARES_TWICE if here else NO_SHARER
+        if user.disabled:
+            return UNAVAILABLE
+        people.append(user)
+    return SPLIT_ALONE if all(user.id == author for user in people) else people
+
+
+def waive(book: Book, request: Request) -> list[Fact] | Refusal:
+    """Let somebody off."""
+    frame = request.frame
+    assert isinstance(frame, PayWaive)
+    found = acted_on(book, request, "split")
+    if isinstance(found, Refusal):
+        return found
+    conversation, payment = found
+    if payment.payee != request.author:
+        return NOT_YOURS
+    user = find_person(book, frame.body.user)
+    share = next((each for each in book.shares[payment.id] if user and each.person == user.id), None)
+    if user is None or share is None:
+        return Refusal("not_found", "That person has no share in this.", "$.body.user")
+    refusal = over(book, payment, share.state)
+    if refusal is not None:
+        return refusal
+    facts, state, after = share_ends(book, payment, share, "waived")
+    view = share_view(after, payment.currency)
+    alt = f"{name(book, request.author)} lets @{user.handle} off {view.amount} {payment.currency}"
+    text = codec.encode(ShareWaived(user.id, state, view, alt))
+    return [Append(conversation.id, "pay.waive", frame.id, request.author, frame.ref, text), *facts]
+
+
+def needs_waive(book: Book, keys: Keys, request: Request) -> None:
+    """The split, and who is let off."""
+    frame = request.frame
+    assert isinstance(frame, PayWaive)
+    needs_acting(book, keys, request)
+    need_person(book, keys, frame.body.user)
+
+
+def remind(book: Book, request: Request) -> list[Fact] | Refusal:
+    """Remind those who have not answered."""
+    frame = request.frame
+    assert isinstance(frame, PayRemind)
+    found = acted_on(book, request, "request", "split")
+    if isinstance(found, Refusal):
+        return found
+    conversation, payment = found
+    if payment.payee != request.author:
+        return NOT_YOURS
+    refusal = over(book, payment)
+    if refusal is not None:
+        return refusal
+    users = [payment.payer] if payment.kind == "request" else _open(book, payment)
+    if all(_disabled(book, user) for user in users):
+        return UNAVAILABLE
+    wait = payment.reminded_at + REMIND_MS_MIN - book.now
+    if payment.reminded_at and wait > 0:
+        again = payment.reminded_at + REMIND_MS_MIN
+        return Refusal("too_soon", "A reminder went out in the last hour.", state={"resets_at": again})
+    shown = f"{format_amount(payment.amount, payment.currency)} {payment.currency}"
+    whom = ", ".join(name(book, user) for user in users)
+    alt = f"{name(book, request.author)} reminds {whom} of {shown}"
+    text = codec.encode(PaymentReminded(users, payment.state, alt))
+    return [
+        Append(conversation.id, "pay.remind", frame.id, request.author, frame.ref, text),
+        KeepPayment(replace(payment, reminded_at=book.now)),
+    ]
+
+
+def _disabled(book: Book, id: str) -> bool:
+    user = book.users[id]
+    assert user is not None, "a payment's parties are users"
+    return user.disabled
+
+
+def _open(book: Book, payment: Payment) -> list[str]:
+    return [share.person for share in book.shares[payment.id] if share.state == "open"]

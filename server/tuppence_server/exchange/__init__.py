@@ -1,0 +1,1 @@
+"""Where exchange rates come from, and how one becomes a quote."""

@@ -1,0 +1,1 @@
+"""The road: what is submitted, decided, saved and told, in one order."""

@@ -1,0 +1,1 @@
+"""What is read of money as a whole: statements, books, payments."""

@@ -1,0 +1,1 @@
+"""What a process needs around one server: sockets to listen on, certificates, SIGHUP."""

@@ -1,0 +1,1 @@
+"""The store's contract at its plainest, in memory."""

@@ -1,0 +1,113 @@
+"""The store of a running server as it was at one commit, for the check of the ledger.
+
+What changes is copied in one short read into temporary tables, which hide those of the file. What only grows
+is read from the file, in short reads up to where the log stood. So no read keeps the WAL from starting again,
+and between two reads is a pause.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import aiosqlite
+
+from tuppence_server.domain.rows import Head, LoggedEvent, Receipt, Transfer
+from tuppence_server.store import schema
+from tuppence_server.store.contract import LogReader, OutcomeRow
+
+from .faults import store_faults
+from .reads import SqliteReads
+
+PAUSE_S_MAX: Final = 1.0
+_CHANGING: Final = (
+    "head", "seal", "user", "conversation", "member", "account", "payment", "share", "quote", "currency",
+)  # fmt: skip
+"""Tables of which rows are changed or taken away, and that the check reads."""
+_FREEZE: Final = (
+    "BEGIN",
+    *(f'CREATE TEMP TABLE "{table}" AS SELECT * FROM main."{table}"' for table in _CHANGING),
+    "CREATE TEMP TABLE refused AS SELECT * FROM receipt WHERE pos IS NULL",
+    "COMMIT",
+    *(
+        f'CREATE INDEX temp."frozen_{table}" ON "{table}" ({columns})'
+        for table, columns in (
+            ("payment", "id"),
+            ("share", "payment, n"),
+            ("quote", "id"),
+            ("member", "conv, user"),
+        )
+    ),
+)
+_REFUSED: Final = f"SELECT {schema.RECEIPT.select()} FROM refused ORDER BY id"
+
+
+class FrozenStore(SqliteReads):
+    """What the check reads of a file that somebody else writes to.
+
+    It uses up to `share` of the time that it takes, and pauses for the rest.
+    """
+
+    def __init__(self, path: Path, share: float = 1.0) -> None:
+        super().__init__(path, 1)
+        self._pauses = 1 / share - 1
+        self._resumed = time.monotonic()
+        self._head = Head("")
+
+    async def open(self) -> Head:
+        """Take the copy; where the log stood.
+
+        Raises:
+            StoreFault: it cannot be read.
+        """
+        with store_faults():
+            uri = f"{self.path.absolute().as_uri()}?mode=ro"
+            reader = await aiosqlite.connect(uri, uri=True, isolation_level=None)
+            self._open.append(reader)
+            for sql in ("PRAGMA busy_timeout = 5000", *_FREEZE):
+                await reader.execute_fetchall(sql)
+        self.asks.fill([reader])
+        self._head = await self.head()
+        return self._head
+
+    async def close(self) -> None:
+        """Let go of the copy."""
+        await self.close_readers()
+
+    async def _rows(self, sql: str, *arguments: Any) -> list[Any]:
+        worked_s = time.monotonic() - self._resumed
+        if self._pauses:
+            await asyncio.sleep(min(PAUSE_S_MAX, worked_s * self._pauses))
+        self._resumed = time.monotonic()
+        return await super()._rows(sql, *arguments)
+
+    # What only grows, up to where it stood
+
+    async def log(self, after: int, upto: int) -> AsyncIterator[Sequence[LoggedEvent]]:
+        """The log in order, in pieces."""
+        async for events in super().log(after, min(upto, self._head.pos)):
+            yield events
+
+    async def transfers(self, after: int, upto: int) -> AsyncIterator[Sequence[Transfer]]:
+        """All transfers in order, in pieces."""
+        async for transfers in super().transfers(after, min(upto, self._head.transfer_id)):
+            yield transfers
+
+    async def outcomes(self) -> AsyncIterator[Sequence[OutcomeRow]]:
+        """The receipts that name an event, in pieces."""
+        async for rows in super().outcomes():
+            if stood := [row for row in rows if row[1] <= self._head.pos]:
+                yield stood
+
+    async def refusals(self) -> AsyncIterator[Sequence[Receipt]]:
+        """The receipts that kept a refusal."""
+        yield [Receipt(*row) for row in await self._rows(_REFUSED)]
+
+    def reader(self) -> LogReader | None:
+        """No other process: it would read without a pause."""
+        return None
+
+    async def faults(self) -> list[str]:
+        """Pages and indexes are read in one long read, so only where nobody writes."""
+        return []

@@ -1,0 +1,66 @@
+"""What the operator reads of people from the SQLite store, a page at a time and by handle."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from tuppence_server.domain.rows import FROZEN_IN, FROZEN_OUT, User
+from tuppence_server.store import schema
+from tuppence_server.store.contract import Listed, Wanted, folded
+
+from .money import MoneyReads
+
+_U_WIDTH: Final = len(schema.USER.columns)
+_FROZEN: Final = f"& {FROZEN_IN | FROZEN_OUT}"
+# A call back into Python for each row would wait for the interpreter's lock each time: only names that need it ask.
+_NAME: Final = "CASE WHEN u.name GLOB '*[^ -~]*' THEN folded(u.name) ELSE lower(u.name) END"
+_LISTED: Final = (
+    f"SELECT {schema.USER.select('u')}, "
+    "coalesce((SELECT max(s.created_at) FROM session AS s WHERE s.user = u.id), 0), "
+    f"u.flags {_FROZEN} OR EXISTS "
+    f"(SELECT 1 FROM account AS a WHERE a.owner = u.id AND a.flags {_FROZEN}) AS frozen "
+    "FROM user AS u "
+)
+_SOME: Final = (
+    f"{_LISTED} WHERE u.handle > :after "
+    f"AND (:search = '' OR instr(u.handle, :search) OR u.id = :search OR instr({_NAME}, :search)) "
+    "AND (:tier IS NULL OR u.tier = :tier) AND (:disabled IS NULL OR u.disabled = :disabled) "
+    "AND (:frozen IS NULL OR frozen = :frozen) ORDER BY u.handle LIMIT :limit"
+)
+# A hash ends in "$", a salt of 22 characters, "$" and 43 more. Of other lengths what it ends in is taken off up to a
+# dollar, twice, which takes SQLite ten times as long.
+_KINDS: Final = (
+    "WITH kept AS (SELECT password AS whole FROM user WHERE password <> '') "
+    "SELECT CASE WHEN substr(whole, -67, 1) || substr(whole, -44, 1) = '$$' "
+    "THEN substr(whole, 1, length(whole) - 67) ELSE "
+    "rtrim(rtrim(rtrim(rtrim(whole, replace(whole, '$', '')), '$'), replace(whole, '$', '')), '$') END AS kind, "
+    "count(*) FROM kept GROUP BY kind"
+)
+
+
+class PeopleReads(MoneyReads):
+    """People, for the operator."""
+
+    async def password_kinds(self) -> dict[str, int]:
+        """How passwords are hashed: the beginning of the hash, up to the salt, and how many people have one
+        so."""
+        async with self._reader() as db:
+            return {str(kind): int(count) for kind, count in await db.execute_fetchall(_KINDS)}
+
+    async def people(self, wanted: Wanted, after: str, limit: int) -> list[Listed]:
+        """Those who are wanted, by handle."""
+        given = {
+            "search": folded(wanted.search), "tier": wanted.tier, "disabled": wanted.disabled,
+            "frozen": wanted.frozen, "after": after, "limit": limit,
+        }  # fmt: skip
+        async with self._reader() as db:
+            rows = await db.execute_fetchall(_SOME, given)
+        return list(map(_listed, rows))
+
+    async def listed(self, handle: str) -> Listed | None:
+        """One of them."""
+        rows = await self._rows(f"{_LISTED} WHERE u.handle = ?", handle)
+        return _listed(rows[0]) if rows else None
+
+
+def _listed(row: Sequence[Any]) -> Listed:
+    return Listed(User(*row[:_U_WIDTH]), row[_U_WIDTH], bool(row[-1]))
