@@ -321,7 +321,7 @@ def decode_server(raw: bytes | str) -> ServerMessage | None:
     return message
 
 
-def decode_result(kind: str, body: bytes | msgspec.Raw) -> views.Open:
+def decode_result(kind: str, body: bytes | msgspec.Raw) -> views.Extensible:
     """The typed body of the `result` to an ask of that kind."""
     return _results[kind](body)
 

@@ -5,49 +5,49 @@ from typing import Final
 from msgspec import UNSET, Raw, Struct, UnsetType, field
 
 from .payment_events import PAYMENT_BODIES, PAYMENT_RESULTS, BalanceView, PaymentBody
-from .views import ConversationKind, Mode, Open, Role, Why
+from .views import ConversationKind, Extensible, Mode, Role, Why
 
 # --- events: the body of each durable kind after the server decided -----------------------------------
 
 
-class TextPosted(Open, frozen=True):
+class TextPosted(Extensible, frozen=True):
     text: str
     mentions: list[str] | UnsetType = UNSET
 
 
-class RoomCreated(Open, frozen=True):
+class RoomCreated(Extensible, frozen=True):
     title: str
     members: list[str]
     kind: str
     alt: str
 
 
-class RoomUpdated(Open, frozen=True):
+class RoomUpdated(Extensible, frozen=True):
     title: str
     alt: str
 
 
-class MembersInvited(Open, frozen=True):
+class MembersInvited(Extensible, frozen=True):
     users: list[str]
     alt: str
 
 
-class MemberRemoved(Open, frozen=True):
+class MemberRemoved(Extensible, frozen=True):
     user: str
     alt: str
 
 
-class MemberLeft(Open, frozen=True):
+class MemberLeft(Extensible, frozen=True):
     alt: str
 
 
-class RoleGiven(Open, frozen=True):
+class RoleGiven(Extensible, frozen=True):
     user: str
     role: Role
     alt: str
 
 
-class UnknownBody(Open, frozen=True):
+class UnknownBody(Extensible, frozen=True):
     """The body of a kind that this client does not know: show `alt`."""
 
     alt: str = ""
@@ -77,7 +77,7 @@ EVENT_BODIES: Final[dict[str, type[EventBody]]] = {
 }
 
 
-class Event(Open, frozen=True):
+class Event(Extensible, frozen=True):
     """One line of the log, the same bytes for every member; `at` is ms since the epoch."""
 
     kind: str
@@ -91,7 +91,7 @@ class Event(Open, frozen=True):
     ref: str | UnsetType = UNSET
 
 
-class RawEvent(Open, frozen=True):
+class RawEvent(Extensible, frozen=True):
     """An event whose body has not been read yet."""
 
     kind: str
@@ -108,20 +108,20 @@ class RawEvent(Open, frozen=True):
 # --- objects inside frames --------------------------------------------------------------------------
 
 
-class UserView(Open, frozen=True):
+class UserView(Extensible, frozen=True):
     id: str
     handle: str
     name: str = ""
 
 
-class MemberView(Open, frozen=True):
+class MemberView(Extensible, frozen=True):
     user: UserView
     role: Role
     read: int
     delivered: int
 
 
-class ConversationView(Open, frozen=True):
+class ConversationView(Extensible, frozen=True):
     """Where one conversation stands for one person; unread = `seq` - `read`."""
 
     conv: str
@@ -136,12 +136,12 @@ class ConversationView(Open, frozen=True):
     peer: UserView | None = None
 
 
-class RateView(Open, frozen=True):
+class RateView(Extensible, frozen=True):
     per_s: float
     burst: int
 
 
-class LimitsView(Open, frozen=True):
+class LimitsView(Extensible, frozen=True):
     frame_bytes: int
     text_chars: int
     page_events: int
@@ -157,7 +157,7 @@ class ServerFrame(Struct, frozen=True, tag_field="kind"):
     """What a server sends beside events."""
 
 
-class ReadyBody(Open, frozen=True):
+class ReadyBody(Extensible, frozen=True):
     user: UserView
     session: str
     epoch: str
@@ -172,21 +172,21 @@ class ReadyBody(Open, frozen=True):
     why: Why | UnsetType = UNSET
 
 
-class SyncedBody(Open, frozen=True):
+class SyncedBody(Extensible, frozen=True):
     pos: int
 
 
-class PongBody(Open, frozen=True):
+class PongBody(Extensible, frozen=True):
     now: int
 
 
-class ByeBody(Open, frozen=True):
+class ByeBody(Extensible, frozen=True):
     code: int
     reason: str
     retry_ms: int | None = None
 
 
-class ErrorBody(Open, frozen=True):
+class ErrorBody(Extensible, frozen=True):
     code: str
     message: str
     final: bool
@@ -195,16 +195,16 @@ class ErrorBody(Open, frozen=True):
     state: dict[str, str | int] | None = None
 
 
-class TypingBody(Open, frozen=True):
+class TypingBody(Extensible, frozen=True):
     pass
 
 
-class ReceiptBody(Open, frozen=True):
+class ReceiptBody(Extensible, frozen=True):
     delivered: int
     read: int
 
 
-class PresenceBody(Open, frozen=True):
+class PresenceBody(Extensible, frozen=True):
     user: str
     online: bool
     last_seen: int | None = None
@@ -285,34 +285,34 @@ SERVER_FRAMES: Final = (
 # --- results, by the kind of the ask ----------------------------------------------------------------
 
 
-class HistoryResult(Open, frozen=True):
+class HistoryResult(Extensible, frozen=True):
     events: list[RawEvent]
     complete: bool
 
 
-class ConversationsResult(Open, frozen=True):
+class ConversationsResult(Extensible, frozen=True):
     conversations: list[ConversationView]
     complete: bool
 
 
-class EventResult(Open, frozen=True):
+class EventResult(Extensible, frozen=True):
     event: RawEvent
 
 
-class MembersResult(Open, frozen=True):
+class MembersResult(Extensible, frozen=True):
     members: list[MemberView]
     complete: bool
 
 
-class UserResult(Open, frozen=True):
+class UserResult(Extensible, frozen=True):
     user: UserView
 
 
-class WalletResult(Open, frozen=True):
+class WalletResult(Extensible, frozen=True):
     balances: list[BalanceView]
 
 
-RESULTS: Final[dict[str, type[Open]]] = {
+RESULTS: Final[dict[str, type[Extensible]]] = {
     "ask.history": HistoryResult,
     "ask.conversations": ConversationsResult,
     "ask.event": EventResult,

@@ -7,17 +7,17 @@ from typing import Final
 
 from msgspec import UNSET, Raw, UnsetType, field
 
-from .views import FeeOn, Open, State
+from .views import Extensible, FeeOn, State
 
 
-class Money(Open, frozen=True):
+class Money(Extensible, frozen=True):
     """An amount of a currency, in major units."""
 
     amount: str
     currency: str
 
 
-class Share(Open, frozen=True):
+class Share(Extensible, frozen=True):
     """One person's part of a split bill."""
 
     user: str
@@ -25,14 +25,14 @@ class Share(Open, frozen=True):
     state: State
 
 
-class Settles(Open, frozen=True):
+class Settles(Extensible, frozen=True):
     """What a payment did to the request or split that it answers."""
 
     state: State
     share: Share | UnsetType = UNSET
 
 
-class PaymentSent(Open, frozen=True):
+class PaymentSent(Extensible, frozen=True):
     amount: str
     currency: str
     payee: str
@@ -51,7 +51,7 @@ class PaymentSent(Open, frozen=True):
     settles: Settles | UnsetType = UNSET
 
 
-class Deposited(Open, frozen=True):
+class Deposited(Extensible, frozen=True):
     amount: str
     currency: str
     payee: str
@@ -60,7 +60,7 @@ class Deposited(Open, frozen=True):
     note: str | UnsetType = UNSET
 
 
-class Withdrawn(Open, frozen=True):
+class Withdrawn(Extensible, frozen=True):
     """The operator took out `amount`; `shortfall` of it was not there and is borne by the operator."""
 
     amount: str
@@ -73,7 +73,7 @@ class Withdrawn(Open, frozen=True):
     shortfall: str | UnsetType = UNSET
 
 
-class PaymentRequested(Open, frozen=True):
+class PaymentRequested(Extensible, frozen=True):
     amount: str
     currency: str
     payer: str
@@ -83,7 +83,7 @@ class PaymentRequested(Open, frozen=True):
     note: str | UnsetType = UNSET
 
 
-class BillSplit(Open, frozen=True):
+class BillSplit(Extensible, frozen=True):
     total: str
     currency: str
     shares: list[Share]
@@ -93,7 +93,7 @@ class BillSplit(Open, frozen=True):
     note: str | UnsetType = UNSET
 
 
-class PacketMade(Open, frozen=True):
+class PacketMade(Extensible, frozen=True):
     total: str
     currency: str
     count: int
@@ -106,7 +106,7 @@ class PacketMade(Open, frozen=True):
     fee: str | UnsetType = UNSET
 
 
-class PacketClaimed(Open, frozen=True):
+class PacketClaimed(Extensible, frozen=True):
     amount: str
     currency: str
     payee: str
@@ -117,7 +117,7 @@ class PacketClaimed(Open, frozen=True):
     seed: str | UnsetType = UNSET
 
 
-class PaymentAccepted(Open, frozen=True):
+class PaymentAccepted(Extensible, frozen=True):
     amount: str
     currency: str
     payee: str
@@ -127,26 +127,26 @@ class PaymentAccepted(Open, frozen=True):
     fee_on: FeeOn | UnsetType = UNSET
 
 
-class PaymentDeclined(Open, frozen=True):
+class PaymentDeclined(Extensible, frozen=True):
     state: State
     alt: str
     reason: str | UnsetType = UNSET
     share: Share | UnsetType = UNSET
 
 
-class PaymentCancelled(Open, frozen=True):
+class PaymentCancelled(Extensible, frozen=True):
     state: State
     alt: str
 
 
-class PaymentExpired(Open, frozen=True):
+class PaymentExpired(Extensible, frozen=True):
     state: State
     alt: str
     returned: Money | UnsetType = UNSET
     seed: str | UnsetType = UNSET
 
 
-class PaymentRefunded(Open, frozen=True):
+class PaymentRefunded(Extensible, frozen=True):
     amount: str
     currency: str
     payee: str
@@ -155,7 +155,7 @@ class PaymentRefunded(Open, frozen=True):
     alt: str
 
 
-class PaymentReversed(Open, frozen=True):
+class PaymentReversed(Extensible, frozen=True):
     """The operator gave back to `payee` all that was left of a payment; `shortfall` of it the operator
     bears."""
 
@@ -171,14 +171,14 @@ class PaymentReversed(Open, frozen=True):
     shortfall: str | UnsetType = UNSET
 
 
-class ShareWaived(Open, frozen=True):
+class ShareWaived(Extensible, frozen=True):
     user: str
     state: State
     share: Share
     alt: str
 
 
-class PaymentReminded(Open, frozen=True):
+class PaymentReminded(Extensible, frozen=True):
     users: list[str]
     state: State
     alt: str
@@ -213,7 +213,7 @@ PAYMENT_BODIES: Final[dict[str, type[PaymentBody]]] = {
 # --- answers ----------------------------------------------------------------------------------------
 
 
-class BalanceView(Open, frozen=True):
+class BalanceView(Extensible, frozen=True):
     """Decimal strings in major units; what the ledger says at `pos`."""
 
     currency: str
@@ -222,7 +222,7 @@ class BalanceView(Open, frozen=True):
     pos: int
 
 
-class PaymentView(Open, frozen=True):
+class PaymentView(Extensible, frozen=True):
     """A payment as it stands at the answer's `pos`; who paid, who was paid, and what became of it."""
 
     id: str
@@ -245,7 +245,7 @@ class PaymentView(Open, frozen=True):
     count: int | None = None
 
 
-class StatementLine(Open, frozen=True):
+class StatementLine(Extensible, frozen=True):
     """One movement of a posted balance: `amount` is negative where money went out; `note` is its event's."""
 
     pos: int
@@ -260,7 +260,7 @@ class StatementLine(Open, frozen=True):
     note: str | UnsetType = UNSET
 
 
-class QuoteView(Open, frozen=True):
+class QuoteView(Extensible, frozen=True):
     """A rate that holds until `expires_at`: the payer gives `sell` and `fee`, the payee gets `buy`."""
 
     id: str
@@ -272,13 +272,13 @@ class QuoteView(Open, frozen=True):
     expires_at: int
 
 
-class PaymentsResult(Open, frozen=True):
+class PaymentsResult(Extensible, frozen=True):
     payments: list[PaymentView]
     pos: int
     next: int | None = None
 
 
-class StatementResult(Open, frozen=True):
+class StatementResult(Extensible, frozen=True):
     currency: str
     opening: str
     lines: list[StatementLine]
@@ -287,11 +287,11 @@ class StatementResult(Open, frozen=True):
     next: int | None = None
 
 
-class QuoteResult(Open, frozen=True):
+class QuoteResult(Extensible, frozen=True):
     quote: QuoteView
 
 
-class PreviewResult(Open, frozen=True):
+class PreviewResult(Extensible, frozen=True):
     """`body` is that of the event that would come; `spends` what would leave or be held, fee included."""
 
     kind: str
@@ -301,7 +301,7 @@ class PreviewResult(Open, frozen=True):
     fee: Money | None = None
 
 
-PAYMENT_RESULTS: Final[dict[str, type[Open]]] = {
+PAYMENT_RESULTS: Final[dict[str, type[Extensible]]] = {
     "ask.payments": PaymentsResult,
     "ask.statement": StatementResult,
     "ask.quote": QuoteResult,

@@ -26,5 +26,5 @@ SERVER_AUTHOR: Final = "server"
 """The `from` of an event that no user wrote."""
 
 
-class Open(Struct, frozen=True, gc=False):
+class Extensible(Struct, frozen=True, gc=False):
     """An object that a server sends."""

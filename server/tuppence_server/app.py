@@ -23,13 +23,13 @@ from tuppence_protocol.errors import CLOSES
 
 from . import ids
 from .admin.passwords import Passwords
-from .admin.service import Office
+from .admin.service import AdminService
 from .audit.running import Audits
 from .config.money import policy
 from .config.settings import Settings
 from .data_dir import ADMIN_ACCESS, DATABASE
 from .domain.policy import Policy
-from .domain.rows import Head
+from .domain.rows import LogHead
 from .edge.addresses import Counted
 from .edge.connection import Socket, connect, end
 from .edge.frames import text_frame
@@ -75,7 +75,9 @@ class AdminAccess(msgspec.Struct):
 
 
 @asynccontextmanager
-async def opened_office(settings: Settings, *, make: bool = False) -> AsyncIterator[tuple[Office, Store]]:
+async def opened_office(
+    settings: Settings, *, make: bool = False
+) -> AsyncIterator[tuple[AdminService, Store]]:
     """The office over the road in this process, while no server runs."""
     async with opened_store(
         settings.data, settings.mode, make=make, damaged_log=settings.damaged_log
@@ -87,7 +89,7 @@ async def opened_office(settings: Settings, *, make: bool = False) -> AsyncItera
         pipeline.start(head)
         passwords = Passwords(settings.password_workers, settings.password_memory_kib)
         try:
-            yield Office(pipeline, store, passwords, settings.session_days, clock.now_ms), store
+            yield AdminService(pipeline, store, passwords, settings.session_days, clock.now_ms), store
         finally:
             await pipeline.stop()
             passwords.close()
@@ -205,7 +207,9 @@ async def _serve(
     passwords = Passwords(settings.password_workers, settings.password_memory_kib)
     passwords.learn(await store.password_kinds())
     audits = Audits(settings.data / DATABASE, services.metrics)
-    office = Office(services.pipeline, store, passwords, settings.session_days, services.clock_ms, audits)
+    office = AdminService(
+        services.pipeline, store, passwords, settings.session_days, services.clock_ms, audits
+    )
     access = AdminAccess(settings.base_url, ids.token(), os.getpid(), head.mode)
     _gauges(services)
     api = Api(services, office, access.token)
@@ -225,7 +229,7 @@ async def _serve(
     return 1 if server.failed or not server.started else 0
 
 
-async def _services(settings: Settings, store: Store, head: Head, fail: Callable[[], None]) -> Services:
+async def _services(settings: Settings, store: Store, head: LogHead, fail: Callable[[], None]) -> Services:
     """The road, the hub behind it, and what the edge calls."""
     metrics = Metrics()
     broker = LocalBroker()
@@ -244,7 +248,7 @@ async def _services(settings: Settings, store: Store, head: Head, fail: Callable
 
 @asynccontextmanager
 async def _under_way(
-    services: Services, head: Head, audits: Audits, passwords: Passwords
+    services: Services, head: LogHead, audits: Audits, passwords: Passwords
 ) -> AsyncIterator[None]:
     """The road, and what goes on beside it: begun together, and ended in order."""
     pipeline = services.pipeline
@@ -263,7 +267,7 @@ async def _under_way(
 
 
 def _started(
-    services: Services, head: Head, access: AdminAccess, announce: Callable[[AdminAccess], None], port: int
+    services: Services, head: LogHead, access: AdminAccess, announce: Callable[[AdminAccess], None], port: int
 ) -> None:
     """Tell where the server listens, now that it does."""
     services.settings = msgspec.structs.replace(services.settings, port=port)

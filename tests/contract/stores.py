@@ -17,7 +17,7 @@ from tuppence_server.domain.commands import Command, CreateUser, Deposit, OpenSe
 from tuppence_server.domain.effects import Outcome, Stored
 from tuppence_server.domain.policy import Policy
 from tuppence_server.domain.request import Request
-from tuppence_server.domain.rows import OPERATOR, Head
+from tuppence_server.domain.rows import OPERATOR, LogHead
 from tuppence_server.domain.rules import needs, settle
 from tuppence_server.pipeline.pipeline import LOAD_WAVES_MAX
 from tuppence_server.store.contract import Store
@@ -81,7 +81,7 @@ async def opened(kind: str, folder: Path) -> AsyncIterator[Store]:
         await store.close()
 
 
-async def commit(store: Store, changes: Changes, head: Head) -> None:
+async def commit(store: Store, changes: Changes, head: LogHead) -> None:
     """Save one batch."""
     await store.save(store.pack(changes, head))
 

@@ -17,7 +17,7 @@ from tuppence_server.domain.book import Book
 from tuppence_server.domain.changes import Changes
 from tuppence_server.domain.chat.people import skeleton
 from tuppence_server.domain.request import Request
-from tuppence_server.domain.rows import Account, Head, LoggedEvent, Receipt
+from tuppence_server.domain.rows import Account, IdempotencyRecord, LoggedEvent, LogHead
 from tuppence_server.store.contract import SchemaTooNew, StoreFault, Unusable
 from tuppence_server.store.sqlite import entries
 from tuppence_server.store.sqlite import store as sqlite
@@ -264,7 +264,7 @@ async def test_an_overdraft_that_slips_past_the_rules_is_not_committed(world: Wo
     head = await world.store.head()
     before = await world.store.accounts()
     changes = Changes()
-    changes.receipts = {event_id(99): Receipt(event_id(99), "x", None, b"{}")}
+    changes.receipts = {event_id(99): IdempotencyRecord(event_id(99), "x", None, b"{}")}
     changes.accounts[world.users["alice"], "EUR", "customer"] = Account(
         2, world.users["alice"], "EUR", "customer", 1_001, 1_000
     )
@@ -281,7 +281,7 @@ async def test_a_row_that_cannot_be_written_costs_only_its_batch(world: World, b
     before = await world.store.head()
     amount = {"float": 12.5, "too large": 2**63, "not text": "x", "unbindable": object()}[broken]
     changes = Changes()
-    changes.receipts = {event_id(99): Receipt(event_id(99), "x", None, b"{}")}
+    changes.receipts = {event_id(99): IdempotencyRecord(event_id(99), "x", None, b"{}")}
     changes.accounts["x", "EUR", "cash"] = Account(77, "x", "EUR", "cash", amount)  # type: ignore[arg-type]
     with pytest.raises(StoreFault):
         await commit(world.store, changes, before)
@@ -322,7 +322,7 @@ async def test_a_fault_is_fatal_only_where_the_disk_is_in_doubt(world: World, tm
     await store._db.execute("PRAGMA busy_timeout = 0")
     head = await store.head()
     changes = Changes()
-    changes.receipts = {event_id(99): Receipt(event_id(99), "x", None, b"{}")}
+    changes.receipts = {event_id(99): IdempotencyRecord(event_id(99), "x", None, b"{}")}
     with database(tmp_path) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreFault, match="locked") as fault:
@@ -386,7 +386,7 @@ async def test_events_must_belong_to_a_conversation(world: World) -> None:
     pos = head.pos + 1
     changes.events = {pos: LoggedEvent(pos, wire_id("c_", 99), 1, b"{}", b"{}", b"", bytes(32))}
     with pytest.raises(StoreFault, match="FOREIGN KEY"):
-        await commit(world.store, changes, Head(EPOCH, head.pos + 1, bytes(32), 3, 2))
+        await commit(world.store, changes, LogHead(EPOCH, head.pos + 1, bytes(32), 3, 2))
     assert await world.store.head() == head
 
 
@@ -434,7 +434,7 @@ async def test_entries_are_filled_in_behind_the_transfers_and_after_a_save_that_
         assert filled() == (made - made % 5, made)
     store, head = _store(world), await world.store.head()
     changes = Changes()
-    changes.receipts = {event_id(1): Receipt(event_id(1), "x", 1, None)}  # an id that is taken
+    changes.receipts = {event_id(1): IdempotencyRecord(event_id(1), "x", 1, None)}  # an id that is taken
     head.transfer_id += 5
     with pytest.raises(StoreFault):
         await commit(store, changes, head)

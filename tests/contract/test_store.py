@@ -25,12 +25,12 @@ from tuppence_server.domain.pay.limits import SLOT_MS
 from tuppence_server.domain.rows import (
     Account,
     Conversation,
-    Head,
+    IdempotencyRecord,
     LoggedEvent,
+    LogHead,
     Member,
     Payment,
     Quote,
-    Receipt,
     Session,
     Share,
     Transfer,
@@ -67,7 +67,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         yield store
 
 
-def batch() -> tuple[Changes, Head]:
+def batch() -> tuple[Changes, LogHead]:
     """One row of every type and shape, no field at its default."""
     changes = Changes()
     alice = User(ALICE, "alice", "a11ce", "Alice Ä. 𝄞", "$argon2id$…", False, START_MS, "vip", 3)
@@ -94,8 +94,8 @@ def batch() -> tuple[Changes, Head]:
         2: LoggedEvent(2, GROUP, 1, b'{"ref":"%s"}' % PACKET.id.encode(), b"{}", b"t" * 16, b"i" * 32),
     }
     changes.receipts = {
-        event_id(1): Receipt(event_id(1), ALICE, 1, None),
-        event_id(2): Receipt(event_id(2), BOB, None, b'{"code":"expired"}'),
+        event_id(1): IdempotencyRecord(event_id(1), ALICE, 1, None),
+        event_id(2): IdempotencyRecord(event_id(2), BOB, None, b'{"code":"expired"}'),
     }
     changes.transfers = [
         Transfer(1, 1, 2, 1, 10**15, "pay.send"),
@@ -108,7 +108,7 @@ def batch() -> tuple[Changes, Head]:
     changes.shares = {(share.payment, share.n): share for share in SHARES}
     changes.quotes = {QUOTE.id: QUOTE}
     changes.uses = {(use.user, use.currency, use.slot): use for use in USES}
-    return changes, Head(EPOCH, 2, b"i" * 32, 2, 4, START_MS + 9)
+    return changes, LogHead(EPOCH, 2, b"i" * 32, 2, 4, START_MS + 9)
 
 
 def all_keys() -> Keys:
@@ -182,7 +182,7 @@ async def test_what_is_absent_is_held_as_none(store: Store) -> None:
 async def test_a_row_that_the_book_holds_is_not_undone_by_absence(store: Store) -> None:
     await commit(store, *batch())
     book = await load(store, all_keys())
-    book.settle_absent(all_keys())
+    book.mark_absent(all_keys())
     assert book.users[ALICE] is not None
     assert book.accounts[EUR] is not None
 
@@ -213,7 +213,7 @@ async def test_a_later_save_replaces_rows_and_keeps_the_others(store: Store) -> 
     later.stays.add((GROUP, BOB))
     later.accounts[EUR] = replace(before.accounts[EUR], debits_posted=6)
     later.conversations[GROUP] = replace(before.conversations[GROUP], title="Gang", seq=2, pos=3)
-    await commit(store, later, Head(EPOCH, 2, b"i" * 32, 2, 1))
+    await commit(store, later, LogHead(EPOCH, 2, b"i" * 32, 2, 1))
     book = await load(store, all_keys())
     assert book.users == before.users | later.users
     assert book.members == before.members | later.members
@@ -251,7 +251,7 @@ async def test_a_save_that_fails_leaves_nothing(store: Store) -> None:
     with pytest.raises(StoreFault) as fault:
         await commit(store, changes, head)
     assert not fault.value.fatal
-    assert replace(await store.head(), seals={}) == Head(EPOCH)
+    assert replace(await store.head(), seals={}) == LogHead(EPOCH)
     book = await load(store, all_keys())
     for table in ("users", "sessions", "conversations", "members", "accounts", "receipts"):
         assert set(getattr(book, table).values()) == {None}, table
@@ -267,9 +267,9 @@ async def test_one_outcome_per_id(store: Store) -> None:
     await commit(store, *batch())
     second = Changes()
     second.users[BOB] = replace(batch()[0].users[BOB], name="Robert")
-    second.receipts = {event_id(1): Receipt(event_id(1), ALICE, 2, None)}
+    second.receipts = {event_id(1): IdempotencyRecord(event_id(1), ALICE, 2, None)}
     with pytest.raises(StoreFault):
-        await commit(store, second, Head(EPOCH, 3, b"j" * 32, 2, 1))
+        await commit(store, second, LogHead(EPOCH, 3, b"j" * 32, 2, 1))
     book = await load(store, all_keys())
     assert book.users[BOB] == batch()[0].users[BOB]
     assert book.receipts[event_id(1)] == batch()[0].receipts[event_id(1)]
@@ -285,7 +285,7 @@ async def test_receipts_and_events_that_do_not_belong_together_are_told(tmp_path
                 await world.credit("alice", "1")
             assert await store.misplaced(9) == Misplaced([], [])
             later = Changes()
-            later.receipts = {event_id(7): Receipt(event_id(7), ALICE, 2, None)}
+            later.receipts = {event_id(7): IdempotencyRecord(event_id(7), ALICE, 2, None)}
             await commit(store, later, await store.head())
             assert await store.misplaced(9) == Misplaced([], [event_id(7)])
             assert [row async for rows in store.outcomes() for row in rows] == [
@@ -302,12 +302,12 @@ async def test_the_log_is_read_in_ranges(store: Store) -> None:
 
 async def test_a_new_account_never_takes_the_number_of_another(store: Store) -> None:
     """A head that is behind its accounts must not cost anybody their balance."""
-    book = Book(Head(EPOCH), POLICY, Counted())
+    book = Book(LogHead(EPOCH), POLICY, Counted())
     book.begin(START_MS)
     book.accounts[EUR] = None
     book.apply(Flag(EUR, 1))
     await commit(store, book.changes, book.head)
-    behind = Book(Head(EPOCH), POLICY, Counted())
+    behind = Book(LogHead(EPOCH), POLICY, Counted())
     behind.begin(START_MS)
     behind.accounts[CASH] = None
     behind.apply(Flag(CASH, 2))

@@ -38,7 +38,7 @@ from tuppence_protocol.codec import encode, is_id
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.events import Event
 from tuppence_protocol.payment_events import Money as ToldMoney
-from tuppence_protocol.views import Open
+from tuppence_protocol.views import Extensible
 
 FAST = Pace(retry_s=5, backoff_s=0.004, backoff_max_s=0.02, silence_s=0.05, gap_s=0.01, jitter=lambda: 0.5)
 BUSY = Refusal("busy", "The server's inbox is full.", retry_ms=5)
@@ -62,7 +62,7 @@ REF = "00000000-0000-7000-8000-000000000001"
 BILL = "00000000-0000-7000-8000-000000000002"
 
 
-def told(kind: str, body: Open, own: str = REF, author: str = "u_bob", **more) -> Event:
+def told(kind: str, body: Extensible, own: str = REF, author: str = "u_bob", **more) -> Event:
     """An event as a server would tell it."""
     return Event(kind, own, CONV, 1, 1, author, 1, body, **more)
 

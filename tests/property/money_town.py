@@ -52,7 +52,7 @@ from tuppence_server.domain.effects import Balance, Outcome, Previewed, Publish,
 from tuppence_server.domain.pay.limits import oldest_slot
 from tuppence_server.domain.policy import FeeRule, Limits, Policy
 from tuppence_server.domain.request import Request
-from tuppence_server.domain.rows import Head, LoggedEvent, Transfer
+from tuppence_server.domain.rows import LoggedEvent, LogHead, Transfer
 from tuppence_server.domain.rules import needs
 from tuppence_server.pipeline.clock import Clock
 from tuppence_server.pipeline.commits import Committed
@@ -801,7 +801,7 @@ class Town:
 
     async def _check_book(self) -> None:
         """With nothing on its way, every row that the road's book holds is as the store has it."""
-        held, stored, keys = self.road._book, Book(Head(""), self.policy, self.fresh), Keys()
+        held, stored, keys = self.road._book, Book(LogHead(""), self.policy, self.fresh), Keys()
         stored.begin(held.now)
         for table in (*BOOK_TABLES, "uses"):
             getattr(keys, table).update(getattr(held, table))
@@ -976,7 +976,7 @@ class Town:
         uses: Sequence[tuple[str, str]] = (),
     ) -> Book:
         """Rows as the road loads them."""
-        book = Book(Head(""), self.policy, self.fresh)
+        book = Book(LogHead(""), self.policy, self.fresh)
         book.begin(self.model.now)
         keys = Keys()
         keys.payments |= set(payments)

@@ -275,7 +275,7 @@ def test_result_is_read_by_the_kind_of_its_ask() -> None:
         ),
     ],
 )  # fmt: skip
-def test_answers_about_money_are_read(kind: str, result: views.Open) -> None:
+def test_answers_about_money_are_read(kind: str, result: views.Extensible) -> None:
     raw = codec.encode_result(ID, **{name: getattr(result, name) for name in result.__struct_fields__})
     message = codec.decode_server(raw)
     assert isinstance(message, ev.Result)

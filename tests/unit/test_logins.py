@@ -10,7 +10,7 @@ from tests.contract.stores import START_MS, Counted, command, wire_id
 from tests.unit.money_world import PLAIN
 
 from tuppence_server.admin.passwords import Passwords
-from tuppence_server.admin.service import Office, Refused
+from tuppence_server.admin.service import AdminService, Refused
 from tuppence_server.domain.commands import CreateUser
 from tuppence_server.pipeline.pipeline import Committed, Pipeline
 from tuppence_server.store.memory.store import MemoryStore
@@ -30,7 +30,7 @@ class House:
 
     def __init__(self, store: MemoryStore, road: Pipeline, passwords: Passwords) -> None:
         self.store, self.passwords = store, passwords
-        self.office = Office(road, store, passwords, 30, lambda: START_MS)
+        self.office = AdminService(road, store, passwords, 30, lambda: START_MS)
         self.work: list[str] = []
         verify: Callable[[str, str], bool] = passwords._verify
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import structlog
 
-from tuppence_server.admin.service import Office
+from tuppence_server.admin.service import AdminService
 from tuppence_server.app import opened_office
 from tuppence_server.config.settings import Settings
 from tuppence_server.domain.rows import User
@@ -15,7 +15,7 @@ from tuppence_server.store.contract import Store, StoreFault
 
 
 @pytest.fixture
-async def opened(tmp_path: Path) -> AsyncIterator[tuple[Office, Store]]:
+async def opened(tmp_path: Path) -> AsyncIterator[tuple[AdminService, Store]]:
     async with opened_office(Settings(data=tmp_path / "data", password_memory_kib=8), make=True) as pair:
         await pair[0].do("user.add", {"handle": "bob"})
         yield pair
@@ -35,7 +35,7 @@ BY_HANDLE: dict[str, dict[str, Any]] = {
 }
 
 
-async def test_every_action_takes_a_handle_as_people_write_it(opened: tuple[Office, Store]) -> None:
+async def test_every_action_takes_a_handle_as_people_write_it(opened: tuple[AdminService, Store]) -> None:
     office, _ = opened
     for written in ("bob", "@bob", " @bob ", "@BOB"):
         for action, more in BY_HANDLE.items():
@@ -48,7 +48,7 @@ async def test_every_action_takes_a_handle_as_people_write_it(opened: tuple[Offi
     "fault", [StoreFault("disk I/O error", fatal=False), ValueError("no active connection")]
 )
 async def test_what_is_committed_is_done_though_the_store_cannot_be_read_after(
-    opened: tuple[Office, Store], monkeypatch: pytest.MonkeyPatch, fault: Exception
+    opened: tuple[AdminService, Store], monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
     office, store = opened
 

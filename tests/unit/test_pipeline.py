@@ -23,7 +23,7 @@ from tuppence_server.domain.commands import (
 from tuppence_server.domain.effects import Outcome
 from tuppence_server.domain.pay.limits import DAY_MS
 from tuppence_server.domain.request import Request
-from tuppence_server.domain.rows import Head
+from tuppence_server.domain.rows import LogHead
 from tuppence_server.pipeline import pipeline
 from tuppence_server.pipeline.commits import Committed
 from tuppence_server.pipeline.pipeline import BATCH_BYTES_MAX, BATCH_FRAMES_MAX, OVERLAP_FRAMES_MIN
@@ -278,7 +278,7 @@ async def test_nothing_is_decided_on_a_book_that_is_not_what_is_stored(
         first = ask_all(road, [model.request(Step("pay.send", "alice", 2, "bob", amount="9"))])
         await until(lambda: gate.seen == ["save"])
 
-        async def unreadable() -> Head:
+        async def unreadable() -> LogHead:
             raise OSError("no head")
 
         gate.fault = StoreFault("nothing was written", fatal=False)

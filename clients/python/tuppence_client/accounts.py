@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from tuppence_protocol.events import ErrorBody, UserView
-from tuppence_protocol.views import Open
+from tuppence_protocol.views import Extensible
 
 from .errors import ConnectionEnded, error_of
 from .loops import need_asyncio
@@ -19,7 +19,7 @@ ANSWER_BYTES_MAX: Final = 65_536
 TIMEOUT_S: Final = 15.0
 
 
-class Session(Open, frozen=True):
+class Session(Extensible, frozen=True):
     """What a login gives; `expires_at` is in ms since the epoch. The token is a secret: it is not shown."""
 
     token: str
@@ -30,7 +30,7 @@ class Session(Open, frozen=True):
         return f"Session(user={self.user!r}, expires_at={self.expires_at})"
 
 
-class _Registered(Open, frozen=True):
+class _Registered(Extensible, frozen=True):
     user: UserView
 
 

@@ -86,7 +86,7 @@ class Core:
         finally:
             self.session.forget(frame.id)
 
-    async def ask(self, frame: shapes.Ask) -> views.Open:
+    async def ask(self, frame: shapes.Ask) -> views.Extensible:
         """Ask until there is an answer; asked again once where the connection is lost in between."""
         raw = self._check(frame)
         body = await self._retried(lambda: self._ask_once(frame.id, raw))

@@ -68,7 +68,7 @@ class Refused(Exception):
         self.refusal = refusal
 
 
-class Office:
+class AdminService:
     """Users, logins, credits and copies. Every method answers plain JSON values or raises `Refused`.
 
     `do` takes handles as they are written; the methods, without @.

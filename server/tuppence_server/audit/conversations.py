@@ -21,7 +21,7 @@ from tuppence_protocol.events import (
 )
 from tuppence_server.domain.rows import Conversation, Member, User
 
-from .legs import Head, Odd, head_of, must_be
+from .legs import Envelope, Mismatch, head_of, must_be
 from .range import Act
 
 _bodies: Final[dict[str, Callable[[bytes], EventBody]]] = {
@@ -63,10 +63,10 @@ class Rooms:
                 self._wrong(f"pos {act.pos}: there is no such event of a group")
             except DecodeError as odd:
                 self._wrong(f"pos {act.pos}: the body is not that of its kind: {odd}")
-            except Odd as odd:
+            except Mismatch as odd:
                 self._wrong(f"pos {act.pos}: {odd}")
 
-    def _fold(self, head: Head, body: EventBody) -> None:
+    def _fold(self, head: Envelope, body: EventBody) -> None:
         if isinstance(body, RoomCreated):
             must_be((body.kind, head.seq, head.conv in self._groups), ("group", 1, False))
             stays = {user: Stay("member", 1) for user in (head.from_, *body.members)}
@@ -75,7 +75,7 @@ class Rooms:
             return
         group = self._groups.get(head.conv)
         if group is None:
-            raise Odd("changes a group that was not opened")
+            raise Mismatch("changes a group that was not opened")
         author = self._present(group, head.from_)
         if isinstance(body, RoomUpdated):
             group.title = body.title
@@ -92,16 +92,16 @@ class Rooms:
     def _present(self, group: Group, user: str) -> Stay:
         stay = group.stays.get(user)
         if stay is None or stay.until is not None:
-            raise Odd(f"is about {user}, who is not in the group")
+            raise Mismatch(f"is about {user}, who is not in the group")
         return stay
 
-    def _end(self, stay: Stay, head: Head) -> None:
+    def _end(self, stay: Stay, head: Envelope) -> None:
         stay.until, stay.gone = head.seq, head.pos
 
     def _join(self, group: Group, user: str, seq: int) -> None:
         before = group.stays.get(user)
         if before is not None and before.until is None:
-            raise Odd(f"brings in {user}, who is in the group already")
+            raise Mismatch(f"brings in {user}, who is in the group already")
         group.stays[user] = Stay("member", seq, None, 0 if before is None else before.gone)
 
     # Against the rows

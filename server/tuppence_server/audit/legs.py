@@ -20,11 +20,11 @@ Leg = tuple[Key, Key, int, str, str, int]
 """Debit, credit, minor units, code, phase, and the hold that it ends."""
 
 
-class Odd(Exception):
+class Mismatch(Exception):
     """An event that is not as it must be; the message says how."""
 
 
-class Head(Struct, gc=False):
+class Envelope(Struct, gc=False):
     """The envelope of an event."""
 
     kind: str
@@ -37,7 +37,7 @@ class Head(Struct, gc=False):
     ref: str | None = None
 
 
-head_of: Final = json.Decoder(Head).decode
+head_of: Final = json.Decoder(Envelope).decode
 _bodies: Final[dict[str, Callable[[bytes], PaymentBody]]] = {
     kind: json.Decoder(body).decode for kind, body in PAYMENT_BODIES.items()
 }
@@ -48,13 +48,13 @@ def said(kind: str, body: bytes) -> PaymentBody:
     try:
         return _bodies[kind](body)
     except DecodeError as fault:
-        raise Odd(f"the body is not that of a {kind}: {fault}") from None
+        raise Mismatch(f"the body is not that of a {kind}: {fault}") from None
 
 
 def must_be(found: object, expected: object) -> None:
     """What an event says is what follows from the log."""
     if found != expected:
-        raise Odd(f"says {shown(found)} where it is {shown(expected)}")
+        raise Mismatch(f"says {shown(found)} where it is {shown(expected)}")
 
 
 def shown(value: object) -> str:
@@ -72,7 +72,7 @@ def minor(amount: str, currency: str) -> int:
             return found
     except ValueError:
         pass
-    raise Odd(f"{amount!r} is no amount of {currency}")
+    raise Mismatch(f"{amount!r} is no amount of {currency}")
 
 
 def legs_of(moves: list[MoveRow], owners: dict[int, Key]) -> list[Leg]:
@@ -131,7 +131,7 @@ def _exchanged(source: Key, body: PaymentSent, amount: int) -> list[Leg]:
     return [*legs, single(pool, operator("margin", body.currency), margin, "margin")] if margin else legs
 
 
-def credited(head: Head, body: Deposited) -> list[Leg]:
+def credited(head: Envelope, body: Deposited) -> list[Leg]:
     """Money from outside, or from the faucet."""
     amount = minor(body.amount, body.currency)
     return [single(operator("cash", body.currency), customer(body.payee, body.currency), amount, head.kind)]

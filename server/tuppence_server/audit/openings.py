@@ -8,27 +8,27 @@ from tuppence_protocol.packets import Mode, draw, proof
 from tuppence_protocol.payment_events import BillSplit, PacketMade, PaymentRequested, PaymentSent
 from tuppence_server.domain.rows import Payment, PaymentKind, Share
 
-from .legs import Head, Leg, Odd, customer, minor, must_be, operator, single
-from .payments import Deed, Stories
+from .legs import Envelope, Leg, Mismatch, customer, minor, must_be, operator, single
+from .payments import MoneyEvent, PaymentFolds
 from .transitions import settled
 
 OPEN = "open"
 NOT_TOTAL = "the shares do not come to the total"
 
 
-def sent(stories: Stories, deed: Deed) -> None:
+def sent(stories: PaymentFolds, deed: MoneyEvent) -> None:
     """A payment that is more than plain, or answers something. Its transfers were looked at already."""
     head, body = deed.head, deed.body
     assert isinstance(body, PaymentSent), "each kind has its class"
     must_be(body.state, "pending" if body.accept else "completed")
     if bool(body.quote) != bool(body.received):
-        raise Odd("an exchange has a quote, and nothing else has")
+        raise Mismatch("an exchange has a quote, and nothing else has")
     if body.quote:
         _quoted(stories, head, body, body.quote)
     if body.settles:
         settled(stories, deed, body, body.settles)
     elif stories.is_open(head.ref, "request", "split"):
-        raise Odd(f"answers {head.ref} and does not settle it")
+        raise Mismatch(f"answers {head.ref} and does not settle it")
     if body.accept:
         holds = [move[1] for move in deed.moves]
         payment = replace(
@@ -38,7 +38,7 @@ def sent(stories: Stories, deed: Deed) -> None:
         stories.begin(payment, [])
 
 
-def payment_of(head: Head, body: PaymentSent) -> Payment:
+def payment_of(head: Envelope, body: PaymentSent) -> Payment:
     """The row of a send, where it has one."""
     currency, amount = body.currency, minor(body.amount, body.currency)
     fee = minor(body.fee, currency) if body.fee else 0
@@ -53,7 +53,7 @@ def payment_of(head: Head, body: PaymentSent) -> Payment:
 
 
 def _begun(
-    head: Head, kind: PaymentKind, payer: str, payee: str, currency: str, amount: int, expires_at: int
+    head: Envelope, kind: PaymentKind, payer: str, payee: str, currency: str, amount: int, expires_at: int
 ) -> Payment:
     return Payment(
         id=head.id, pos=head.pos, at=head.at, kind=kind, conv=head.conv, payer=payer, payee=payee,
@@ -61,23 +61,23 @@ def _begun(
     )  # fmt: skip
 
 
-def _quoted(stories: Stories, head: Head, body: PaymentSent, id: str) -> None:  # noqa: A002
+def _quoted(stories: PaymentFolds, head: Envelope, body: PaymentSent, id: str) -> None:  # noqa: A002
     quote = stories.kept.quotes.get(id)
     if quote is None:
-        raise Odd(f"uses the quote {id}, which is not there")
+        raise Mismatch(f"uses the quote {id}, which is not there")
     payment = payment_of(head, body)
     margin = minor(body.margin, body.currency) if body.margin else 0
     promised = (quote.owner, quote.sell, quote.buy, quote.sell_amount, quote.buy_amount)
     used = (head.from_, body.currency, payment.received_currency, payment.amount, payment.received)
     costs = (quote.margin, quote.fee, quote.rate)
     if promised != used or costs != (margin, payment.fee, body.rate) or head.at >= quote.expires_at:
-        raise Odd(f"is not what the quote {id} promised")
+        raise Mismatch(f"is not what the quote {id} promised")
     if quote.used_by != head.id:
-        raise Odd(f"uses the quote {id}, which {quote.used_by or 'nobody'} has used")
+        raise Mismatch(f"uses the quote {id}, which {quote.used_by or 'nobody'} has used")
     stories.quotes += 1
 
 
-def requested(stories: Stories, deed: Deed) -> None:
+def requested(stories: PaymentFolds, deed: MoneyEvent) -> None:
     """Somebody asks another for money."""
     head, body = deed.head, deed.body
     assert isinstance(body, PaymentRequested), "each kind has its class"
@@ -87,7 +87,7 @@ def requested(stories: Stories, deed: Deed) -> None:
     stories.begin(_begun(head, "request", body.payer, head.from_, body.currency, amount, body.expires_at), [])
 
 
-def split(stories: Stories, deed: Deed) -> None:
+def split(stories: PaymentFolds, deed: MoneyEvent) -> None:
     """Somebody shares a bill; their own share, if there is one, is paid from the start."""
     head, body = deed.head, deed.body
     assert isinstance(body, BillSplit), "each kind has its class"
@@ -100,14 +100,14 @@ def split(stories: Stories, deed: Deed) -> None:
     ]
     _add_up([share.amount for share in shares], total)
     if len({share.person for share in shares}) != len(shares):
-        raise Odd("somebody has two shares")
+        raise Mismatch("somebody has two shares")
     for share in shares:
         must_be(share.state, "paid" if share.person == head.from_ else OPEN)
     payment = _begun(head, "split", "", head.from_, currency, total, body.expires_at)
     stories.begin(replace(payment, count=len(shares)), shares)
 
 
-def packed(stories: Stories, deed: Deed) -> None:
+def packed(stories: PaymentFolds, deed: MoneyEvent) -> None:
     """Money is put into a red packet, held share by share as its seed makes them and its proof promises."""
     head, body = deed.head, deed.body
     assert isinstance(body, PacketMade), "each kind has its class"
@@ -124,7 +124,7 @@ def packed(stories: Stories, deed: Deed) -> None:
     seed = b"" if row is None else row.seed
     mode: Mode = "equal" if body.mode == "equal" else "lucky"
     if draw(seed, total, body.count, mode) != amounts or proof(seed, head.id, amounts) != body.proof:
-        raise Odd("the shares are not those that the seed makes and the proof promises")
+        raise Mismatch("the shares are not those that the seed makes and the proof promises")
     payment = _begun(head, "packet", head.from_, "", currency, total, body.expires_at)
     shares = [
         Share(head.id, n, "", amount, OPEN, move[1])
@@ -135,4 +135,4 @@ def packed(stories: Stories, deed: Deed) -> None:
 
 def _add_up(amounts: Sequence[int], total: int) -> None:
     if sum(amounts) != total or min(amounts, default=0) < 1:
-        raise Odd(NOT_TOTAL)
+        raise Mismatch(NOT_TOTAL)

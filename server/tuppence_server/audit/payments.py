@@ -16,7 +16,7 @@ from tuppence_server.domain.rows import Payment, PaymentKind, Share
 from tuppence_server.store.contract import Kept, Ledger, MoveRow
 
 from .holds import Holds
-from .legs import Head, Key, Leg, Odd, head_of, legs_of, said
+from .legs import Envelope, Key, Leg, Mismatch, head_of, legs_of, said
 from .range import MADE_OTHERS, Act
 
 ACTS_PER_READ: Final = 500
@@ -24,7 +24,7 @@ GIVING_BACK: Final = frozenset({"pay.refund", "pay.reverse"})
 Wrong = Callable[[str], None]
 
 
-class Story(Struct):
+class PaymentFold(Struct):
     """A payment as the log has made it up to now."""
 
     payment: Payment
@@ -43,18 +43,18 @@ def unrefunded(stored: Payment) -> Payment:
     return replace(stored, state="completed", refunded=0, refund_transfer=0)
 
 
-class Deed(Struct, frozen=True):
+class MoneyEvent(Struct, frozen=True):
     """An act, read."""
 
-    head: Head
+    head: Envelope
     body: PaymentBody
     moves: list[MoveRow]
 
 
-Tellers = Mapping[str, Callable[["Stories", Deed], None]]
+Tellers = Mapping[str, Callable[["PaymentFolds", MoneyEvent], None]]
 
 
-class Stories:
+class PaymentFolds:
     """All payments that are open, and how many rows there must be of those that were."""
 
     def __init__(self, store: Ledger, owners: dict[int, Key], tellers: Tellers, wrong: Wrong) -> None:
@@ -62,7 +62,7 @@ class Stories:
         self._owners = owners
         self._tellers = tellers
         self._wrong = wrong
-        self._open: dict[str, Story] = {}
+        self._open: dict[str, PaymentFold] = {}
         self._shares = 0
         self.refunds: dict[str, Refunds] = {}
         self.refunded: Counter[str] = Counter()
@@ -79,18 +79,18 @@ class Stories:
                 self.holds.take(deed.moves)
                 try:
                     self._tellers[deed.head.kind](self, deed)
-                except Odd as odd:
+                except Mismatch as odd:
                     self._wrong(f"pos {deed.head.pos}: {odd}")
 
-    def _read(self, act: Act) -> Deed | None:
+    def _read(self, act: Act) -> MoneyEvent | None:
         try:
             head = head_of(act.head)
-            return Deed(head, said(head.kind, act.body), act.moves)
-        except (Odd, DecodeError) as odd:
+            return MoneyEvent(head, said(head.kind, act.body), act.moves)
+        except (Mismatch, DecodeError) as odd:
             self._wrong(f"pos {act.pos}: {odd}")
             return None
 
-    async def _look_up(self, deeds: Sequence[Deed]) -> Kept:
+    async def _look_up(self, deeds: Sequence[MoneyEvent]) -> Kept:
         """The rows that these need: as they stand now, after all acts."""
         payments = {each for deed in deeds for each in (deed.head.id, deed.head.ref) if each}
         quotes = {deed.body.quote for deed in deeds if isinstance(deed.body, PaymentSent) and deed.body.quote}
@@ -102,8 +102,8 @@ class Stories:
     def begin(self, payment: Payment, shares: list[Share]) -> None:
         """From here on somebody may act on it."""
         if payment.expires_at <= payment.at:
-            raise Odd("expires before it begins")
-        self._open[payment.id] = Story(payment, shares)
+            raise Mismatch("expires before it begins")
+        self._open[payment.id] = PaymentFold(payment, shares)
         self.payments += 1
         self._shares += len(shares)
 
@@ -111,21 +111,21 @@ class Stories:
         """Whether a payment of one of the kinds waits under that id."""
         return id in self._open and self._open[id].payment.kind in kinds
 
-    def waiting(self, deed: Deed, *kinds: PaymentKind) -> Story:
+    def waiting(self, deed: MoneyEvent, *kinds: PaymentKind) -> PaymentFold:
         """The open payment that an act is about."""
         story = self._open.get(deed.head.ref or "")
         if story is None or story.payment.kind not in kinds:
-            raise Odd(f"acts on {deed.head.ref}, which does not wait for a {deed.head.kind}")
+            raise Mismatch(f"acts on {deed.head.ref}, which does not wait for a {deed.head.kind}")
         if story.payment.conv != deed.head.conv:
-            raise Odd("acts on a payment of another conversation")
+            raise Mismatch("acts on a payment of another conversation")
         return story
 
-    def moves(self, deed: Deed, legs: Sequence[Leg]) -> None:
+    def moves(self, deed: MoneyEvent, legs: Sequence[Leg]) -> None:
         """An act makes these transfers and no others."""
         if legs_of(deed.moves, self._owners) != list(legs):
-            raise Odd(f"a {deed.head.kind}: {MADE_OTHERS}")
+            raise Mismatch(f"a {deed.head.kind}: {MADE_OTHERS}")
 
-    def end(self, story: Story, state: str) -> None:
+    def end(self, story: PaymentFold, state: str) -> None:
         """Nobody can act on it any more, but to refund it."""
         story.payment = replace(story.payment, state=state)
         del self._open[story.payment.id]
@@ -152,7 +152,7 @@ class Stories:
                 f"payment {told.id}: its row is not what the log makes of it: {told_values or 'seed'}"
             )
 
-    def _compare_shares(self, story: Story, kept: Kept) -> None:
+    def _compare_shares(self, story: PaymentFold, kept: Kept) -> None:
         if story.shares != kept.shares.get(story.payment.id, []):
             self._wrong(f"payment {story.payment.id}: its shares are not what the log makes of them")
 

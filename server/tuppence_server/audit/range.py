@@ -19,7 +19,7 @@ from tuppence_server.domain.chain import CHAIN_VERSION
 from tuppence_server.store.contract import MoveRow, Piece
 
 from .accounts import Accounts
-from .legs import Key, Leg, Odd, credited, head_of, legs_of, must_be, said, sent, withdrawn
+from .legs import Key, Leg, Mismatch, credited, head_of, legs_of, must_be, said, sent, withdrawn
 from .outcomes import MODULUS, sum_of_events
 
 PROBLEMS_MAX: Final = 20
@@ -301,7 +301,7 @@ class Range:
         try:
             if self._judge(head, body, moves):
                 self._acts.append(Act(pos, head, body, moves))
-        except Odd as odd:
+        except Mismatch as odd:
             self.wrong(f"pos {pos}: {odd}")
 
     def _fold(self, pos: int, moves: list[MoveRow]) -> None:
@@ -326,10 +326,10 @@ class Range:
         try:
             top = head_of(head)
         except DecodeError:
-            raise Odd("the envelope cannot be read") from None
+            raise Mismatch("the envelope cannot be read") from None
         kind = top.kind
         if kind not in PAYMENT_BODIES:
-            raise Odd(f"a {kind} moves no money")
+            raise Mismatch(f"a {kind} moves no money")
         if kind not in {"pay.send", "pay.deposit", "pay.withdraw", "pay.faucet"}:
             return True
         told = said(kind, body)
@@ -344,7 +344,7 @@ class Range:
             case Withdrawn():
                 legs, author = withdrawn(told), SERVER_AUTHOR
         if legs != legs_of(moves, self._owners):
-            raise Odd(f"a {kind} of {told.amount} {told.currency}: {MADE_OTHERS}")
+            raise Mismatch(f"a {kind} of {told.amount} {told.currency}: {MADE_OTHERS}")
         if isinstance(told, PaymentSent):
             more = told.accept or told.quote or told.received or told.settles or top.ref
             return bool(more) or told.state != "completed"

@@ -22,20 +22,20 @@ from tuppence_protocol.payment_events import Share as ShareView
 from tuppence_protocol.views import SERVER_AUTHOR
 from tuppence_server.domain.rows import Share
 
-from .legs import Odd, claimed, held, minor, must_be, unclaimed
-from .payments import Deed, Stories, Story
+from .legs import Mismatch, claimed, held, minor, must_be, unclaimed
+from .payments import MoneyEvent, PaymentFold, PaymentFolds
 
 OPEN: Final = "open"
 
 
-def _in_time(deed: Deed, story: Story) -> None:
+def _in_time(deed: MoneyEvent, story: PaymentFold) -> None:
     if deed.head.at >= story.payment.expires_at:
-        raise Odd("comes after the payment's time")
+        raise Mismatch("comes after the payment's time")
 
 
-def _by(deed: Deed, person: str) -> None:
+def _by(deed: MoneyEvent, person: str) -> None:
     if deed.head.from_ != person:
-        raise Odd(f"is not for {deed.head.from_} to do")
+        raise Mismatch(f"is not for {deed.head.from_} to do")
 
 
 def _money(amount: int, currency: str) -> Money:
@@ -45,7 +45,7 @@ def _money(amount: int, currency: str) -> Money:
 # --- answers to what was asked for ------------------------------------------------------------------------
 
 
-def settled(stories: Stories, deed: Deed, body: PaymentSent, settles: Settles) -> None:
+def settled(stories: PaymentFolds, deed: MoneyEvent, body: PaymentSent, settles: Settles) -> None:
     """A payment answers a request, or one's share of a split."""
     story = stories.waiting(deed, "request", "split")
     _in_time(deed, story)
@@ -63,29 +63,29 @@ def settled(stories: Stories, deed: Deed, body: PaymentSent, settles: Settles) -
     _end_with_shares(stories, story)
 
 
-def _share_of(story: Story, person: str) -> Share:
+def _share_of(story: PaymentFold, person: str) -> Share:
     share = next((each for each in story.shares if each.person == person), None)
     if share is None or share.state != OPEN:
-        raise Odd(f"{person} has no open share")
+        raise Mismatch(f"{person} has no open share")
     return share
 
 
-def _end_share(story: Story, share: Share, state: str) -> str:
+def _end_share(story: PaymentFold, share: Share, state: str) -> str:
     """The state of the split after one of its shares has come to its end."""
     story.shares[share.n - 1] = replace(share, state=state)
     return OPEN if any(each.state == OPEN for each in story.shares) else "settled"
 
 
-def _end_with_shares(stories: Stories, story: Story) -> None:
+def _end_with_shares(stories: PaymentFolds, story: PaymentFold) -> None:
     if all(each.state != OPEN for each in story.shares):
         stories.end(story, "settled")
 
 
-def _view(story: Story, share: Share, state: str) -> ShareView:
+def _view(story: PaymentFold, share: Share, state: str) -> ShareView:
     return ShareView(share.person, format_amount(share.amount, story.payment.currency), state)
 
 
-def waived(stories: Stories, deed: Deed) -> None:
+def waived(stories: PaymentFolds, deed: MoneyEvent) -> None:
     """Who split the bill lets somebody off."""
     body = deed.body
     assert isinstance(body, ShareWaived), "each kind has its class"
@@ -99,7 +99,7 @@ def waived(stories: Stories, deed: Deed) -> None:
     _end_with_shares(stories, story)
 
 
-def reminded(stories: Stories, deed: Deed) -> None:
+def reminded(stories: PaymentFolds, deed: MoneyEvent) -> None:
     """Who asked reminds those who have not answered."""
     body = deed.body
     assert isinstance(body, PaymentReminded), "each kind has its class"
@@ -116,7 +116,7 @@ def reminded(stories: Stories, deed: Deed) -> None:
 # --- answers to what was offered --------------------------------------------------------------------------
 
 
-def accepted(stories: Stories, deed: Deed) -> None:
+def accepted(stories: PaymentFolds, deed: MoneyEvent) -> None:
     """Who was offered money takes it."""
     body = deed.body
     assert isinstance(body, PaymentAccepted), "each kind has its class"
@@ -133,7 +133,7 @@ def accepted(stories: Stories, deed: Deed) -> None:
     stories.end(story, "completed")
 
 
-def declined(stories: Stories, deed: Deed) -> None:
+def declined(stories: PaymentFolds, deed: MoneyEvent) -> None:
     """Who was offered or asked for money refuses."""
     body = deed.body
     assert isinstance(body, PaymentDeclined), "each kind has its class"
@@ -152,7 +152,7 @@ def declined(stories: Stories, deed: Deed) -> None:
     stories.end(story, "declined")
 
 
-def cancelled(stories: Stories, deed: Deed) -> None:
+def cancelled(stories: PaymentFolds, deed: MoneyEvent) -> None:
     """Who offered or asked takes it back."""
     body = deed.body
     assert isinstance(body, PaymentCancelled), "each kind has its class"
@@ -166,14 +166,14 @@ def cancelled(stories: Stories, deed: Deed) -> None:
     stories.end(story, "cancelled")
 
 
-def expired(stories: Stories, deed: Deed) -> None:
+def expired(stories: PaymentFolds, deed: MoneyEvent) -> None:
     """The time of a payment is over; what it held goes back."""
     body = deed.body
     assert isinstance(body, PaymentExpired), "each kind has its class"
     story = stories.waiting(deed, "send", "request", "split", "packet")
     payment = story.payment
     if deed.head.at < payment.expires_at:
-        raise Odd("comes before the payment's time is over")
+        raise Mismatch("comes before the payment's time is over")
     _by(deed, SERVER_AUTHOR)
     back: Money | UnsetType = UNSET
     if payment.kind == "packet":
@@ -190,14 +190,14 @@ def expired(stories: Stories, deed: Deed) -> None:
     stories.end(story, "expired")
 
 
-def _end_open_shares(story: Story, state: str) -> None:
+def _end_open_shares(story: PaymentFold, state: str) -> None:
     story.shares = [replace(each, state=state) if each.state == OPEN else each for each in story.shares]
 
 
 # --- red packets ------------------------------------------------------------------------------------------
 
 
-def took(stories: Stories, deed: Deed) -> None:
+def took(stories: PaymentFolds, deed: MoneyEvent) -> None:
     """Somebody takes the next share of a packet, one each; the last tells the seed."""
     body, claimer = deed.body, deed.head.from_
     assert isinstance(body, PacketClaimed), "each kind has its class"
@@ -205,7 +205,7 @@ def took(stories: Stories, deed: Deed) -> None:
     payment = story.payment
     _in_time(deed, story)
     if any(share.person == claimer for share in story.shares):
-        raise Odd(f"{claimer} has two shares of a packet")
+        raise Mismatch(f"{claimer} has two shares of a packet")
     share = story.shares[payment.claimed]
     stories.moves(deed, claimed(payment, share, claimer))
     state = "emptied" if share.n == payment.count else OPEN

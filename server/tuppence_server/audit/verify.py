@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from msgspec import Struct
 
-from tuppence_server.domain.rows import Account, Head, User
+from tuppence_server.domain.rows import Account, LogHead, User
 from tuppence_server.domain.seals import (
     FLAGS,
     MODE,
@@ -25,7 +25,7 @@ from tuppence_server.store.contract import Ledger
 from .conversations import Rooms
 from .legs import Key
 from .outcomes import sum_of_receipts
-from .payments import Stories
+from .payments import PaymentFolds
 from .range import PROBLEMS_MAX, Found
 from .tellers import TELLERS
 from .whole import Whole
@@ -96,7 +96,7 @@ async def _receipts(store: Ledger) -> tuple[int, int]:
 class _Check:
     """One check of everything: its parts, each of which goes as far as what is stored can be read."""
 
-    def __init__(self, store: Ledger, head: Head) -> None:
+    def __init__(self, store: Ledger, head: LogHead) -> None:
         self._store = store
         self._head = head
         self._accounts: list[Account] = []
@@ -104,7 +104,7 @@ class _Check:
         self._totals: dict[str, int] = {}
         self._owners: dict[int, Key] = {}
         self.whole = Whole(self._owners)
-        self._stories = Stories(store, self._owners, TELLERS, self.whole.wrong)
+        self._stories = PaymentFolds(store, self._owners, TELLERS, self.whole.wrong)
         self._rooms = Rooms(self.whole.wrong)
 
     async def tried(self, what: str, part: Awaitable[Result], otherwise: Result) -> Result:
@@ -183,7 +183,7 @@ class _Check:
 
 
 def _ranges(
-    store: Ledger, head: Head, owners: dict[int, Key], workers: int | None, events: int
+    store: Ledger, head: LogHead, owners: dict[int, Key], workers: int | None, events: int
 ) -> AsyncGenerator[Found, None]:
     reader = store.reader()
     if workers is None:

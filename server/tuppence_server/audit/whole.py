@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tuppence_protocol.currencies import exponent
-from tuppence_server.domain.rows import GENESIS_HASH, OPERATOR, Account, Head
+from tuppence_server.domain.rows import GENESIS_HASH, OPERATOR, Account, LogHead
 
 from .legs import Key
 from .outcomes import MODULUS
@@ -64,7 +64,7 @@ class Whole:
         sums.credits += more.credits
         sums.pending += more.pending
 
-    def end(self, head: Head) -> None:
+    def end(self, head: LogHead) -> None:
         """Where the log ends, against the head."""
         if self.at != head.pos or self.hash != head.hash:
             self.wrong(f"the log ends at {self.at}; the head says {head.pos}")
@@ -74,7 +74,7 @@ class Whole:
             self.wrong(f"{self.transfers} transfers belong to events; the head says {head.transfer_id}")
 
     def opened(
-        self, accounts: Sequence[Account], head: Head, users: frozenset[str], currencies: dict[str, int]
+        self, accounts: Sequence[Account], head: LogHead, users: frozenset[str], currencies: dict[str, int]
     ) -> None:
         """That accounts are numbered without a gap up to where the head says, and are somebody's, in what
         there is."""

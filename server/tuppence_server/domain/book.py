@@ -19,12 +19,12 @@ from .rows import (
     Account,
     AccountKey,
     Conversation,
-    Head,
+    IdempotencyRecord,
     LoggedEvent,
+    LogHead,
     Member,
     MemberKey,
     Quote,
-    Receipt,
     Session,
     Transfer,
     Use,
@@ -50,7 +50,7 @@ class Fresh(Protocol):
 class Book(HeldPayments):
     """All rows that the road knows, the head of the log, and what the present batch changed."""
 
-    def __init__(self, head: Head, policy: Policy, fresh: Fresh) -> None:
+    def __init__(self, head: LogHead, policy: Policy, fresh: Fresh) -> None:
         self.policy = policy
         self.previewing = False
         """While a decision is only looked at."""
@@ -63,7 +63,7 @@ class Book(HeldPayments):
         """Decide by what the operator has set from now on; between batches: rows are asked for by it."""
         self.policy = policy
 
-    def forget(self, head: Head) -> None:
+    def forget(self, head: LogHead) -> None:
         """Drop every row; the next batch loads afresh."""
         self.head = head
         self.receipts = {}
@@ -132,26 +132,26 @@ class Book(HeldPayments):
 
     # Filling: the store's side
 
-    def hold_user(self, user: User) -> None:
+    def cache_user(self, user: User) -> None:
         """Take in a loaded person."""
         self.users[user.id] = user
         self.handles[user.handle] = user.id
         self.skeletons[user.skeleton] = user.id
 
-    def hold_conversation(self, conversation: Conversation) -> None:
+    def cache_conversation(self, conversation: Conversation) -> None:
         """Take in a loaded conversation."""
         self.conversations[conversation.id] = conversation
         if conversation.pair is not None:
             self.pairs[conversation.pair] = conversation.id
             self.people[conversation.id] = tuple(conversation.pair.split("|"))
 
-    def hold_session(self, session: Session) -> None:
+    def cache_session(self, session: Session) -> None:
         """Take in a loaded login; where its person's logins have ended since, as ended."""
         if session.revoked_at is None:
             session.revoked_at = self._ended_users.get(session.user)
         self.sessions[session.id] = session
 
-    def settle_absent(self, keys: Keys) -> None:
+    def mark_absent(self, keys: Keys) -> None:
         """Note that keys which the store did not have are absent."""
         for table in _ABSENT_HELD:
             held = getattr(self, table)
@@ -161,9 +161,9 @@ class Book(HeldPayments):
             self.uses.setdefault(use, {})
         for pair in keys.asked:
             self.asked.setdefault(pair, set())
-        self.settle_payments(keys.payments)
+        self.mark_absent_payments(keys.payments)
 
-    def hold_use(self, use: Use) -> None:
+    def cache_use(self, use: Use) -> None:
         """Take in what somebody spent in one slot."""
         self.uses.setdefault((use.user, use.currency), {})[use.slot] = use
 
@@ -173,7 +173,7 @@ class Book(HeldPayments):
         """Let a fact be so."""
         _APPLY[type(fact)](self, fact)
 
-    def remember(self, receipt: Receipt) -> None:
+    def remember(self, receipt: IdempotencyRecord) -> None:
         """Keep the one outcome of an id."""
         self.receipts[receipt.id] = self.changes.receipts[receipt.id] = receipt
         if receipt.pos is None:
@@ -232,7 +232,7 @@ class Book(HeldPayments):
 
     def _open_conversation(self, fact: facts.OpenConversation) -> None:
         conversation = fact.conversation
-        self.hold_conversation(conversation)
+        self.cache_conversation(conversation)
         self.changes.conversations[conversation.id] = conversation
         for member in fact.members:
             self._join(facts.Join(member))
@@ -281,7 +281,7 @@ class Book(HeldPayments):
         before = self.users.get(fact.user.id)
         had = 0 if before is None else seals.of_person(before)
         self._seal(seals.PEOPLE, seals.of_person(fact.user) - had)
-        self.hold_user(fact.user)
+        self.cache_user(fact.user)
         self.changes.users[fact.user.id] = fact.user
         if fact.user.disabled:
             self.outflow.append(effects.UserEnded(fact.user.id, disabled=True))

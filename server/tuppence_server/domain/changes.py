@@ -4,13 +4,13 @@ from .rows import (
     Account,
     AccountKey,
     Conversation,
+    IdempotencyRecord,
     LoggedEvent,
     Member,
     MemberKey,
     PairKey,
     Payment,
     Quote,
-    Receipt,
     Session,
     Share,
     ShareKey,
@@ -64,7 +64,7 @@ class Changes:
     def __init__(self) -> None:
         self.touched = False
         self.events: dict[int, LoggedEvent] = {}
-        self.receipts: dict[str, Receipt] = {}
+        self.receipts: dict[str, IdempotencyRecord] = {}
         self.transfers: list[Transfer] = []
         self.users: dict[str, User] = {}
         self.sessions: dict[str, Session] = {}

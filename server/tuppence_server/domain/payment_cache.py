@@ -7,13 +7,13 @@ an event does not tell what was given back since.
 from collections.abc import Sequence
 
 from .payment_from_event import payment_of
-from .rows import LoggedEvent, PairKey, Payment, Receipt, Share
+from .rows import IdempotencyRecord, LoggedEvent, PairKey, Payment, Share
 
 
 class HeldPayments:
     """The part of the book that is about payments."""
 
-    receipts: dict[str, Receipt | None]
+    receipts: dict[str, IdempotencyRecord | None]
     events: dict[int, LoggedEvent | None]
     payments: dict[str, Payment]
     shares: dict[str, list[Share]]
@@ -22,29 +22,29 @@ class HeldPayments:
     stored_pos: int
     """Events behind it are of this batch or of the one on its way, which the store need not have yet."""
 
-    def hold_payment(self, payment: Payment, shares: Sequence[Share] = ()) -> None:
+    def cache_payment(self, payment: Payment, shares: Sequence[Share] = ()) -> None:
         """Take in a loaded payment with its shares."""
         self.payments[payment.id] = payment
         if payment.kind in {"split", "packet"}:
             self.shares[payment.id] = sorted(shares, key=lambda share: share.n)
         self._index_asked(payment)
 
-    def settle_payments(self, asked: set[str]) -> None:
+    def mark_absent_payments(self, asked: set[str]) -> None:
         """Of the payments that the store was asked for, take in those without a row, and note what is
         none."""
         for id in asked - self.payments.keys():
-            if not self._hold_plain_payment(id, after=0):
+            if not self._cache_plain_payment(id, after=0):
                 self.no_payments.add(id)
 
-    def hold_new_payment(self, id: str) -> bool:
+    def cache_new_payment(self, id: str) -> bool:
         """Take in a plain send that this batch made, or the one on its way; False where it is none.
 
         An older one may have been refunded since, which its event does not tell: only its row, or that it has
         none.
         """
-        return self._hold_plain_payment(id, after=self.stored_pos)
+        return self._cache_plain_payment(id, after=self.stored_pos)
 
-    def _hold_plain_payment(self, id: str, after: int) -> bool:
+    def _cache_plain_payment(self, id: str, after: int) -> bool:
         """Take in a send that has no row, from its event behind `after`; False where there is none."""
         receipt = self.receipts.get(id)
         pos = 0 if receipt is None or receipt.pos is None else receipt.pos
@@ -55,11 +55,11 @@ class HeldPayments:
         self.payments[id] = payment
         return True
 
-    def hold_asked(self, pair: PairKey, payments: Sequence[Payment]) -> None:
+    def cache_asked(self, pair: PairKey, payments: Sequence[Payment]) -> None:
         """Take in all open requests between two people."""
         self.asked[pair] = set()
         for payment in payments:
-            self.hold_payment(self.payments.get(payment.id, payment))
+            self.cache_payment(self.payments.get(payment.id, payment))
 
     def _index_asked(self, payment: Payment) -> None:
         pair = self.asked.get((payment.payee, payment.payer)) if payment.kind == "request" else None

@@ -212,7 +212,7 @@ class Use(Struct, frozen=True, gc=False):
     count: int
 
 
-class Receipt(Struct, frozen=True, gc=False):
+class IdempotencyRecord(Struct, frozen=True, gc=False):
     """The one outcome of an id: the event at `pos`, or a refusal as JSON."""
 
     id: str
@@ -233,7 +233,7 @@ class LoggedEvent(Struct, frozen=True, gc=False):
     hash: bytes
 
 
-class Head(Struct, gc=False):
+class LogHead(Struct, gc=False):
     """Where the log and its counters stand; `at` is when the last event was committed; `seals` as in
     `seals.py`."""
 
@@ -246,7 +246,7 @@ class Head(Struct, gc=False):
     mode: DataMode = "live"
     seals: dict[str, int] = {}
 
-    def copy(self) -> "Head":
+    def copy(self) -> "LogHead":
         """The same, for somebody else to change."""
         return replace(self, seals=dict(self.seals))
 

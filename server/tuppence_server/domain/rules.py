@@ -22,7 +22,7 @@ from .pay import answers, corrections, deposits, packets, quotes, requests, send
 from .pay.payments import needs_acting
 from .pay.preview import preview
 from .request import Request
-from .rows import Receipt
+from .rows import IdempotencyRecord
 
 Needs = Callable[[Book, Keys, Request], None]
 Rule = Callable[[Book, Request], list[Fact] | Refusal]
@@ -137,7 +137,7 @@ def settle(book: Book, request: Request) -> Outcome:
         quote = decided[0].quote if decided and isinstance(decided[0], KeepQuote) else None
         return Done() if quote is None else Quoted(quote)
     event = book.changes.events[book.head.pos]
-    book.remember(Receipt(id, request.author, event.pos, None))
+    book.remember(IdempotencyRecord(id, request.author, event.pos, None))
     return Stored(event)
 
 
@@ -164,11 +164,11 @@ def _shut_out(book: Book, author: str) -> bool:
 def _keep_refusal(book: Book, request: Request, id: str, refusal: Refusal) -> None:
     """A refused payment stays refused: a late retry must not pay after the person has paid anew."""
     kept = KeptRefusal(refusal, _parts(request.content))
-    receipt = Receipt(id, request.author, None, codec.encode(kept))
+    receipt = IdempotencyRecord(id, request.author, None, codec.encode(kept))
     book.remember(receipt)
 
 
-def _again(book: Book, request: Request, receipt: Receipt) -> Outcome:
+def _again(book: Book, request: Request, receipt: IdempotencyRecord) -> Outcome:
     if receipt.sender != request.author:
         return _TAKEN
     if receipt.refusal is not None:

@@ -7,7 +7,7 @@ row that was edited, added or taken away shows. It is no signature: who can edit
 from hashlib import sha256
 from typing import Final
 
-from .rows import Account, Receipt, User
+from .rows import Account, IdempotencyRecord, User
 
 MODULUS: Final = 2**61 - 1
 PEOPLE: Final = "people"
@@ -40,6 +40,6 @@ def of_flags(account: Account) -> int:
     return digest(*(getattr(account, column) for column in ACCOUNT)) if account.flags else 0
 
 
-def of_refusal(receipt: Receipt) -> int:
+def of_refusal(receipt: IdempotencyRecord) -> int:
     """A refusal's part in the seal of refusals."""
     return digest(*(getattr(receipt, column) for column in REFUSAL))

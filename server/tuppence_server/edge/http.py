@@ -21,7 +21,7 @@ from tuppence_server import __version__
 from tuppence_server.admin.backup import BackupError
 from tuppence_server.admin.credentials import handle_meant
 from tuppence_server.admin.registry import NOBODY
-from tuppence_server.admin.service import Office, Refused
+from tuppence_server.admin.service import AdminService, Refused
 from tuppence_server.config.networks import neighbourhood
 from tuppence_server.domain.effects import Stored
 from tuppence_server.domain.request import Request as Submission
@@ -78,7 +78,7 @@ class Action(msgspec.Struct, forbid_unknown_fields=True):
 class Api:
     """The HTTP side of one server."""
 
-    def __init__(self, services: Services, office: Office, admin_token: str) -> None:
+    def __init__(self, services: Services, office: AdminService, admin_token: str) -> None:
         self._services = services
         self._office = office
         self._admin_token = admin_token

@@ -20,7 +20,7 @@ from tuppence_server.domain.changes import Changes, Keys
 from tuppence_server.domain.effects import Outcome
 from tuppence_server.domain.policy import Policy
 from tuppence_server.domain.request import Request
-from tuppence_server.domain.rows import Head
+from tuppence_server.domain.rows import LogHead
 from tuppence_server.domain.rules import ACTS_ON, RuleFault, needs, settle
 from tuppence_server.store.contract import Packed, Store, StoreFault
 from tuppence_server.telemetry.metrics import Metrics
@@ -86,7 +86,7 @@ class Pipeline:
     ) -> None:
         self._store = store
         self.clock = clock or Clock()
-        self._book = Book(Head(""), policy, fresh)
+        self._book = Book(LogHead(""), policy, fresh)
         self._tell = tell
         self._metrics = metrics
         self._fatal = fatal
@@ -108,7 +108,7 @@ class Pipeline:
         """Requests waiting."""
         return len(self._inbox)
 
-    def start(self, head: Head) -> None:
+    def start(self, head: LogHead) -> None:
         """Begin from where the log stands."""
         self._book.forget(head)
         self.clock.begin(head.at)

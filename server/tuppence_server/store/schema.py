@@ -10,11 +10,11 @@ from msgspec.structs import astuple
 from tuppence_server.domain.rows import (
     Account,
     Conversation,
+    IdempotencyRecord,
     LoggedEvent,
     Member,
     Payment,
     Quote,
-    Receipt,
     Session,
     Share,
     Transfer,
@@ -87,11 +87,11 @@ def _payment(row: Payment) -> Values:
     return (*others, bytearray(seed), reminded_at, counted, refund_transfer)
 
 
-def _stored(row: Receipt) -> Values:
+def _stored(row: IdempotencyRecord) -> Values:
     return (row.id, row.sender, row.pos)
 
 
-def _refused(row: Receipt) -> Values:
+def _refused(row: IdempotencyRecord) -> Values:
     return (row.id, row.sender, row.refusal)
 
 
@@ -124,9 +124,9 @@ ACCOUNT: Final = Table(
 NEW_ACCOUNT: Final = Table("account", Account, ("id",), only=Account.__struct_fields__)
 """An account that was opened; where its number is somebody's already, the batch fails."""
 TRANSFER: Final = Table("transfer", Transfer, ("id",))
-RECEIPT: Final = Table("receipt", Receipt, ("id",))
-STORED_RECEIPT: Final = Table("receipt", Receipt, ("id",), _stored, ("id", "sender", "pos"))
-REFUSED_RECEIPT: Final = Table("receipt", Receipt, ("id",), _refused, ("id", "sender", "refusal"))
+RECEIPT: Final = Table("receipt", IdempotencyRecord, ("id",))
+STORED_RECEIPT: Final = Table("receipt", IdempotencyRecord, ("id",), _stored, ("id", "sender", "pos"))
+REFUSED_RECEIPT: Final = Table("receipt", IdempotencyRecord, ("id",), _refused, ("id", "sender", "refusal"))
 EVENT: Final = Table("event", LoggedEvent, ("pos",), _event)
 PAYMENT: Final = Table(
     "payment",

@@ -12,7 +12,7 @@ from tuppence_protocol.views import SERVER_AUTHOR
 from . import commands as cmd
 from .help import HELP, TOPIC_OF, TOPICS, Complaint
 from .money_commands import MoneyCommand
-from .payments import NO_PLACE, Stuck, Till
+from .payments import NO_PLACE, PaymentActions, Stuck
 from .render import balance_line, error_line, event_lines, handle_style, place_line, place_title
 from .sanitize import clean
 from .style import Line
@@ -35,7 +35,7 @@ class Actions:
         self._show = show
         self.place: str | None = None
         self._watched: str | None = None
-        self.till = Till(me, show, self)
+        self.till = PaymentActions(me, show, self)
 
     def rows(self) -> int:
         """How many rows the screen has."""

@@ -71,7 +71,7 @@ class Here(Protocol):
     async def meet(self, users: Iterable[str | None]) -> None: ...
 
 
-class Till:
+class PaymentActions:
     """The money of one terminal: the cards seen so far, the list shown last, and a question that is open."""
 
     def __init__(self, me: Client, show: Callable[[Line], None], here: Here) -> None:

@@ -31,7 +31,7 @@ def need_payment(book: Book, keys: Keys, id: str) -> Payment | None:
     its row read."""
     payment = book.payments.get(id)
     if payment is None and id not in book.no_payments:
-        if book.hold_new_payment(id):
+        if book.cache_new_payment(id):
             return book.payments[id]
         keys.payments.add(id)
     return payment

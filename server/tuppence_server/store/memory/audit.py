@@ -12,9 +12,9 @@ from tuppence_server.domain.rows import (
     FROZEN_OUT,
     OPERATOR,
     Conversation,
+    IdempotencyRecord,
     Member,
     MemberKey,
-    Receipt,
     User,
 )
 from tuppence_server.store.contract import Listed, Misplaced, OutcomeRow, Wanted, folded
@@ -34,7 +34,7 @@ class MemoryAudit(MemoryMoney):
         if rows:
             yield rows
 
-    async def refusals(self) -> AsyncIterator[Sequence[Receipt]]:
+    async def refusals(self) -> AsyncIterator[Sequence[IdempotencyRecord]]:
         """The receipts that keep a refusal."""
         yield [receipt for receipt in self._receipts.values() if receipt.pos is None]
 

@@ -8,11 +8,11 @@ from tuppence_server.domain.rows import (
     WAITING,
     Account,
     AccountKey,
-    Head,
+    IdempotencyRecord,
     LoggedEvent,
+    LogHead,
     Payment,
     Quote,
-    Receipt,
     Session,
     Share,
     ShareKey,
@@ -58,7 +58,7 @@ POSTED = frozenset({"single", "post"})
 class MemoryMoney:
     """Payments, statements and sums, over the rows of `MemoryStore`."""
 
-    _head: Head
+    _head: LogHead
     _users: dict[str, User]
     _accounts: dict[AccountKey, Account]
     _events: list[LoggedEvent]
@@ -67,7 +67,7 @@ class MemoryMoney:
     _shares: dict[ShareKey, Share]
     _quotes: dict[str, Quote]
     _sessions: dict[str, Session]
-    _receipts: dict[str, Receipt]
+    _receipts: dict[str, IdempotencyRecord]
     _uses: dict[tuple[str, str, int], Use]
 
     def watch(self) -> None:

@@ -22,13 +22,13 @@ from tuppence_server.domain.rows import (
     AccountKey,
     Conversation,
     DataMode,
-    Head,
+    IdempotencyRecord,
     LoggedEvent,
+    LogHead,
     Member,
     MemberKey,
     Payment,
     Quote,
-    Receipt,
     Session,
     Share,
     ShareKey,
@@ -62,14 +62,14 @@ class MemoryStore(MemoryAudit):
     """The `Store` contract over dictionaries; `fail` makes the next save fail like a disk would."""
 
     def __init__(self, epoch: str = "e_memory") -> None:
-        self._head = Head(epoch, seals=dict.fromkeys(SEALS, 0) | {MODE: digest("live")})
+        self._head = LogHead(epoch, seals=dict.fromkeys(SEALS, 0) | {MODE: digest("live")})
         self._users: dict[str, User] = {}
         self._sessions: dict[str, Session] = {}
         self._conversations: dict[str, Conversation] = {}
         self._members: dict[MemberKey, Member] = {}
         self._accounts: dict[AccountKey, Account] = {}
         self._events: list[LoggedEvent] = []
-        self._receipts: dict[str, Receipt] = {}
+        self._receipts: dict[str, IdempotencyRecord] = {}
         self._transfers: list[Transfer] = []
         self._payments: dict[str, Payment] = {}
         self._shares: dict[ShareKey, Share] = {}
@@ -78,14 +78,14 @@ class MemoryStore(MemoryAudit):
         self._currencies: dict[str, int] = {}
         self.fail: StoreFault | None = None
 
-    async def open(self) -> Head:
+    async def open(self) -> LogHead:
         """Tell where the log stands."""
         return await self.head()
 
     async def close(self) -> None:
         """Nothing to close; the rows stay."""
 
-    async def head(self) -> Head:
+    async def head(self) -> LogHead:
         """Where the log stands."""
         return self._head.copy()
 
@@ -99,36 +99,36 @@ class MemoryStore(MemoryAudit):
                 book.events[receipt.pos] = self._events[receipt.pos - 1]
         for user in self._users.values():
             if user.id in keys.users or user.handle in keys.handles or user.skeleton in keys.skeletons:
-                book.hold_user(replace(user))
+                book.cache_user(replace(user))
         for conversation in self._conversations.values():
             if conversation.id in keys.conversations or conversation.pair in keys.pairs:
-                book.hold_conversation(replace(conversation))
+                book.cache_conversation(replace(conversation))
         for id in keys.sessions & self._sessions.keys():
-            book.hold_session(replace(self._sessions[id]))
+            book.cache_session(replace(self._sessions[id]))
         _copy(self._members, keys.members, book.members.__setitem__)
         _copy(self._accounts, keys.accounts, book.accounts.__setitem__)
         self._load_money(keys, book)
-        book.settle_absent(keys)
+        book.mark_absent(keys)
 
     def _load_money(self, keys: Keys, book: Book) -> None:
         for id in keys.payments:
             payment, receipt = self._payments.get(id), self._receipts.get(id)
             if payment is not None:
-                book.hold_payment(payment, [s for s in self._shares.values() if s.payment == id])
+                book.cache_payment(payment, [s for s in self._shares.values() if s.payment == id])
             elif receipt is not None:
                 book.receipts[id] = receipt
                 if receipt.pos is not None:
                     book.events[receipt.pos] = self._events[receipt.pos - 1]
         for pair in keys.asked:
             requests = [p for p in self._payments.values() if p.kind == "request" and p.state == "open"]
-            book.hold_asked(pair, [p for p in requests if (p.payee, p.payer) == pair])
+            book.cache_asked(pair, [p for p in requests if (p.payee, p.payer) == pair])
         for id in keys.quotes & self._quotes.keys():
             book.quotes[id] = self._quotes[id]
         for use in self._uses.values():
             if (use.user, use.currency) in keys.uses and use.slot >= oldest_slot(book.now):
-                book.hold_use(use)
+                book.cache_use(use)
 
-    def pack(self, changes: Changes, head: Head) -> Packed:
+    def pack(self, changes: Changes, head: LogHead) -> Packed:
         """Copy a batch out of the book."""
         tables = (changes.users, changes.sessions, changes.conversations, changes.members, changes.accounts)
         copies = [{key: replace(row) for key, row in table.items()} for table in tables]
@@ -383,7 +383,7 @@ class MemoryStore(MemoryAudit):
         waiting = [p for p in self._payments.values() if p.state in WAITING and p.expires_at <= now]
         return [p.id for p in sorted(waiting, key=lambda p: (p.expires_at, p.id))[:limit]]
 
-    async def backup(self, path: Path) -> Head:
+    async def backup(self, path: Path) -> LogHead:
         """Memory has nothing to copy to a file."""
         raise StoreFault(f"a memory store cannot be backed up to {path}", fatal=False)
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import aiosqlite
 
-from tuppence_server.domain.rows import Head, LoggedEvent, Receipt, Transfer
+from tuppence_server.domain.rows import IdempotencyRecord, LoggedEvent, LogHead, Transfer
 from tuppence_server.store import schema
 from tuppence_server.store.contract import LogReader, OutcomeRow
 
@@ -53,9 +53,9 @@ class FrozenStore(SqliteReads):
         super().__init__(path, 1)
         self._pauses = 1 / share - 1
         self._resumed = time.monotonic()
-        self._head = Head("")
+        self._head = LogHead("")
 
-    async def open(self) -> Head:
+    async def open(self) -> LogHead:
         """Take the copy; where the log stood.
 
         Raises:
@@ -100,9 +100,9 @@ class FrozenStore(SqliteReads):
             if stood := [row for row in rows if row[1] <= self._head.pos]:
                 yield stood
 
-    async def refusals(self) -> AsyncIterator[Sequence[Receipt]]:
+    async def refusals(self) -> AsyncIterator[Sequence[IdempotencyRecord]]:
         """The receipts that kept a refusal."""
-        yield [Receipt(*row) for row in await self._rows(_REFUSED)]
+        yield [IdempotencyRecord(*row) for row in await self._rows(_REFUSED)]
 
     def reader(self) -> LogReader | None:
         """No other process: it would read without a pause."""

@@ -14,10 +14,10 @@ from tuppence_server.domain.rows import (
     OPERATOR,
     Account,
     Conversation,
-    Head,
+    IdempotencyRecord,
     LoggedEvent,
+    LogHead,
     Member,
-    Receipt,
     Session,
     Transfer,
     User,
@@ -271,11 +271,11 @@ class SqliteReads(PeopleReads):
             yield [row[:2] for row in rows]
             after = _onward(rows[-1][2], after)
 
-    async def refusals(self) -> AsyncIterator[Sequence[Receipt]]:
+    async def refusals(self) -> AsyncIterator[Sequence[IdempotencyRecord]]:
         """The receipts that keep a refusal, in pieces."""
         after = ""
         while rows := await self._rows(_REFUSALS, after, LOG_ROWS_PER_READ):
-            yield [Receipt(*row) for row in rows]
+            yield [IdempotencyRecord(*row) for row in rows]
             after = _onward(rows[-1][0], after)
 
     async def misplaced(self, limit: int) -> Misplaced:
@@ -330,12 +330,12 @@ class SqliteReads(PeopleReads):
             tuple(tuple(row) for row in uses),
         )
 
-    async def backup(self, path: Path) -> Head:
+    async def backup(self, path: Path) -> LogHead:
         """Write a whole, compact copy as of one moment, while the road goes on; where the copy's log stands."""
         with store_faults():
             return await self._copy(path)
 
-    async def _copy(self, path: Path) -> Head:
+    async def _copy(self, path: Path) -> LogHead:
         copier = await aiosqlite.connect(self.path, isolation_level=None)
         try:
             await copier.execute_fetchall("PRAGMA wal_autocheckpoint = 0")
@@ -344,4 +344,4 @@ class SqliteReads(PeopleReads):
             rows = list(await copier.execute_fetchall(f"SELECT {HEAD} FROM copy.head"))
         finally:
             await copier.close()
-        return Head(*rows[0])
+        return LogHead(*rows[0])

@@ -12,7 +12,7 @@ import msgspec
 from tuppence_protocol.codec import encode_object, splice
 from tuppence_protocol.events import ConversationView
 from tuppence_protocol.limits import READY_CONVERSATIONS_MAX, RESUME_BYTES_MAX, RESUME_EVENTS_MAX
-from tuppence_server.domain.rows import Conversation, Head, Member, Session, User
+from tuppence_server.domain.rows import Conversation, LogHead, Member, Session, User
 from tuppence_server.domain.views import conversation_view
 from tuppence_server.store import schema
 from tuppence_server.store.contract import Cursor, Funds, Identity, Missed, Snapshot
@@ -83,14 +83,14 @@ _funds_of: Final = msgspec.json.Decoder(list[tuple[str, int, int]]).decode
 class SessionReads(Pool):
     """Reads for hello and resume."""
 
-    async def head(self) -> Head:
+    async def head(self) -> LogHead:
         """Where the log stands."""
         async with self._snapshot() as db:
             rows = list(await db.execute_fetchall(f"SELECT {HEAD} FROM head"))
             sealed = await db.execute_fetchall("SELECT name, digest FROM seal")
         if not rows:
-            return Head("")
-        head = Head(*rows[0])
+            return LogHead("")
+        head = LogHead(*rows[0])
         head.seals = {str(name): int(part) for name, part in sealed}
         return head
 

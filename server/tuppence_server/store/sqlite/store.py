@@ -27,13 +27,13 @@ from tuppence_server.domain.rows import (
     Account,
     Conversation,
     DataMode,
-    Head,
+    IdempotencyRecord,
     LoggedEvent,
+    LogHead,
     Member,
     PairKey,
     Payment,
     Quote,
-    Receipt,
     Session,
     Share,
     Use,
@@ -137,7 +137,7 @@ class SqliteStore(SqliteReads):
         self._doubted = False
         self._filled = 0
 
-    async def open(self) -> Head:
+    async def open(self) -> LogHead:
         """Open the file, or make it where there is none, migrate it, and tell where the log stands.
 
         Raises:
@@ -244,19 +244,19 @@ class SqliteStore(SqliteReads):
         if keys.conversations or keys.pairs:
             for column, wanted in (("id", keys.conversations), ("pair", keys.pairs)):
                 for row in await self._select(_by(schema.CONVERSATION, column), wanted):
-                    book.hold_conversation(Conversation(*row))
+                    book.cache_conversation(Conversation(*row))
         for column, names in (("id", keys.users), ("handle", keys.handles), ("skeleton", keys.skeletons)):
             for row in await self._select(_by(schema.USER, column), names):
-                book.hold_user(User(*row))
+                book.cache_user(User(*row))
         for row in await self._select(_by(schema.SESSION, "id"), keys.sessions):
-            book.hold_session(Session(*row))
+            book.cache_session(Session(*row))
         for row in await self._select(_MEMBERS, keys.members):
             book.members[row[0], row[1]] = Member(*row)
         for row in await self._select(_ACCOUNTS, keys.accounts):
             book.accounts[row[1], row[2], row[3]] = Account(*row)
         if keys.payments or keys.asked or keys.quotes or keys.uses:
             await self._load_money(keys, book)
-        book.settle_absent(keys)
+        book.mark_absent(keys)
 
     async def _load_money(self, keys: Keys, book: Book) -> None:
         found = {
@@ -266,22 +266,22 @@ class SqliteStore(SqliteReads):
         for row in await self._select(_by(schema.SHARE, "payment"), found):
             shares[row[0]].append(Share(*row))
         for id, payment in found.items():
-            book.hold_payment(payment, shares[id])
+            book.cache_payment(payment, shares[id])
         await self._load_receipts(keys.payments - found.keys(), book)
         asked: dict[PairKey, list[Payment]] = {pair: [] for pair in keys.asked}
         for row in await self._select(_ASKED, keys.asked):
             payment = Payment(*row)
             asked[payment.payee, payment.payer].append(payment)
         for pair, payments in asked.items():
-            book.hold_asked(pair, payments)
+            book.cache_asked(pair, payments)
         for row in await self._select(_by(schema.QUOTE, "id"), keys.quotes):
             book.quotes[row[0]] = Quote(*row)
         since = oldest_slot(book.now)
         for row in await self._select(_USES, {(*key, since) for key in keys.uses}):
-            book.hold_use(Use(*row))
+            book.cache_use(Use(*row))
 
     async def _load_receipts(self, ids: set[str], book: Book) -> None:
-        found = [Receipt(*row) for row in await self._select(_by(schema.RECEIPT, "id"), ids)]
+        found = [IdempotencyRecord(*row) for row in await self._select(_by(schema.RECEIPT, "id"), ids)]
         for receipt in found:
             book.receipts[receipt.id] = receipt
         stored = [receipt.pos for receipt in found if receipt.pos is not None]
@@ -297,7 +297,7 @@ class SqliteStore(SqliteReads):
 
     # The road's writes
 
-    def pack(self, changes: Changes, head: Head) -> Packed:
+    def pack(self, changes: Changes, head: LogHead) -> Packed:
         """Copy a batch out of the book as statements with their values, in the order to be written."""
         statements: list[Statement] = [(_END_USER, (at, user)) for user, at in changes.ended_users.items()]
         statements += stale.drops(changes)
@@ -346,7 +346,7 @@ class SqliteStore(SqliteReads):
             self._filled = 0  # whatever was filled in with it is not; the next batch sees to it
             raise self._told(fault) from fault
 
-    async def backup(self, path: Path) -> Head:
+    async def backup(self, path: Path) -> LogHead:
         """As of those that only read, of the file that is open here."""
         self.watch()
         return await super().backup(path)
