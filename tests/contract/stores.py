@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from tests.support.memory_store.store import MemoryStore
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
@@ -21,7 +22,6 @@ from tuppence_server.domain.rows import OPERATOR, LogHead
 from tuppence_server.domain.rules import needs, settle
 from tuppence_server.pipeline.pipeline import LOAD_WAVES_MAX
 from tuppence_server.store.contract import Store
-from tuppence_server.store.memory.store import MemoryStore
 from tuppence_server.store.sqlite.store import SqliteStore
 
 KINDS = ("memory", "sqlite")

@@ -17,6 +17,7 @@ from tests.contract.stores import (
     opened,
     wire_id,
 )
+from tests.support.memory_store.store import MemoryStore
 
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.changes import Changes, Keys
@@ -38,7 +39,6 @@ from tuppence_server.domain.rows import (
     User,
 )
 from tuppence_server.store.contract import Misplaced, Store, StoreFault
-from tuppence_server.store.memory.store import MemoryStore
 
 ALICE, BOB = wire_id("u_", 1), wire_id("u_", 2)
 DM, GROUP = wire_id("c_", 1), wire_id("c_", 2)

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 from tests.contract.stores import EPOCH, START_MS, World, opened, said
+from tests.support.memory_store.store import MemoryStore
 
 from tuppence_server.admin.backup import MANIFEST, BackupError, make_backup, restore
 from tuppence_server.audit.verify import verify
 from tuppence_server.data_dir import DATABASE, PARTIAL, SIDES, DataInUse, WrongData, held, in_use
-from tuppence_server.store.memory.store import MemoryStore
 from tuppence_server.store.sqlite.store import SqliteStore
 
 

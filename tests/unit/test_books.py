@@ -7,13 +7,13 @@ import pytest
 from msgspec import to_builtins
 from tests.contract.busy_world import busy_world
 from tests.contract.stores import KINDS, World, opened
+from tests.support.memory_store.store import MemoryStore
 from tests.unit.money_world import DAY_MS
 
 from tuppence_server.domain.rows import AccountCode
 from tuppence_server.reports import books as module
 from tuppence_server.reports.books import Books, CurrencyBooks, books, income_by
 from tuppence_server.store.contract import Total
-from tuppence_server.store.memory.store import MemoryStore
 
 
 def entries(book: CurrencyBooks, part: str) -> dict[str, str]:

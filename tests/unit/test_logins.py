@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 from tests.contract.stores import START_MS, Counted, command, wire_id
+from tests.support.memory_store.store import MemoryStore
 from tests.unit.money_world import PLAIN
 
 from tuppence_server.admin.passwords import Passwords
 from tuppence_server.admin.service import AdminService, Refused
 from tuppence_server.domain.commands import CreateUser
 from tuppence_server.pipeline.pipeline import Committed, Pipeline
-from tuppence_server.store.memory.store import MemoryStore
 from tuppence_server.telemetry.metrics import Metrics
 
 BEFORE_KIB, NOW_KIB = 64, 16

@@ -9,6 +9,7 @@ import pytest
 from tests.contract.stores import START_MS, Counted, command, event_id, frame, wire_id
 from tests.property.ledger_model import IDS, Model, Step
 from tests.property.test_ledger import Road, road_on, word
+from tests.support.memory_store.store import MemoryStore
 
 from tuppence_server.domain.commands import (
     Expire,
@@ -28,7 +29,6 @@ from tuppence_server.pipeline import pipeline
 from tuppence_server.pipeline.commits import Committed
 from tuppence_server.pipeline.pipeline import BATCH_BYTES_MAX, BATCH_FRAMES_MAX, OVERLAP_FRAMES_MIN
 from tuppence_server.store.contract import Packed, Store, StoreFault
-from tuppence_server.store.memory.store import MemoryStore
 
 MANY = 3 * OVERLAP_FRAMES_MIN
 

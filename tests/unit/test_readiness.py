@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.memory_store.store import MemoryStore
 
 from tuppence_protocol.errors import Refusal
 from tuppence_server import data_dir
@@ -13,7 +14,6 @@ from tuppence_server.domain.effects import Done, Outcome
 from tuppence_server.edge import readiness
 from tuppence_server.edge.readiness import Readiness
 from tuppence_server.pipeline.commits import UNAVAILABLE
-from tuppence_server.store.memory.store import MemoryStore
 
 
 class Road:

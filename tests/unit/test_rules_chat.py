@@ -2,11 +2,11 @@
 
 import pytest
 from tests.contract.stores import World, body_of, event_id, head_of, said, wire_id
+from tests.support.memory_store.store import MemoryStore
 
 from tuppence_protocol.errors import Refusal
 from tuppence_server.domain.commands import DisableUser
 from tuppence_server.domain.effects import Joined, Left, Publish
-from tuppence_server.store.memory.store import MemoryStore
 
 
 @pytest.fixture

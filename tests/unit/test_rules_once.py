@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from tests.contract.stores import World, event_id, head_of, said, wire_id
+from tests.support.memory_store.store import MemoryStore
 
 from tuppence_protocol.errors import Refusal
 from tuppence_server.audit.verify import verify
@@ -14,7 +15,6 @@ from tuppence_server.domain.commands import Deposit, DisableUser
 from tuppence_server.domain.effects import Outcome, Stored
 from tuppence_server.domain.facts import Fact
 from tuppence_server.domain.request import Request
-from tuppence_server.store.memory.store import MemoryStore
 
 KEY = event_id(500)
 

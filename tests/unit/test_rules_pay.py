@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from tests.contract.stores import World, body_of, event_id, head_of, said, wire_id
+from tests.support.memory_store.store import MemoryStore
 
 from tuppence_protocol.errors import CODES, Refusal
 from tuppence_protocol.limits import BALANCE_MINOR_MAX
@@ -11,7 +12,6 @@ from tuppence_server.audit.verify import verify
 from tuppence_server.domain.commands import Deposit, DisableUser
 from tuppence_server.domain.effects import Outcome
 from tuppence_server.domain.rows import OPERATOR
-from tuppence_server.store.memory.store import MemoryStore
 
 
 @pytest.fixture

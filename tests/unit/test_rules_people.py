@@ -5,6 +5,7 @@ import json
 
 import pytest
 from tests.contract.stores import World, command, said, wire_id
+from tests.support.memory_store.store import MemoryStore
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
@@ -19,7 +20,6 @@ from tuppence_server.domain.commands import (
     SetPassword,
 )
 from tuppence_server.domain.effects import Marked, Outcome, SessionEnded, UserEnded
-from tuppence_server.store.memory.store import MemoryStore
 
 
 @pytest.fixture

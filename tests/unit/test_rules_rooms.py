@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 from tests.contract.stores import KINDS, World, body_of, head_of, opened, said, wire_id
+from tests.support.memory_store.store import MemoryStore
 
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import GROUPS_PER_PERSON_MAX, ROOM_MEMBERS_MAX
 from tuppence_server.domain.chat import rooms
 from tuppence_server.domain.commands import DisableUser, MarkSeen
 from tuppence_server.domain.effects import Outcome
-from tuppence_server.store.memory.store import MemoryStore
 
 ROLES = ("owner", "admin", "member", "reader")
 

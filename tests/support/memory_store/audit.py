@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 
 from msgspec.structs import replace
+from tests.support.memory_store.money import MemoryMoney
 
 from tuppence_protocol import codec
 from tuppence_protocol.views import SERVER_AUTHOR
@@ -18,8 +19,6 @@ from tuppence_server.domain.rows import (
     User,
 )
 from tuppence_server.store.contract import Listed, Misplaced, OutcomeRow, Wanted, folded
-
-from .money import MemoryMoney
 
 
 class MemoryAudit(MemoryMoney):

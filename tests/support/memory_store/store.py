@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
+from tests.support.memory_store.audit import MemoryAudit
 
 from tuppence_protocol.codec import splice
 from tuppence_protocol.events import ConversationView, MemberView, UserView
@@ -52,8 +53,6 @@ from tuppence_server.store.contract import (
     fitting,
     place_of,
 )
-
-from .audit import MemoryAudit
 
 RowT = TypeVar("RowT", bound=Struct)
 

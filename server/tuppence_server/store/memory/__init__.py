@@ -1,1 +1,0 @@
-"""The store's contract at its plainest, in memory."""
