@@ -13,13 +13,14 @@ from tests.support.memory_store.store import MemoryStore
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.changes import Changes, Keys
+from tuppence_server.domain.changes import Changes
 from tuppence_server.domain.commands import Command, CreateUser, Deposit, OpenSession
 from tuppence_server.domain.effects import Outcome, Stored
+from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.policy import Policy
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import OPERATOR, LogHead
-from tuppence_server.domain.rules import needs, settle
+from tuppence_server.domain.rules import decide, needs
 from tuppence_server.pipeline.pipeline import LOAD_WAVES_MAX
 from tuppence_server.store.contract import Store
 from tuppence_server.store.sqlite.store import SqliteStore
@@ -140,7 +141,7 @@ class World:
             if not keys:
                 break
             await self.store.load(keys, book)
-        outcomes = [settle(book, request) for request in requests]
+        outcomes = [decide(book, request) for request in requests]
         if book.changes:
             await commit(self.store, book.changes, book.head)
         self.book = book

@@ -20,8 +20,9 @@ from tests.contract.stores import (
 from tests.support.memory_store.store import MemoryStore
 
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.changes import Changes, Keys
+from tuppence_server.domain.changes import Changes
 from tuppence_server.domain.facts import Flag
+from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.pay.limits import SLOT_MS
 from tuppence_server.domain.rows import (
     Account,

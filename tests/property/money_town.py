@@ -47,8 +47,8 @@ from tuppence_protocol.payments import PaymentsBody, StatementBody
 from tuppence_server.audit.verify import verify
 from tuppence_server.domain import commands
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.changes import Keys
 from tuppence_server.domain.effects import Balance, Outcome, Previewed, Publish, Quoted, Stored
+from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.pay.limits import oldest_slot
 from tuppence_server.domain.policy import FeeRule, Limits, Policy
 from tuppence_server.domain.request import Request

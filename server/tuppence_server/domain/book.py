@@ -12,7 +12,8 @@ from tuppence_protocol import codec
 from tuppence_protocol.currencies import exponent
 
 from . import chain, effects, facts, seals
-from .changes import Changes, Keys
+from .changes import Changes
+from .keys import Keys
 from .payment_cache import HeldPayments
 from .policy import Policy
 from .rows import (
@@ -266,7 +267,7 @@ class Book(HeldPayments):
     def _retitle(self, fact: facts.Retitle) -> None:
         self._conversation(fact.conv).title = fact.title
 
-    def _mark(self, fact: facts.Mark) -> None:
+    def _read_mark(self, fact: facts.ReadMark) -> None:
         conversation = self.conversations[fact.conv]
         assert conversation is not None, "a rule marks conversations that it found"
         member = self._member(fact.conv, fact.user)
@@ -383,7 +384,7 @@ _APPLY: dict[type, Callable[[Book, facts.Fact], None]] = {
     facts.Leave: Book._leave,  # type: ignore[dict-item]
     facts.GiveRole: Book._give_role,  # type: ignore[dict-item]
     facts.Retitle: Book._retitle,  # type: ignore[dict-item]
-    facts.Mark: Book._mark,  # type: ignore[dict-item]
+    facts.ReadMark: Book._read_mark,  # type: ignore[dict-item]
     facts.AddUser: Book._add_user,  # type: ignore[dict-item]
     facts.ChangeUser: Book._add_user,  # type: ignore[dict-item]
     facts.AddSession: Book._add_session,  # type: ignore[dict-item]

@@ -1,4 +1,4 @@
-"""What one batch asks of the store, and what it has to save there."""
+"""What one batch has to save."""
 
 from .rows import (
     Account,
@@ -8,7 +8,6 @@ from .rows import (
     LoggedEvent,
     Member,
     MemberKey,
-    PairKey,
     Payment,
     Quote,
     Session,
@@ -16,40 +15,8 @@ from .rows import (
     ShareKey,
     Transfer,
     Use,
-    UseKey,
     User,
 )
-
-
-class Keys:
-    """The rows still to be loaded, by table."""
-
-    __slots__ = (
-        "accounts", "asked", "conversations", "handles", "members", "pairs", "payments", "quotes",
-        "receipts", "sessions", "skeletons", "users", "uses",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.receipts: set[str] = set()
-        self.users: set[str] = set()
-        self.handles: set[str] = set()
-        self.skeletons: set[str] = set()
-        self.sessions: set[str] = set()
-        self.conversations: set[str] = set()
-        self.pairs: set[str] = set()
-        self.members: set[MemberKey] = set()
-        self.accounts: set[AccountKey] = set()
-        self.payments: set[str] = set()
-        self.asked: set[PairKey] = set()
-        self.quotes: set[str] = set()
-        self.uses: set[UseKey] = set()
-
-    def __bool__(self) -> bool:
-        return bool(self.receipts) or not self.only_receipts()
-
-    def only_receipts(self) -> bool:
-        """True where nothing else is asked for, so that no further wave can follow."""
-        return not any(getattr(self, table) for table in self.__slots__ if table != "receipts")
 
 
 class Changes:

@@ -67,7 +67,7 @@ class Retitle(Struct, frozen=True, gc=False):
     title: str
 
 
-class Mark(Struct, frozen=True, gc=False):
+class ReadMark(Struct, frozen=True, gc=False):
     """Somebody's devices have got, or somebody has read, a conversation up to a seq; forward only."""
 
     conv: str
@@ -162,7 +162,7 @@ class BeginEpoch(Struct, frozen=True, gc=False):
 
 
 Fact = (
-    Append | OpenConversation | Join | Leave | GiveRole | Retitle | Mark
+    Append | OpenConversation | Join | Leave | GiveRole | Retitle | ReadMark
     | AddUser | ChangeUser | AddSession | EndSession | EndSessions
     | KeepPayment | KeepShare | KeepQuote | Spend | Flag | Drop | Touch | BeginEpoch
 )  # fmt: skip

@@ -13,11 +13,11 @@ from tuppence_protocol.shapes import Durable
 
 from . import commands, stale
 from .book import Book
-from .changes import Keys
 from .chat import messages, people, rooms
 from .effects import Done, Outcome, Quoted, Stored
 from .facts import Fact, KeepQuote
 from .idempotency import difference
+from .keys import Keys
 from .pay import answers, corrections, deposits, packets, quotes, requests, send, wallets
 from .pay.payments import needs_acting
 from .pay.preview import preview
@@ -108,7 +108,7 @@ def needs(book: Book, keys: Keys, request: Request) -> None:
     RULES[type(frame)][0](book, keys, request)
 
 
-def settle(book: Book, request: Request) -> Outcome:
+def decide(book: Book, request: Request) -> Outcome:
     """Decide one request and apply what was decided; everything after it sees the effect.
 
     Raises:

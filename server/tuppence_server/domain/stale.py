@@ -13,9 +13,9 @@ from msgspec import Struct
 from tuppence_protocol.errors import Refusal
 
 from .book import Book
-from .changes import Keys
 from .commands import Forget
 from .facts import Drop, Fact
+from .keys import Keys
 from .pay.limits import DAY_MS, HOUR_MS, MONTH_MS, SLOT_MS
 from .request import Request
 

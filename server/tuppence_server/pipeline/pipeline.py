@@ -16,12 +16,13 @@ from msgspec import Struct
 
 from tuppence_protocol.errors import Refusal
 from tuppence_server.domain.book import Book, Fresh
-from tuppence_server.domain.changes import Changes, Keys
+from tuppence_server.domain.changes import Changes
 from tuppence_server.domain.effects import Outcome
+from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.policy import Policy
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import LogHead
-from tuppence_server.domain.rules import ACTS_ON, RuleFault, needs, settle
+from tuppence_server.domain.rules import ACTS_ON, RuleFault, decide, needs
 from tuppence_server.store.contract import Packed, Store, StoreFault
 from tuppence_server.telemetry.metrics import Metrics
 
@@ -379,7 +380,7 @@ class Pipeline:
 
     def _settle(self, request: Request) -> Outcome:
         try:
-            return settle(self._book, request)
+            return decide(self._book, request)
         except RuleFault:
             log.exception("rule_fault", kind=type(request.frame).__name__)
             return INTERNAL

@@ -16,7 +16,8 @@ from msgspec import Struct
 from tuppence_protocol.events import ConversationView, MemberView, UserView
 from tuppence_protocol.limits import PAGE_BYTES_MAX
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.changes import Changes, Keys
+from tuppence_server.domain.changes import Changes
+from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.rows import (
     Account,
     Conversation,

@@ -15,7 +15,8 @@ from tuppence_protocol.codec import splice
 from tuppence_protocol.events import ConversationView, MemberView, UserView
 from tuppence_protocol.limits import READY_CONVERSATIONS_MAX, RESUME_BYTES_MAX, RESUME_EVENTS_MAX
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.changes import Changes, Keys
+from tuppence_server.domain.changes import Changes
+from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.pay.limits import oldest_slot
 from tuppence_server.domain.rows import (
     WAITING,

@@ -2,7 +2,7 @@
 
 from tuppence_protocol.errors import Refusal
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.changes import Keys
+from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.rows import Conversation, Member, User, pair_of
 
 NO_CONVERSATION = Refusal("not_found", "There is no such conversation.", "$.conv")

@@ -4,8 +4,8 @@ from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.frames import ChatText
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.changes import Keys
 from tuppence_server.domain.facts import Append, Fact, OpenConversation
+from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import Conversation, Member, User, pair_of
 

@@ -10,7 +10,6 @@ from tuppence_protocol.limits import DEVICE_CHARS_MAX, NAME_CHARS_MAX
 from tuppence_protocol.names import fit_name
 from tuppence_protocol.shapes import HANDLE_PATTERN
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.changes import Keys
 from tuppence_server.domain.commands import (
     CreateUser,
     DisableUser,
@@ -28,10 +27,11 @@ from tuppence_server.domain.facts import (
     EndSession,
     EndSessions,
     Fact,
-    Mark,
     OpenConversation,
+    ReadMark,
     Touch,
 )
+from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import OPERATOR, Conversation, Member, Session, User
 
@@ -191,4 +191,4 @@ def seen(book: Book, request: Request) -> list[Fact] | Refusal:
     read, delivered = min(command.read, conversation.seq), min(command.delivered, conversation.seq)
     if read <= member.read and delivered <= member.delivered:
         return []
-    return [Mark(command.conv, command.user, read, delivered)]
+    return [ReadMark(command.conv, command.user, read, delivered)]

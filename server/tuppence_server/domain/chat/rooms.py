@@ -8,8 +8,8 @@ from tuppence_protocol.errors import Refusal
 from tuppence_protocol.frames import RoomCreate, RoomInvite, RoomLeave, RoomRemove, RoomRole, RoomUpdate
 from tuppence_protocol.limits import GROUPS_PER_PERSON_MAX, ROOM_MEMBERS_MAX
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.changes import Keys
 from tuppence_server.domain.facts import Append, Fact, GiveRole, Join, Leave, OpenConversation, Retitle
+from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import Conversation, Member, Role, User
 

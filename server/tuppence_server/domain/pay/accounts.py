@@ -8,7 +8,7 @@ from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import BALANCE_MINOR_MAX
 from tuppence_protocol.money import format_amount, parse_amount
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.changes import Keys
+from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.policy import NO_LIMITS
 from tuppence_server.domain.rows import CLOSED, FROZEN_IN, FROZEN_OUT, OPERATOR, AccountCode, AccountKey, User
 

@@ -19,9 +19,9 @@ from tuppence_protocol.payment_events import (
 from tuppence_protocol.payments import PayAccept, PayCancel, PayDecline, PayRefund
 from tuppence_protocol.views import SERVER_AUTHOR
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.changes import Keys
 from tuppence_server.domain.commands import Expire
 from tuppence_server.domain.facts import Append, Fact, KeepPayment, KeepShare, Move
+from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import FROZEN_IN, FROZEN_OUT, WAITING, Payment, Phase, Share, User
 

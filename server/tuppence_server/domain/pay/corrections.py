@@ -15,10 +15,10 @@ from tuppence_protocol.money import format_amount
 from tuppence_protocol.payment_events import PaymentReversed, Withdrawn
 from tuppence_protocol.views import SERVER_AUTHOR
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.changes import Keys
 from tuppence_server.domain.chat.lookup import need_person
 from tuppence_server.domain.commands import Reverse, Withdraw
 from tuppence_server.domain.facts import Append, Fact, KeepPayment, Move
+from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import CLOSED, AccountKey, Payment
 

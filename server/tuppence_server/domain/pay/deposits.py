@@ -11,10 +11,10 @@ from tuppence_protocol.payment_events import Deposited
 from tuppence_protocol.payments import PayFaucet
 from tuppence_protocol.views import SERVER_AUTHOR
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.changes import Keys
 from tuppence_server.domain.chat.lookup import find_place, need_person, need_place
 from tuppence_server.domain.commands import Deposit
 from tuppence_server.domain.facts import Append, Fact, Move
+from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import Conversation, User
 

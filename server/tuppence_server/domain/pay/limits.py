@@ -9,8 +9,8 @@ from typing import Final
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.money import format_amount
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.changes import Keys
 from tuppence_server.domain.facts import Fact, Spend
+from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.policy import Limits
 from tuppence_server.domain.rows import Payment, Use, User
 

@@ -12,10 +12,10 @@ from tuppence_protocol.money import format_amount
 from tuppence_protocol.payment_events import PacketClaimed, PacketMade
 from tuppence_protocol.payments import PayClaim, PayPacket
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.changes import Keys
 from tuppence_server.domain.chat.lookup import membership, need_place, peer_of
 from tuppence_server.domain.chat.messages import READERS_WATCH, writable
 from tuppence_server.domain.facts import Append, Fact, KeepPayment, KeepShare, Move
+from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import FROZEN_OUT, Conversation, Payment, Share
 

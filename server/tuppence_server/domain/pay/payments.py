@@ -7,8 +7,8 @@ from tuppence_protocol.money import format_amount
 from tuppence_protocol.payment_events import Share as ShareView
 from tuppence_protocol.payments import Acting
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.changes import Keys
 from tuppence_server.domain.chat.lookup import find_place, need_place, need_user
+from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import WAITING, Conversation, Payment, PaymentKind, Share, User
 

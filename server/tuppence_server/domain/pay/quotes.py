@@ -10,10 +10,10 @@ from tuppence_protocol.currencies import exponent
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import AMOUNT_MINOR_MAX
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.changes import Keys
 from tuppence_server.domain.chat.lookup import need_user
 from tuppence_server.domain.commands import OpenQuote
 from tuppence_server.domain.facts import Fact, KeepQuote
+from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.policy import PPM
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import Quote

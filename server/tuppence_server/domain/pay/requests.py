@@ -18,7 +18,6 @@ from tuppence_protocol.payment_events import (
 )
 from tuppence_protocol.payments import PayRemind, PayRequest, PaySend, PaySplit, PayWaive, RequestBody
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.changes import Keys
 from tuppence_server.domain.chat.lookup import (
     NO_CONVERSATION,
     find_person,
@@ -31,6 +30,7 @@ from tuppence_server.domain.chat.lookup import (
 )
 from tuppence_server.domain.chat.messages import READERS_WATCH
 from tuppence_server.domain.facts import Append, Fact, KeepPayment, KeepShare
+from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import Conversation, Payment, Share, User
 

@@ -12,7 +12,6 @@ from tuppence_protocol.money import format_amount
 from tuppence_protocol.payment_events import Money, PaymentSent
 from tuppence_protocol.payments import PaySend, SendBody
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.changes import Keys
 from tuppence_server.domain.chat.lookup import (
     find_person,
     membership,
@@ -23,6 +22,7 @@ from tuppence_server.domain.chat.lookup import (
 )
 from tuppence_server.domain.chat.messages import writable
 from tuppence_server.domain.facts import Append, Fact, KeepPayment, KeepQuote, Move, OpenConversation
+from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import FROZEN_IN, AccountKey, Conversation, Payment, Phase, Quote, User
 

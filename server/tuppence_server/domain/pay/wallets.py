@@ -7,10 +7,10 @@ from msgspec.structs import replace
 from tuppence_protocol.currencies import EXPONENTS
 from tuppence_protocol.errors import Refusal
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.changes import Keys
 from tuppence_server.domain.chat.lookup import need_person
 from tuppence_server.domain.commands import SetFlags, SetTier
 from tuppence_server.domain.facts import ChangeUser, Fact, Flag
+from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import CLOSED
 

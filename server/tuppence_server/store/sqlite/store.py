@@ -21,7 +21,8 @@ import aiosqlite
 
 from tuppence_protocol.codec import encode_object
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.changes import Changes, Keys
+from tuppence_server.domain.changes import Changes
+from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.pay.limits import oldest_slot
 from tuppence_server.domain.rows import (
     Account,
