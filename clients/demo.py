@@ -18,9 +18,9 @@ import os
 import sys
 
 from tuppence_client import TuppenceError, connect, login, register
-from tuppence_client.script import ScriptFailed, run_script
 from tuppence_client.terminal import run_terminal
 from tuppence_client.terminal.words import refused
+from tuppence_demo.conversation import ScriptFailed, run_script
 
 
 def arguments() -> argparse.Namespace:

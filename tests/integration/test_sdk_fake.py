@@ -34,8 +34,8 @@ from tuppence_client import (
     register,
 )
 from tuppence_client.ids import Ids
-from tuppence_client.script import ScriptFailed, run_script
 from tuppence_client.testing import Act, FakeServer
+from tuppence_demo.conversation import ScriptFailed, run_script
 from tuppence_protocol import frames as fr
 from tuppence_protocol import payments
 from tuppence_protocol.codec import is_id

@@ -52,7 +52,7 @@ def test_every_module_stands_in_the_tree_of_the_architecture() -> None:
             told.add(within + name)
             if name.endswith("/"):
                 path.append((indent, name))
-    roots = ("server/tuppence_server", "protocol/tuppence_protocol", "clients/python/tuppence_client")
+    roots = ("server/tuppence_server", "protocol/tuppence_protocol", "clients/python")
     modules = {
         file.relative_to(ROOT).as_posix()
         for root in roots

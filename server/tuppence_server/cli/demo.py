@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from tuppence_client.script import run_script
-from tuppence_client.script_money import run_money_script
+from tuppence_demo.conversation import run_script
+from tuppence_demo.evening import run_money_script
 from tuppence_server import app, ids
 from tuppence_server.app import AdminAccess
 from tuppence_server.config import settings as configuration

@@ -8,14 +8,13 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
+from tuppence_client.client import Client, connect
+from tuppence_client.errors import FundsError
+from tuppence_client.notices import Notice, Resumed
+from tuppence_client.streams import Stream
+from tuppence_client.terminal.render import event_lines, plain
 from tuppence_protocol.events import Event
 from tuppence_protocol.money import format_amount, parse_amount
-
-from .client import Client, connect
-from .errors import FundsError
-from .notices import Notice, Resumed
-from .streams import Stream
-from .terminal.render import event_lines, plain
 
 Out = Callable[[str], None]
 STEP_S = 30.0

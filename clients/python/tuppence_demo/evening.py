@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
+from tuppence_client.client import Client, connect
+from tuppence_client.errors import ServerError
+from tuppence_client.fairness import check_packet
+from tuppence_client.streams import Stream
+from tuppence_client.terminal.render import event_lines, plain
 from tuppence_protocol import payment_events as pe
 from tuppence_protocol.events import Event
 
-from .client import Client, connect
-from .errors import ServerError
-from .fairness import check_packet
-from .script import STEP_S, Out, expect
-from .streams import Stream
-from .terminal.render import event_lines, plain
+from .conversation import STEP_S, Out, expect
 
 PEOPLE: Final = 4
 
