@@ -6,8 +6,8 @@ from fnmatch import fnmatch
 from tests.support.server import ROOT
 from typer.testing import CliRunner
 
+from tuppence_client.chat import Chat
 from tuppence_client.client import Client
-from tuppence_client.rooms import Rooms
 from tuppence_client.verbs import Previewable, Verbs
 from tuppence_server.cli.main import app
 
@@ -26,10 +26,10 @@ def test_every_call_of_the_client_names_its_errors() -> None:
     """What a call sends or asks can be refused; its docstring says by which class."""
     verbs = (name for name, work in vars(Verbs).items() if not name.startswith("_") and callable(work))
     more = (name for name, work in vars(Previewable).items() if not name.startswith("_") and callable(work))
-    rooms = (name for name in vars(Rooms) if not name.startswith("_"))
-    asks = ("send", "history", "event", "list_conversations", "members", "find_user", "quote")
+    chat = (name for name in vars(Chat) if not name.startswith("_"))
+    asks = ("history", "event", "list_conversations", "members", "find_user", "quote")
     told = {"request", "claim", "members", "set_role", "pay"}
-    named = {*verbs, *more, *rooms, *asks}
+    named = {*verbs, *more, *chat, *asks}
     assert told <= named
     for name in named:
         text = str(getattr(Client, name).__doc__)

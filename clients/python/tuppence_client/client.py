@@ -8,8 +8,9 @@ import asyncio
 import os
 import ssl
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, closing, nullcontext
+from typing import Any
 
 from msgspec import UNSET
 
@@ -20,6 +21,7 @@ from tuppence_protocol.limits import PAGE_EVENTS_DEFAULT, PAGE_ROWS_MAX
 from tuppence_protocol.session import ClientSession
 
 from .backoff import Pace
+from .chat import Chat
 from .engine import Core
 from .errors import ConnectionEnded, StateFileError
 from .following import Following
@@ -28,7 +30,6 @@ from .loops import need_asyncio
 from .missed import missed
 from .notices import Notice, State
 from .payments import Payments
-from .rooms import Rooms
 from .saved import SavedCursor
 from .streams import Stream
 from .tokens import Token, Tokens
@@ -38,7 +39,7 @@ CLIENT_NAME = "tuppence-py/0.1"
 EVENTS_MAX = 10_000
 
 
-class Client(Rooms, Payments):
+class Client(Chat[Coroutine[Any, Any, ev.Event]], Payments):
     """One user's connection; made by `connect`.
 
     Sending raises the `TuppenceError` of the refusal's family, shape errors before anything is sent, and
@@ -47,7 +48,7 @@ class Client(Rooms, Payments):
     """
 
     def __init__(self, core: Core) -> None:
-        Rooms.__init__(self, core)
+        Chat.__init__(self, core.new_id, core.commit)
         Payments.__init__(self, core)
         self._core = core
         self._following = core.following
@@ -98,23 +99,11 @@ class Client(Rooms, Payments):
             await core.changed.wait()
         return core.current
 
-    # --- say; to pay: payments.py and verbs.py --------------------------------------------------------
+    # --- ids; what is sent: chat.py, payments.py and verbs.py --------------------------------------------------------
 
     def new_id(self) -> str:
         """An id to save before sending, so that the same frame can be sent again after a crash."""
         return self._core.new_id()
-
-    async def send(self, conv: str, text: str, *, ref: str | None = None, id: str | None = None) -> ev.Event:  # noqa: A002
-        """Say something in `conv` ("@handle", "c_…" or "self") and return the stored event; its body is
-        `TextPosted`.
-
-        `text` has up to 8,000 characters; `ref` is the id of the event that it replies to. Raises
-        `ShapeError`, `PlaceError`, `IdError` (another text was sent under that id).
-        """
-        body = fr.TextBody(text=text)
-        return await self._core.commit(
-            fr.ChatText(id=id or self.new_id(), conv=conv, ref=UNSET if ref is None else ref, body=body)
-        )
 
     def id_for(self, event: ev.Event, purpose: str = "") -> str:
         """The id of what one does because of an event, the same whenever it is asked for.

@@ -12,7 +12,7 @@ from tuppence_protocol import payment_events as pe
 from tuppence_protocol import payments as pf
 from tuppence_protocol.frames import AskWallet
 from tuppence_protocol.limits import PAGE_EVENTS_DEFAULT, PAGE_ROWS_MAX
-from tuppence_protocol.shapes import InPlace
+from tuppence_protocol.shapes import Durable
 
 from .engine import Core
 from .money import Amount, amount_in
@@ -86,7 +86,7 @@ class Payments(Verbs[Coroutine[Any, Any, ev.Event]]):
         self.__core = core
         self.preview = Previews(core)
 
-    async def submit(self, frame: InPlace) -> ev.Event:
+    async def submit(self, frame: Durable) -> ev.Event:
         """Send a frame made by hand, say one that was saved before a crash; the stored event."""
         return await self.__core.commit(frame)
 

@@ -4,28 +4,65 @@ import asyncio
 import os
 import ssl
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
-from typing import Literal, Protocol, Self, TypeVar
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 
-from tuppence_protocol.events import ConversationView, Event, MemberView, UserView
-from tuppence_protocol.limits import PAGE_EVENTS_DEFAULT, PAGE_ROWS_MAX
-from tuppence_protocol.payment_events import BalanceView, PaymentView, QuoteView, StatementLine
-from tuppence_protocol.shapes import GivenRole, InPlace
+from tuppence_protocol.events import ConversationView, Event, UserView
+from tuppence_protocol.limits import PAGE_ROWS_MAX
+from tuppence_protocol.payment_events import BalanceView, StatementLine
 
 from .backoff import Pace
+from .chat import Chat
 from .client import EVENTS_MAX, Client, connect
-from .money import Amount
 from .notices import State
 from .payments import Moment, Preview, Statement
 from .tokens import Token
 from .verbs import Previewable, Verbs
 
+# --- the calls of `Client` as they are here, with what their docstrings say ------------------------------------
+
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
-class SyncClient(Verbs[Event]):
+def _done(call: Callable[Concatenate[Client, P], T]) -> Callable[Concatenate["SyncClient", P], T]:
+    """A call that does not wait, done in the loop's thread."""
+
+    @wraps(call)
+    def done(self: "SyncClient", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._do(lambda: call(self._me, *args, **kwargs))
+
+    return done
+
+
+def _awaited(
+    call: Callable[Concatenate[Client, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate["SyncClient", P], T]:
+    """A call that waits: its caller's thread does."""
+
+    @wraps(call)
+    def awaited(self: "SyncClient", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._call(call(self._me, *args, **kwargs))
+
+    return awaited
+
+
+def _iterated(
+    call: Callable[Concatenate[Client, P], AsyncIterator[T]],
+) -> Callable[Concatenate["SyncClient", P], Iterator[T]]:
+    """What is iterated over asynchronously, and waited for here."""
+
+    @wraps(call)
+    def iterated(self: "SyncClient", /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        return _Waiting(self._begin, call(self._me, *args, **kwargs))
+
+    return iterated
+
+
+class SyncClient(Chat[Event], Verbs[Event]):
     """`Client` for ordinary code and threads; use it in a `with` block. It raises what `Client` raises.
 
     May be called from several threads at once, and where a loop runs already (a notebook), which then waits.
@@ -45,7 +82,8 @@ class SyncClient(Verbs[Event]):
         state: str | os.PathLike[str] | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__(self.new_id, lambda: self.user.id, self.submit)
+        Chat.__init__(self, self.new_id, self.submit)
+        Verbs.__init__(self, self.new_id, lambda: self.user.id, self.submit)
         self.preview: Previewable[Preview] = Previewable(
             self.new_id, lambda: self.user.id, lambda frame: self._call(self._me.preview(frame))
         )
@@ -143,112 +181,22 @@ class SyncClient(Verbs[Event]):
         """Where the connection stands."""
         return self._me.state
 
-    def new_id(self) -> str:
-        """An id to save before sending."""
-        return self._do(self._me.new_id)
+    new_id = _done(Client.new_id)
+    id_for = _done(Client.id_for)
+    handled = _done(Client.handled)
+    typing = _done(Client.typing)
+    read = _done(Client.read)
+    watch = _done(Client.watch)
 
-    def id_for(self, event: Event, purpose: str = "") -> str:
-        """The id of what one does because of an event, the same whenever it is asked for."""
-        return self._me.id_for(event, purpose)
-
-    def handled(self) -> None:
-        """With a `state`: save that the event given last is handled."""
-        self._do(self._me.handled)
-
-    def send(self, conv: str, text: str, *, ref: str | None = None, id: str | None = None) -> Event:  # noqa: A002
-        """Say something in `conv` and return the stored event."""
-        return self._call(self._me.send(conv, text, ref=ref, id=id))
-
-    def submit(self, frame: InPlace) -> Event:
-        """Send a frame made by hand; the stored event."""
-        return self._call(self._me.submit(frame))
-
-    def create_room(self, title: str, members: Iterable[str] = (), *, id: str | None = None) -> Event:  # noqa: A002
-        """Open a group; the event's `conv` is its id."""
-        return self._call(self._me.create_room(title, members, id=id))
-
-    def rename(self, conv: str, title: str) -> Event:
-        """Give a group another title."""
-        return self._call(self._me.rename(conv, title))
-
-    def invite(self, conv: str, *users: str) -> Event:
-        """Bring people into a group."""
-        return self._call(self._me.invite(conv, *users))
-
-    def remove(self, conv: str, user: str) -> Event:
-        """Take a person out of a group."""
-        return self._call(self._me.remove(conv, user))
-
-    def leave(self, conv: str) -> Event:
-        """Leave a group."""
-        return self._call(self._me.leave(conv))
-
-    def set_role(self, conv: str, user: str, role: GivenRole) -> Event:
-        """Give a person in a group another role."""
-        return self._call(self._me.set_role(conv, user, role))
-
-    def typing(self, conv: str) -> None:
-        """Tell the others that one is writing."""
-        self._do(lambda: self._me.typing(conv))
-
-    def read(self, conv: str, seq: int) -> None:
-        """Mark everything up to `seq` as read."""
-        self._do(lambda: self._me.read(conv, seq))
-
-    def watch(self, *users: str) -> None:
-        """Ask for the presence of these people."""
-        self._do(lambda: self._me.watch(*users))
-
-    def history(
-        self,
-        conv: str,
-        *,
-        before: int | None = None,
-        after: int | None = None,
-        limit: int = PAGE_EVENTS_DEFAULT,
-    ) -> list[Event]:
-        """Events of a conversation in order."""
-        return self._call(self._me.history(conv, before=before, after=after, limit=limit))
-
-    def event(self, id: str) -> Event:  # noqa: A002 - the wire's name
-        """One event by its id."""
-        return self._call(self._me.event(id))
-
-    def list_conversations(
-        self, *, before: int | None = None, limit: int = PAGE_EVENTS_DEFAULT
-    ) -> list[ConversationView]:
-        """One's conversations, latest first."""
-        return self._call(self._me.list_conversations(before=before, limit=limit))
-
-    def members(self, conv: str) -> list[MemberView]:
-        """Everybody in a conversation."""
-        return self._call(self._me.members(conv))
-
-    def find_user(self, handle: str) -> UserView:
-        """A person by handle or user id."""
-        return self._call(self._me.find_user(handle))
-
-    def wallet(self) -> list[BalanceView]:
-        """One's balances as the ledger has them now."""
-        return self._call(self._me.wallet())
-
-    def quote(
-        self, *, sell: str, buy: str, amount: Amount, side: Literal["sell", "buy"] = "sell"
-    ) -> QuoteView:
-        """A rate that holds for a while; `amount` is of the currency of that `side`."""
-        return self._call(self._me.quote(sell=sell, buy=buy, amount=amount, side=side))
-
-    def payments(
-        self,
-        *,
-        state: str | None = None,
-        with_: str | None = None,
-        currency: str | None = None,
-        page: int = PAGE_EVENTS_DEFAULT,
-    ) -> Iterator[PaymentView]:
-        """One's payments as they stand, latest first."""
-        found = self._me.payments(state=state, with_=with_, currency=currency, page=page)
-        return _Waiting(self._begin, found)
+    submit = _awaited(Client.submit)
+    history = _awaited(Client.history)
+    event = _awaited(Client.event)
+    list_conversations = _awaited(Client.list_conversations)
+    members = _awaited(Client.members)
+    find_user = _awaited(Client.find_user)
+    wallet = _awaited(Client.wallet)
+    quote = _awaited(Client.quote)
+    payments = _iterated(Client.payments)
 
     def statement(
         self,
