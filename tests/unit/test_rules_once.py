@@ -7,14 +7,14 @@ from tests.contract.stores import World, event_id, head_of, said, wire_id
 from tests.support.memory_store.store import MemoryStore
 
 from tuppence_protocol.errors import Refusal
+from tuppence_protocol.frames import ChatText
 from tuppence_server.audit.verify import verify
 from tuppence_server.domain import rules
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.chat import messages
 from tuppence_server.domain.commands import Deposit, DisableUser
 from tuppence_server.domain.effects import Outcome, Stored
-from tuppence_server.domain.facts import Fact
-from tuppence_server.domain.request import Request
+from tuppence_server.domain.facts import Decision
 
 KEY = event_id(500)
 
@@ -231,8 +231,8 @@ async def test_a_rule_that_crashes_leaves_no_trace(world: World, monkeypatch: py
     await world.credit("alice", "10")
     head, accounts = await world.store.head(), await world.store.accounts()
 
-    def crash(book: Book, request: Request) -> list[Fact] | Refusal:
-        messages.text(book, request)
+    def crash(book: Book, author: str, frame: ChatText) -> Decision:
+        messages.text(book, author, frame)
         raise ZeroDivisionError
 
     whole = dict(rules.RULES)

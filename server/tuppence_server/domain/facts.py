@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from tuppence_protocol.errors import Refusal
+
 from .rows import AccountKey, Conversation, Member, Payment, Phase, Quote, Role, Session, Share, User
 
 
@@ -166,3 +168,5 @@ Fact = (
     | AddUser | ChangeUser | AddSession | EndSession | EndSessions
     | KeepPayment | KeepShare | KeepQuote | Spend | Flag | Drop | Touch | BeginEpoch
 )  # fmt: skip
+Decision = list[Fact] | Refusal
+"""What a rule comes to."""

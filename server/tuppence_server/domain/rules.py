@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from zlib import crc32
 
 import msgspec
@@ -15,7 +15,7 @@ from . import commands, stale
 from .book import Book
 from .chat import messages, people, rooms
 from .effects import Done, Outcome, Quoted, Stored
-from .facts import Fact, KeepQuote
+from .facts import Decision, KeepQuote
 from .idempotency import difference
 from .keys import Keys
 from .pay import answers, corrections, deposits, packets, quotes, requests, send, wallets
@@ -24,46 +24,57 @@ from .pay.preview import preview
 from .request import Request
 from .rows import IdempotencyRecord
 
-Needs = Callable[[Book, Keys, Request], None]
-Rule = Callable[[Book, Request], list[Fact] | Refusal]
+Needs = Callable[[Book, Keys, str, Any], None]
+Rule = Callable[[Book, str, Any], Decision]
+_F = TypeVar("_F", bound=Durable | commands.Command)
 
-RULES: Final[dict[type, tuple[Needs, Rule]]] = {
-    frames.ChatText: (messages.needs_text, messages.text),
-    payments.PaySend: (send.needs_send, send.send),
-    payments.PayRequest: (requests.needs_request, requests.request_money),
-    payments.PaySplit: (requests.needs_split, requests.split),
-    payments.PayPacket: (packets.needs_packet, packets.packet),
-    payments.PayClaim: (needs_acting, packets.claim),
-    payments.PayAccept: (needs_acting, answers.accept),
-    payments.PayDecline: (needs_acting, answers.decline),
-    payments.PayCancel: (needs_acting, answers.cancel),
-    payments.PayRefund: (needs_acting, answers.refund),
-    payments.PayWaive: (requests.needs_waive, requests.waive),
-    payments.PayRemind: (needs_acting, requests.remind),
-    payments.PayFaucet: (deposits.needs_faucet, deposits.faucet),
-    frames.RoomCreate: (rooms.needs_create, rooms.create),
-    frames.RoomUpdate: (rooms.needs_group, rooms.update),
-    frames.RoomInvite: (rooms.needs_group, rooms.invite),
-    frames.RoomRemove: (rooms.needs_group, rooms.remove),
-    frames.RoomLeave: (rooms.needs_group, rooms.leave),
-    frames.RoomRole: (rooms.needs_group, rooms.role),
-    commands.Deposit: (deposits.needs_deposit, deposits.deposit),
-    commands.Withdraw: (corrections.needs_withdraw, corrections.withdraw),
-    commands.Reverse: (corrections.needs_reverse, corrections.reverse),
-    commands.Expire: (answers.needs_expire, answers.expire),
-    commands.OpenQuote: (quotes.needs_quote, quotes.open_quote),
-    commands.SetFlags: (wallets.needs_flags, wallets.set_flags),
-    commands.SetTier: (wallets.needs_tier, wallets.set_tier),
-    commands.CreateUser: (people.needs_create, people.create),
-    commands.SetPassword: (people.needs_handle, people.set_password),
-    commands.DisableUser: (people.needs_handle, people.disable),
-    commands.OpenSession: (people.needs_open, people.open_session),
-    commands.RevokeSession: (people.needs_revoke, people.revoke),
-    commands.Forget: (stale.needs_forget, stale.forget),
-    commands.Probe: (people.needs_nothing, people.probe),
-    commands.StartEpoch: (people.needs_nothing, people.start_epoch),
-    commands.MarkSeen: (people.needs_seen, people.seen),
-}
+
+def _rule(
+    kind: type[_F], needs: Callable[[Book, Keys, str, _F], None], rule: Callable[[Book, str, _F], Decision]
+) -> tuple[type, tuple[Needs, Rule]]:
+    """What a frame needs and what decides it, both of which take such a frame."""
+    return kind, (needs, rule)
+
+
+RULES: Final[dict[type, tuple[Needs, Rule]]] = dict(
+    (
+        _rule(frames.ChatText, messages.needs_text, messages.text),
+        _rule(payments.PaySend, send.needs_send, send.send),
+        _rule(payments.PayRequest, requests.needs_request, requests.request_money),
+        _rule(payments.PaySplit, requests.needs_split, requests.split),
+        _rule(payments.PayPacket, packets.needs_packet, packets.packet),
+        _rule(payments.PayClaim, needs_acting, packets.claim),
+        _rule(payments.PayAccept, needs_acting, answers.accept),
+        _rule(payments.PayDecline, needs_acting, answers.decline),
+        _rule(payments.PayCancel, needs_acting, answers.cancel),
+        _rule(payments.PayRefund, needs_acting, answers.refund),
+        _rule(payments.PayWaive, requests.needs_waive, requests.waive),
+        _rule(payments.PayRemind, needs_acting, requests.remind),
+        _rule(payments.PayFaucet, deposits.needs_faucet, deposits.faucet),
+        _rule(frames.RoomCreate, rooms.needs_create, rooms.create),
+        _rule(frames.RoomUpdate, rooms.needs_group, rooms.update),
+        _rule(frames.RoomInvite, rooms.needs_group, rooms.invite),
+        _rule(frames.RoomRemove, rooms.needs_group, rooms.remove),
+        _rule(frames.RoomLeave, rooms.needs_group, rooms.leave),
+        _rule(frames.RoomRole, rooms.needs_group, rooms.role),
+        _rule(commands.Deposit, deposits.needs_deposit, deposits.deposit),
+        _rule(commands.Withdraw, corrections.needs_withdraw, corrections.withdraw),
+        _rule(commands.Reverse, corrections.needs_reverse, corrections.reverse),
+        _rule(commands.Expire, answers.needs_expire, answers.expire),
+        _rule(commands.OpenQuote, quotes.needs_quote, quotes.open_quote),
+        _rule(commands.SetFlags, wallets.needs_flags, wallets.set_flags),
+        _rule(commands.SetTier, wallets.needs_tier, wallets.set_tier),
+        _rule(commands.CreateUser, people.needs_create, people.create),
+        _rule(commands.SetPassword, people.needs_handle, people.set_password),
+        _rule(commands.DisableUser, people.needs_handle, people.disable),
+        _rule(commands.OpenSession, people.needs_open, people.open_session),
+        _rule(commands.RevokeSession, people.needs_revoke, people.revoke),
+        _rule(commands.Forget, stale.needs_forget, stale.forget),
+        _rule(commands.Probe, people.needs_nothing, people.probe),
+        _rule(commands.StartEpoch, people.needs_nothing, people.start_epoch),
+        _rule(commands.MarkSeen, people.needs_seen, people.seen),
+    )
+)
 _FROM_PEOPLE: Final = frozenset(kind for kind in RULES if issubclass(kind, Durable))
 _REMEMBERED_REFUSALS: Final = frozenset(
     (*payments.PAYMENT_FRAMES, commands.Deposit, commands.Withdraw, commands.Reverse)
@@ -105,7 +116,7 @@ def needs(book: Book, keys: Keys, request: Request) -> None:
     id = getattr(frame, "id", None)
     if id is not None and id not in book.receipts:
         keys.receipts.add(id)
-    RULES[type(frame)][0](book, keys, request)
+    RULES[type(frame)][0](book, keys, request.author, frame)
 
 
 def decide(book: Book, request: Request) -> Outcome:
@@ -124,7 +135,7 @@ def decide(book: Book, request: Request) -> Outcome:
         if type(frame) is commands.Preview:
             return _previewed(book, Request(frame.frame, request.author))
         shut_out = type(frame) in _FROM_PEOPLE and _shut_out(book, request.author)
-        decided = _DISABLED if shut_out else RULES[type(frame)][1](book, request)
+        decided = _DISABLED if shut_out else RULES[type(frame)][1](book, request.author, frame)
         if type(decided) is Refusal:
             if id is not None and type(frame) in _REMEMBERED_REFUSALS:
                 _keep_refusal(book, request, id, decided)
@@ -150,7 +161,7 @@ def _previewed(book: Book, request: Request) -> Outcome:
         return _DISABLED
     book.previewing = True
     try:
-        decided = RULES[type(request.frame)][1](book, request)
+        decided = RULES[type(request.frame)][1](book, request.author, request.frame)
     finally:
         book.previewing = False
     return decided if isinstance(decided, Refusal) else preview(book, request.author, decided)

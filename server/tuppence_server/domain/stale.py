@@ -10,14 +10,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from tuppence_protocol.errors import Refusal
-
 from .book import Book
 from .commands import Forget
-from .facts import Drop, Fact
+from .facts import Decision, Drop
 from .keys import Keys
 from .pay.limits import DAY_MS, HOUR_MS, MONTH_MS, SLOT_MS
-from .request import Request
 
 QUOTE_KEPT_MS: Final = HOUR_MS
 SESSION_KEPT_MS: Final = 30 * DAY_MS
@@ -39,18 +36,15 @@ def before(now: int) -> Before:
     return Before(now - QUOTE_KEPT_MS, now - SESSION_KEPT_MS, (now - USE_KEPT_MS) // SLOT_MS)
 
 
-def needs_forget(book: Book, keys: Keys, request: Request) -> None:
+def needs_forget(book: Book, keys: Keys, _author: str, command: Forget) -> None:
     """The quotes and the logins; how old spending is, its key tells."""
-    command = request.frame
-    assert isinstance(command, Forget)
     keys.quotes.update(id for id in command.quotes if id not in book.quotes)
     keys.sessions.update(id for id in command.sessions if id not in book.sessions)
 
 
-def forget(book: Book, request: Request) -> list[Fact] | Refusal:
+def forget(book: Book, _author: str, command: Forget) -> Decision:
     """Drop of these what is stale, and nothing else."""
-    command, limit = request.frame, before(book.now)
-    assert isinstance(command, Forget)
+    limit = before(book.now)
     quotes = [
         id
         for id in command.quotes

@@ -4,9 +4,8 @@ from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.frames import ChatText
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.facts import Append, Fact, OpenConversation
+from tuppence_server.domain.facts import Append, Decision, Fact, OpenConversation
 from tuppence_server.domain.keys import Keys
-from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import Conversation, Member, User, pair_of
 
 from .lookup import find_place, membership, need_place
@@ -14,24 +13,20 @@ from .lookup import find_place, membership, need_place
 READERS_WATCH = Refusal("forbidden", "Readers of this conversation cannot write.", "$.conv")
 
 
-def needs_text(book: Book, keys: Keys, request: Request) -> None:
+def needs_text(book: Book, keys: Keys, author: str, frame: ChatText) -> None:
     """The conversation."""
-    frame = request.frame
-    assert isinstance(frame, ChatText)
-    need_place(book, keys, request.author, frame.conv)
+    need_place(book, keys, author, frame.conv)
 
 
-def text(book: Book, request: Request) -> list[Fact] | Refusal:
+def text(book: Book, author: str, frame: ChatText) -> Decision:
     """Say something."""
-    frame = request.frame
-    assert isinstance(frame, ChatText)
-    place = writable(book, request.author, frame.conv)
+    place = writable(book, author, frame.conv)
     if type(place) is Refusal:
         return place
     conversation, facts = place
     body = codec.encode_body(frame.body)
     ref = frame.ref or None
-    facts.append(Append(conversation.id, "chat.text", frame.id, request.author, ref, body))
+    facts.append(Append(conversation.id, "chat.text", frame.id, author, ref, body))
     return facts
 
 

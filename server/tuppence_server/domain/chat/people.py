@@ -24,6 +24,7 @@ from tuppence_server.domain.facts import (
     AddUser,
     BeginEpoch,
     ChangeUser,
+    Decision,
     EndSession,
     EndSessions,
     Fact,
@@ -32,7 +33,6 @@ from tuppence_server.domain.facts import (
     Touch,
 )
 from tuppence_server.domain.keys import Keys
-from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import OPERATOR, Conversation, Member, Session, User
 
 from .lookup import NO_CONVERSATION, belongs, need_member, need_person, need_user
@@ -58,18 +58,14 @@ _LOOKALIKES: Final = str.maketrans({"0": "o", "1": "l", "i": "l", "m": "rn", "w"
 _RESERVED: Final = frozenset(map(skeleton, RESERVED_HANDLES))
 
 
-def needs_create(book: Book, keys: Keys, request: Request) -> None:
+def needs_create(book: Book, keys: Keys, _author: str, command: CreateUser) -> None:
     """Whoever has that handle or one that looks like it."""
-    command = request.frame
-    assert isinstance(command, CreateUser)
     if skeleton(command.handle) not in book.skeletons:
         keys.skeletons.add(skeleton(command.handle))
 
 
-def create(book: Book, request: Request) -> list[Fact] | Refusal:
+def create(book: Book, _author: str, command: CreateUser) -> Decision:
     """Register a person, with the `self` conversation that holds what concerns nobody else."""
-    command = request.frame
-    assert isinstance(command, CreateUser)
     handle = command.handle
     if _handle(handle) is None:
         return Refusal("bad_frame", "A handle is 2 to 32 of a-z, 0-9 and _.", "$.handle")
@@ -83,44 +79,34 @@ def create(book: Book, request: Request) -> list[Fact] | Refusal:
     return [AddUser(user), OpenConversation(own, (Member(own.id, user.id, "owner", 1),))]
 
 
-def needs_handle(book: Book, keys: Keys, request: Request) -> None:
+def needs_handle(book: Book, keys: Keys, _author: str, command: SetPassword | DisableUser) -> None:
     """The person."""
-    command = request.frame
-    assert isinstance(command, (SetPassword, DisableUser))
     need_person(book, keys, "@" + command.handle)
 
 
-def set_password(book: Book, request: Request) -> list[Fact] | Refusal:
+def set_password(book: Book, _author: str, command: SetPassword) -> Decision:
     """Another password; every login ends."""
-    command = request.frame
-    assert isinstance(command, SetPassword)
     user = book.user_by_handle(command.handle)
     if user is None:
         return NO_SUCH_HANDLE
     return [ChangeUser(replace(user, password=command.password)), EndSessions(user.id, book.now)]
 
 
-def disable(book: Book, request: Request) -> list[Fact] | Refusal:
+def disable(book: Book, _author: str, command: DisableUser) -> Decision:
     """Shut a person out or let them in; every login ends."""
-    command = request.frame
-    assert isinstance(command, DisableUser)
     user = book.user_by_handle(command.handle)
     if user is None:
         return NO_SUCH_HANDLE
     return [ChangeUser(replace(user, disabled=command.disabled)), EndSessions(user.id, book.now)]
 
 
-def needs_open(book: Book, keys: Keys, request: Request) -> None:
+def needs_open(book: Book, keys: Keys, _author: str, command: OpenSession) -> None:
     """The person."""
-    command = request.frame
-    assert isinstance(command, OpenSession)
     need_user(book, keys, command.user)
 
 
-def open_session(book: Book, request: Request) -> list[Fact] | Refusal:
+def open_session(book: Book, _author: str, command: OpenSession) -> Decision:
     """Log a device in, unless the password changed or the person was disabled since it was checked."""
-    command = request.frame
-    assert isinstance(command, OpenSession)
     unfit = fit_name(command.device, DEVICE_CHARS_MAX, "$.device")
     if unfit is not None:
         return unfit
@@ -137,53 +123,43 @@ def open_session(book: Book, request: Request) -> list[Fact] | Refusal:
     return [*hashed, AddSession(session)]
 
 
-def needs_revoke(book: Book, keys: Keys, request: Request) -> None:
+def needs_revoke(book: Book, keys: Keys, _author: str, command: RevokeSession) -> None:
     """The login."""
-    command = request.frame
-    assert isinstance(command, RevokeSession)
     if command.session not in book.sessions:
         keys.sessions.add(command.session)
 
 
-def revoke(book: Book, request: Request) -> list[Fact] | Refusal:
+def revoke(book: Book, _author: str, command: RevokeSession) -> Decision:
     """Log a device out; again is no error."""
-    command = request.frame
-    assert isinstance(command, RevokeSession)
     session = book.sessions.get(command.session)
     if session is None or session.user != command.user:
         return Refusal("not_found", "There is no such session.", "$.session")
     return [] if session.revoked_at is not None else [EndSession(session.id, book.now)]
 
 
-def needs_nothing(_book: Book, _keys: Keys, _request: Request) -> None:
+def needs_nothing(_book: Book, _keys: Keys, _author: str, _frame: object) -> None:
     """No rows."""
 
 
-def probe(_book: Book, _request: Request) -> list[Fact] | Refusal:
+def probe(_book: Book, _author: str, _frame: object) -> Decision:
     """Touch the store."""
     return [Touch()]
 
 
-def start_epoch(book: Book, request: Request) -> list[Fact] | Refusal:
+def start_epoch(book: Book, _author: str, command: StartEpoch) -> Decision:
     """Another epoch, once for each that is found not to be what clients hold."""
-    command = request.frame
-    assert isinstance(command, StartEpoch)
     return [BeginEpoch(command.epoch)] if book.head.epoch == command.instead_of else []
 
 
-def needs_seen(book: Book, keys: Keys, request: Request) -> None:
+def needs_seen(book: Book, keys: Keys, _author: str, command: MarkSeen) -> None:
     """The conversation and the membership."""
-    command = request.frame
-    assert isinstance(command, MarkSeen)
     if command.conv not in book.conversations:
         keys.conversations.add(command.conv)
     need_member(book, keys, command.conv, command.user)
 
 
-def seen(book: Book, request: Request) -> list[Fact] | Refusal:
+def seen(book: Book, _author: str, command: MarkSeen) -> Decision:
     """Move the marks forward; what is not forward changes nothing and tells nobody."""
-    command = request.frame
-    assert isinstance(command, MarkSeen)
     conversation = book.conversations.get(command.conv)
     member = book.members.get((command.conv, command.user))
     if conversation is None or member is None or not belongs(book, conversation, command.user):

@@ -7,10 +7,19 @@ from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.frames import RoomCreate, RoomInvite, RoomLeave, RoomRemove, RoomRole, RoomUpdate
 from tuppence_protocol.limits import GROUPS_PER_PERSON_MAX, ROOM_MEMBERS_MAX
+from tuppence_protocol.shapes import InPlace
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.facts import Append, Fact, GiveRole, Join, Leave, OpenConversation, Retitle
+from tuppence_server.domain.facts import (
+    Append,
+    Decision,
+    Fact,
+    GiveRole,
+    Join,
+    Leave,
+    OpenConversation,
+    Retitle,
+)
 from tuppence_server.domain.keys import Keys
-from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import Conversation, Member, Role, User
 
 from .lookup import find_person, find_place, membership, need_member, need_person, need_place, need_user
@@ -23,49 +32,45 @@ ROOM_FULL = Refusal("room_full", f"A group has at most {ROOM_MEMBERS_MAX} member
 LAST_OWNER = Refusal("last_owner", "Make somebody else an owner first.", "$.body")
 
 
-def needs_create(book: Book, keys: Keys, request: Request) -> None:
+def needs_create(book: Book, keys: Keys, author: str, frame: RoomCreate) -> None:
     """The people who are to be in it."""
-    frame = request.frame
-    assert isinstance(frame, RoomCreate)
-    need_user(book, keys, request.author)
+    need_user(book, keys, author)
     for person in frame.body.members:
         need_person(book, keys, person)
 
 
-def create(book: Book, request: Request) -> list[Fact] | Refusal:
+def create(book: Book, author: str, frame: RoomCreate) -> Decision:
     """Open a group."""
-    frame = request.frame
-    assert isinstance(frame, RoomCreate)
     people = _people(book, frame.body.members, "$.body.members")
     if isinstance(people, Refusal):
         return people
     conv = book.fresh.conversation_id()
-    others = [user for user in people if user.id != request.author]
-    members = [Member(conv, request.author, "owner", 1)]
+    others = [user for user in people if user.id != author]
+    members = [Member(conv, author, "owner", 1)]
     members += [Member(conv, user.id, "member", 1) for user in others]
     if len(members) > ROOM_MEMBERS_MAX:
         return ROOM_FULL
-    author = book.users[request.author]
-    assert author is not None, "the author was found before the rule ran"
-    if full := _busy(author, "$.body") or _busiest(book, frame.body.members, "$.body.members"):
+    owner = book.users[author]
+    assert owner is not None, "the author was found before the rule ran"
+    if full := _busy(owner, "$.body") or _busiest(book, frame.body.members, "$.body.members"):
         return full
     body = {
         "kind": "group",
         "title": frame.body.title,
         "members": [member.user for member in members],
-        "alt": f"{_who(book, request.author)} opened the group {frame.body.title}",
+        "alt": f"{_who(book, author)} opened the group {frame.body.title}",
     }
     return [
         OpenConversation(Conversation(conv, "group", frame.body.title, None, book.now), tuple(members)),
-        Append(conv, "room.create", frame.id, request.author, None, codec.encode_body(body)),
+        Append(conv, "room.create", frame.id, author, None, codec.encode_body(body)),
     ]
 
 
-def needs_group(book: Book, keys: Keys, request: Request) -> None:
+def needs_group(
+    book: Book, keys: Keys, author: str, frame: RoomUpdate | RoomInvite | RoomRemove | RoomLeave | RoomRole
+) -> None:
     """The group, and the people whom the frame names with their membership."""
-    frame = request.frame
-    assert isinstance(frame, (RoomUpdate, RoomInvite, RoomRemove, RoomLeave, RoomRole))
-    conversation = need_place(book, keys, request.author, frame.conv)
+    conversation = need_place(book, keys, author, frame.conv)
     named: list[str] = []
     if isinstance(frame, RoomInvite):
         named = frame.body.users
@@ -77,23 +82,19 @@ def needs_group(book: Book, keys: Keys, request: Request) -> None:
             need_member(book, keys, conversation.id, user.id)
 
 
-def update(book: Book, request: Request) -> list[Fact] | Refusal:
+def update(book: Book, author: str, frame: RoomUpdate) -> Decision:
     """Change the title."""
-    frame = request.frame
-    assert isinstance(frame, RoomUpdate)
-    group = _group(book, request.author, frame.conv, _ADMIN)
+    group = _group(book, author, frame.conv, _ADMIN)
     if isinstance(group, Refusal):
         return group
     title = frame.body.title
-    body = {"title": title, "alt": f"{_who(book, request.author)} renamed the group to {title}"}
-    return [Retitle(group.id, title), _event(group, request, "room.update", body)]
+    body = {"title": title, "alt": f"{_who(book, author)} renamed the group to {title}"}
+    return [Retitle(group.id, title), _event(group, author, frame, "room.update", body)]
 
 
-def invite(book: Book, request: Request) -> list[Fact] | Refusal:
+def invite(book: Book, author: str, frame: RoomInvite) -> Decision:
     """Bring people in; they see the group from this event on."""
-    frame = request.frame
-    assert isinstance(frame, RoomInvite)
-    group = _group(book, request.author, frame.conv, _ADMIN)
+    group = _group(book, author, frame.conv, _ADMIN)
     if isinstance(group, Refusal):
         return group
     people = _people(book, frame.body.users, "$.body.users")
@@ -110,10 +111,10 @@ def invite(book: Book, request: Request) -> list[Fact] | Refusal:
     names = ", ".join(f"@{user.handle}" for user in people)
     body = {
         "users": [user.id for user in people],
-        "alt": f"{_who(book, request.author)} invited {names}",
+        "alt": f"{_who(book, author)} invited {names}",
     }
     facts: list[Fact] = [Join(_newcomer(book, group, user)) for user in people]
-    return [*facts, _event(group, request, "room.invite", body)]
+    return [*facts, _event(group, author, frame, "room.invite", body)]
 
 
 def _newcomer(book: Book, group: Conversation, user: User) -> Member:
@@ -122,47 +123,41 @@ def _newcomer(book: Book, group: Conversation, user: User) -> Member:
     return Member(group.id, user.id, "member", group.seq + 1, None, read, read, gone)
 
 
-def remove(book: Book, request: Request) -> list[Fact] | Refusal:
+def remove(book: Book, author: str, frame: RoomRemove) -> Decision:
     """Take somebody out; the event is the last that they see."""
-    frame = request.frame
-    assert isinstance(frame, RoomRemove)
-    group = _group(book, request.author, frame.conv, _ADMIN)
+    group = _group(book, author, frame.conv, _ADMIN)
     if isinstance(group, Refusal):
         return group
     found = _named(book, group, frame.body.user)
     if isinstance(found, Refusal):
         return found
     user, member = found
-    if user.id == request.author:
+    if user.id == author:
         return Refusal("forbidden", "To go yourself, send room.leave.", "$.body.user")
-    own = membership(book, group, request.author)
+    own = membership(book, group, author)
     assert own is not None, "the group's rank check found it"
     if own.role != "owner" and _RANK[member.role] >= _ADMIN:
         return Refusal("forbidden", "Only an owner removes owners and admins.", "$.body.user")
-    body = {"user": user.id, "alt": f"{_who(book, request.author)} removed @{user.handle}"}
-    return [_event(group, request, "room.remove", body), Leave(group.id, user.id)]
+    body = {"user": user.id, "alt": f"{_who(book, author)} removed @{user.handle}"}
+    return [_event(group, author, frame, "room.remove", body), Leave(group.id, user.id)]
 
 
-def leave(book: Book, request: Request) -> list[Fact] | Refusal:
+def leave(book: Book, author: str, frame: RoomLeave) -> Decision:
     """Go; the last owner of a group that still has others first makes somebody else an owner."""
-    frame = request.frame
-    assert isinstance(frame, RoomLeave)
-    group = _group(book, request.author, frame.conv, _RANK["reader"])
+    group = _group(book, author, frame.conv, _RANK["reader"])
     if isinstance(group, Refusal):
         return group
-    member = membership(book, group, request.author)
+    member = membership(book, group, author)
     assert member is not None, "the group's rank check found it"
     if member.role == "owner" and group.owners == 1 and group.members > 1:
         return LAST_OWNER
-    body = {"alt": f"{_who(book, request.author)} left"}
-    return [_event(group, request, "room.leave", body), Leave(group.id, request.author)]
+    body = {"alt": f"{_who(book, author)} left"}
+    return [_event(group, author, frame, "room.leave", body), Leave(group.id, author)]
 
 
-def role(book: Book, request: Request) -> list[Fact] | Refusal:
+def role(book: Book, author: str, frame: RoomRole) -> Decision:
     """Give somebody another role."""
-    frame = request.frame
-    assert isinstance(frame, RoomRole)
-    group = _group(book, request.author, frame.conv, _OWNER)
+    group = _group(book, author, frame.conv, _OWNER)
     if isinstance(group, Refusal):
         return group
     found = _named(book, group, frame.body.user)
@@ -172,9 +167,9 @@ def role(book: Book, request: Request) -> list[Fact] | Refusal:
     given = frame.body.role
     if member.role == "owner" and given != "owner" and group.owners == 1:
         return LAST_OWNER
-    who = _who(book, request.author)
+    who = _who(book, author)
     body = {"user": user.id, "role": given, "alt": f"{who} made @{user.handle} {given}"}
-    return [GiveRole(group.id, user.id, given), _event(group, request, "room.role", body)]
+    return [GiveRole(group.id, user.id, given), _event(group, author, frame, "room.role", body)]
 
 
 def _group(book: Book, author: str, place: str, rank: int) -> Conversation | Refusal:
@@ -227,10 +222,8 @@ def _named(book: Book, group: Conversation, person: str) -> tuple[User, Member] 
     return user, member
 
 
-def _event(group: Conversation, request: Request, kind: str, body: Mapping[str, object]) -> Append:
-    frame = request.frame
-    assert isinstance(frame, (RoomUpdate, RoomInvite, RoomRemove, RoomLeave, RoomRole))
-    return Append(group.id, kind, frame.id, request.author, frame.ref or None, codec.encode_body(body))
+def _event(group: Conversation, author: str, frame: InPlace, kind: str, body: Mapping[str, object]) -> Append:
+    return Append(group.id, kind, frame.id, author, frame.ref or None, codec.encode_body(body))
 
 
 def _who(book: Book, user: str) -> str:

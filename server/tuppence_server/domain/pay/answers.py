@@ -20,9 +20,8 @@ from tuppence_protocol.payments import PayAccept, PayCancel, PayDecline, PayRefu
 from tuppence_protocol.views import SERVER_AUTHOR
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.commands import Expire
-from tuppence_server.domain.facts import Append, Fact, KeepPayment, KeepShare, Move
+from tuppence_server.domain.facts import Append, Decision, Fact, KeepPayment, KeepShare, Move
 from tuppence_server.domain.keys import Keys
-from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import FROZEN_IN, FROZEN_OUT, WAITING, Payment, Phase, Share, User
 
 from .accounts import barred_in, barred_out, covered, customer, operator, other_barred, own_room, room_for
@@ -35,11 +34,9 @@ SELF_REFUND: Final = Refusal("same_account", "What one exchanged with oneself is
 NEVER_PAID: Final = frozenset({"declined", "cancelled", "expired"})
 
 
-def accept(book: Book, request: Request) -> list[Fact] | Refusal:
+def accept(book: Book, author: str, frame: PayAccept) -> Decision:
     """Take a payment that waits: what was held is posted, so that this cannot fail for want of money."""
-    frame, author = request.frame, request.author
-    assert isinstance(frame, PayAccept)
-    found = acted_on(book, request, "send")
+    found = acted_on(book, author, frame, "send")
     if isinstance(found, Refusal):
         return found
     conversation, payment = found
@@ -70,11 +67,9 @@ def accept(book: Book, request: Request) -> list[Fact] | Refusal:
     ]
 
 
-def decline(book: Book, request: Request) -> list[Fact] | Refusal:
+def decline(book: Book, author: str, frame: PayDecline) -> Decision:
     """Return a payment that waits, or refuse what was asked for."""
-    frame, author = request.frame, request.author
-    assert isinstance(frame, PayDecline)
-    found = acted_on(book, request, "send", "request", "split")
+    found = acted_on(book, author, frame, "send", "request", "split")
     if isinstance(found, Refusal):
         return found
     conversation, payment = found
@@ -99,11 +94,9 @@ def decline(book: Book, request: Request) -> list[Fact] | Refusal:
     return [append, *facts, *_unspent(book, payment)]
 
 
-def cancel(book: Book, request: Request) -> list[Fact] | Refusal:
+def cancel(book: Book, author: str, frame: PayCancel) -> Decision:
     """Take back what one has sent or asked for, as long as it waits."""
-    frame, author = request.frame, request.author
-    assert isinstance(frame, PayCancel)
-    found = acted_on(book, request, "send", "request", "split")
+    found = acted_on(book, author, frame, "send", "request", "split")
     if isinstance(found, Refusal):
         return found
     conversation, payment = found
@@ -123,14 +116,12 @@ def cancel(book: Book, request: Request) -> list[Fact] | Refusal:
     ]
 
 
-def refund(book: Book, request: Request) -> list[Fact] | Refusal:
+def refund(book: Book, author: str, frame: PayRefund) -> Decision:
     """Give back some or all of what one received, in the currency that one received; fees stay where they are."""
-    frame, author = request.frame, request.author
-    assert isinstance(frame, PayRefund)
     formless = None if frame.body.amount is UNSET else amount_form(frame.body.amount)
     if formless is not None:
         return formless
-    found = acted_on(book, request, "send")
+    found = acted_on(book, author, frame, "send")
     if isinstance(found, Refusal):
         return found
     conversation, payment = found
@@ -193,10 +184,8 @@ def _refundable(payment: Payment, minor: int) -> Refusal | None:
 # --- the end of a payment's time ---------------------------------------------------------------------------
 
 
-def needs_expire(book: Book, keys: Keys, request: Request) -> None:
+def needs_expire(book: Book, keys: Keys, _author: str, frame: Expire) -> None:
     """The payment and its parties."""
-    frame = request.frame
-    assert isinstance(frame, Expire)
     payment = need_payment(book, keys, frame.payment)
     if payment is None:
         return
@@ -205,10 +194,8 @@ def needs_expire(book: Book, keys: Keys, request: Request) -> None:
     need_parties(book, keys, payment)
 
 
-def expire(book: Book, request: Request) -> list[Fact] | Refusal:
+def expire(book: Book, _author: str, frame: Expire) -> Decision:
     """Give back what a payment holds when its time is over; nothing where it is not, or somebody was faster."""
-    frame = request.frame
-    assert isinstance(frame, Expire)
     payment = book.payments.get(frame.payment)
     if payment is None or payment.state not in WAITING or book.now < payment.expires_at:
         return []

@@ -17,9 +17,8 @@ from tuppence_protocol.views import SERVER_AUTHOR
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.chat.lookup import need_person
 from tuppence_server.domain.commands import Reverse, Withdraw
-from tuppence_server.domain.facts import Append, Fact, KeepPayment, Move
+from tuppence_server.domain.facts import Append, Decision, Fact, KeepPayment, Move
 from tuppence_server.domain.keys import Keys
-from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import CLOSED, AccountKey, Payment
 
 from .accounts import covered, customer, enabled_amount, flags_of, need_account, operator, room_for
@@ -30,10 +29,8 @@ from .wallets import NOBODY
 NO_PAYMENT: Final = Refusal("not_found", "No payment of one person to another has that id.", "$.payment")
 
 
-def needs_withdraw(book: Book, keys: Keys, request: Request) -> None:
+def needs_withdraw(book: Book, keys: Keys, _author: str, frame: Withdraw) -> None:
     """The person, their `self` conversation, their account and the operator's two."""
-    frame = request.frame
-    assert isinstance(frame, Withdraw)
     need_account(book, keys, operator("cash", frame.currency))
     need_account(book, keys, operator("losses", frame.currency))
     user = need_person(book, keys, "@" + frame.handle)
@@ -44,10 +41,8 @@ def needs_withdraw(book: Book, keys: Keys, request: Request) -> None:
     need_account(book, keys, customer(user.id, frame.currency))
 
 
-def withdraw(book: Book, request: Request) -> list[Fact] | Refusal:
+def withdraw(book: Book, _author: str, frame: Withdraw) -> Decision:
     """The operator paid out money, or corrects a credit."""
-    frame = request.frame
-    assert isinstance(frame, Withdraw)
     currency = frame.currency
     minor = enabled_amount(book, frame.amount, currency, "$.amount")
     if isinstance(minor, Refusal):
@@ -70,10 +65,8 @@ def withdraw(book: Book, request: Request) -> list[Fact] | Refusal:
     return [Append(conversation.id, "pay.withdraw", frame.id, SERVER_AUTHOR, None, text, tuple(moves))]
 
 
-def needs_reverse(book: Book, keys: Keys, request: Request) -> None:
+def needs_reverse(book: Book, keys: Keys, _author: str, frame: Reverse) -> None:
     """The payment, its conversation, its parties and what bears a loss."""
-    frame = request.frame
-    assert isinstance(frame, Reverse)
     payment = need_payment(book, keys, frame.payment)
     if payment is None:
         return
@@ -84,10 +77,8 @@ def needs_reverse(book: Book, keys: Keys, request: Request) -> None:
         need_account(book, keys, operator("losses", payment.received_currency))
 
 
-def reverse(book: Book, request: Request) -> list[Fact] | Refusal:
+def reverse(book: Book, _author: str, frame: Reverse) -> Decision:
     """The operator gives back what is left of a payment, in the currency that was received; fees stay."""
-    frame = request.frame
-    assert isinstance(frame, Reverse)
     payment = book.payments.get(frame.payment)
     if payment is None or payment.kind != "send":
         return NO_PAYMENT

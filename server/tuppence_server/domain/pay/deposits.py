@@ -13,19 +13,16 @@ from tuppence_protocol.views import SERVER_AUTHOR
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.chat.lookup import find_place, need_person, need_place
 from tuppence_server.domain.commands import Deposit
-from tuppence_server.domain.facts import Append, Fact, Move
+from tuppence_server.domain.facts import Append, Decision, Fact, Move
 from tuppence_server.domain.keys import Keys
-from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import Conversation, User
 
 from .accounts import UNAVAILABLE, barred_in, customer, enabled_amount, need_account, operator, room_for
 from .wallets import NOBODY
 
 
-def needs_deposit(book: Book, keys: Keys, request: Request) -> None:
+def needs_deposit(book: Book, keys: Keys, _author: str, frame: Deposit) -> None:
     """The person, their `self` conversation and both accounts."""
-    frame = request.frame
-    assert isinstance(frame, Deposit)
     need_account(book, keys, operator("cash", frame.currency))
     user = need_person(book, keys, "@" + frame.handle)
     if user is None:
@@ -35,10 +32,8 @@ def needs_deposit(book: Book, keys: Keys, request: Request) -> None:
     need_account(book, keys, customer(user.id, frame.currency))
 
 
-def deposit(book: Book, request: Request) -> list[Fact] | Refusal:
+def deposit(book: Book, _author: str, frame: Deposit) -> Decision:
     """The operator took in money and credits a person with it."""
-    frame = request.frame
-    assert isinstance(frame, Deposit)
     minor = enabled_amount(book, frame.amount, frame.currency)
     if type(minor) is Refusal:
         return minor
@@ -51,19 +46,15 @@ def deposit(book: Book, request: Request) -> list[Fact] | Refusal:
     return _credit(book, conversation, user, minor, frame)
 
 
-def needs_faucet(book: Book, keys: Keys, request: Request) -> None:
+def needs_faucet(book: Book, keys: Keys, author: str, frame: PayFaucet) -> None:
     """The person's `self` conversation and both accounts."""
-    frame = request.frame
-    assert isinstance(frame, PayFaucet)
-    need_place(book, keys, request.author, frame.conv)
+    need_place(book, keys, author, frame.conv)
     need_account(book, keys, operator("cash", frame.body.currency))
-    need_account(book, keys, customer(request.author, frame.body.currency))
+    need_account(book, keys, customer(author, frame.body.currency))
 
 
-def faucet(book: Book, request: Request) -> list[Fact] | Refusal:
+def faucet(book: Book, author: str, frame: PayFaucet) -> Decision:
     """Play money for oneself, in a sandbox."""
-    frame = request.frame
-    assert isinstance(frame, PayFaucet)
     currency = frame.body.currency
     minor = enabled_amount(book, frame.body.amount, currency)
     if isinstance(minor, Refusal):
@@ -72,7 +63,7 @@ def faucet(book: Book, request: Request) -> list[Fact] | Refusal:
     if minor > most:
         shown = format_amount(most, currency)
         return Refusal("amount_range", f"The faucet gives {shown} {currency} at a time.", "$.body.amount")
-    user = book.users[request.author]
+    user = book.users[author]
     assert user is not None, "the author was found before the rule ran"
     if book.policy.mode != "sandbox":
         return Refusal("forbidden", "There is no faucet where the money is real.", "$.kind")

@@ -14,9 +14,8 @@ from tuppence_protocol.payments import PayClaim, PayPacket
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.chat.lookup import membership, need_place, peer_of
 from tuppence_server.domain.chat.messages import READERS_WATCH, writable
-from tuppence_server.domain.facts import Append, Fact, KeepPayment, KeepShare, Move
+from tuppence_server.domain.facts import Append, Decision, Fact, KeepPayment, KeepShare, Move
 from tuppence_server.domain.keys import Keys
-from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import FROZEN_OUT, Conversation, Payment, Share
 
 from .accounts import (
@@ -39,22 +38,18 @@ TOO_FINE: Final = Refusal("split_sum", "That is less than one minor unit for eac
 ONE_OTHER: Final = Refusal("bad_frame", "Between two people a packet has one share.", "$.body.count")
 
 
-def needs_packet(book: Book, keys: Keys, request: Request) -> None:
+def needs_packet(book: Book, keys: Keys, author: str, frame: PayPacket) -> None:
     """The conversation and the accounts that the money and the fee come from and go to."""
-    frame = request.frame
-    assert isinstance(frame, PayPacket)
     currency = frame.body.currency
-    need_place(book, keys, request.author, frame.conv)
-    need_account(book, keys, customer(request.author, currency))
+    need_place(book, keys, author, frame.conv)
+    need_account(book, keys, customer(author, currency))
     need_account(book, keys, operator("packets", currency))
     need_account(book, keys, operator("fees", currency))
-    need_limits(book, keys, request.author, currency)
+    need_limits(book, keys, author, currency)
 
 
-def packet(book: Book, request: Request) -> list[Fact] | Refusal:
+def packet(book: Book, author: str, frame: PayPacket) -> Decision:
     """Hold the money of a packet, share by share."""
-    frame, author = request.frame, request.author
-    assert isinstance(frame, PayPacket)
     body = frame.body
     currency = body.currency
     total = enabled_amount(book, body.total, currency, "$.body.total")
@@ -122,11 +117,9 @@ def _nobody_here(book: Book, author: str, conversation: Conversation, facts: lis
     return UNAVAILABLE if peer is not None and peer.disabled else None
 
 
-def claim(book: Book, request: Request) -> list[Fact] | Refusal:
+def claim(book: Book, author: str, frame: PayClaim) -> Decision:
     """Take the next share."""
-    frame, author = request.frame, request.author
-    assert isinstance(frame, PayClaim)
-    found = acted_on(book, request, "packet")
+    found = acted_on(book, author, frame, "packet")
     if isinstance(found, Refusal):
         return found
     conversation, payment = found

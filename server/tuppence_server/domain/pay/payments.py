@@ -9,7 +9,6 @@ from tuppence_protocol.payments import Acting
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.chat.lookup import find_place, need_place, need_user
 from tuppence_server.domain.keys import Keys
-from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import WAITING, Conversation, Payment, PaymentKind, Share, User
 
 from .accounts import customer, need_account, operator
@@ -37,15 +36,13 @@ def need_payment(book: Book, keys: Keys, id: str) -> Payment | None:
     return payment
 
 
-def needs_acting(book: Book, keys: Keys, request: Request) -> None:
+def needs_acting(book: Book, keys: Keys, author: str, frame: Acting) -> None:
     """The payment, its conversation, its parties and every account that what is done may move."""
-    frame = request.frame
-    assert isinstance(frame, Acting)
-    need_place(book, keys, request.author, frame.conv)
+    need_place(book, keys, author, frame.conv)
     payment = need_payment(book, keys, frame.ref)
     if payment is not None:
         need_parties(book, keys, payment)
-        need_account(book, keys, customer(request.author, payment.currency))
+        need_account(book, keys, customer(author, payment.currency))
 
 
 def need_parties(book: Book, keys: Keys, payment: Payment) -> None:
@@ -65,11 +62,11 @@ def need_parties(book: Book, keys: Keys, payment: Payment) -> None:
         need_account(book, keys, operator("packets", payment.currency))
 
 
-def acted_on(book: Book, request: Request, *kinds: PaymentKind) -> tuple[Conversation, Payment] | Refusal:
+def acted_on(
+    book: Book, author: str, frame: Acting, *kinds: PaymentKind
+) -> tuple[Conversation, Payment] | Refusal:
     """The conversation and the payment in it that the author acts on."""
-    frame = request.frame
-    assert isinstance(frame, Acting)
-    conversation = find_place(book, request.author, frame.conv)
+    conversation = find_place(book, author, frame.conv)
     if isinstance(conversation, Refusal):
         return conversation
     payment = book.payments.get(frame.ref)

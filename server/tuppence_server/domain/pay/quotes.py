@@ -12,10 +12,9 @@ from tuppence_protocol.limits import AMOUNT_MINOR_MAX
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.chat.lookup import need_user
 from tuppence_server.domain.commands import OpenQuote
-from tuppence_server.domain.facts import Fact, KeepQuote
+from tuppence_server.domain.facts import Decision, KeepQuote
 from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.policy import PPM
-from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import Quote
 
 from .accounts import enabled_amount
@@ -63,17 +62,14 @@ def _up(number: Fraction) -> int:
     return -(-number.numerator // number.denominator)
 
 
-def needs_quote(book: Book, keys: Keys, request: Request) -> None:
+def needs_quote(book: Book, keys: Keys, _author: str, command: OpenQuote) -> None:
     """Who asks, for the fee."""
-    command = request.frame
-    assert isinstance(command, OpenQuote)
     need_user(book, keys, command.owner)
 
 
-def open_quote(book: Book, request: Request) -> list[Fact] | Refusal:
+def open_quote(book: Book, _author: str, command: OpenQuote) -> Decision:
     """Work out and keep a promise."""
-    command, policy = request.frame, book.policy
-    assert isinstance(command, OpenQuote)
+    policy = book.policy
     sell, buy = command.sell, command.buy
     if sell == buy:
         return Refusal("bad_frame", "Sell and buy are the same currency.", "$.body.buy")

@@ -29,9 +29,8 @@ from tuppence_server.domain.chat.lookup import (
     peer_of,
 )
 from tuppence_server.domain.chat.messages import READERS_WATCH
-from tuppence_server.domain.facts import Append, Fact, KeepPayment, KeepShare
+from tuppence_server.domain.facts import Append, Decision, Fact, KeepPayment, KeepShare
 from tuppence_server.domain.keys import Keys
-from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import Conversation, Payment, Share, User
 
 from .accounts import UNAVAILABLE, enabled_amount
@@ -146,10 +145,8 @@ def share_ends(book: Book, payment: Payment, share: Share, state: str) -> tuple[
 # --- requests -------------------------------------------------------------------------------------------
 
 
-def needs_request(book: Book, keys: Keys, request: Request) -> None:
+def needs_request(book: Book, keys: Keys, author: str, frame: PayRequest) -> None:
     """The conversation, who is asked, and what that person was asked for by the author."""
-    frame, author = request.frame, request.author
-    assert isinstance(frame, PayRequest)
     conversation = need_place(book, keys, author, frame.conv)
     if frame.body.payer is not UNSET:
         payer = need_person(book, keys, frame.body.payer)
@@ -165,11 +162,9 @@ def needs_request(book: Book, keys: Keys, request: Request) -> None:
         keys.asked.add((author, payer_id))
 
 
-def request_money(book: Book, request: Request) -> list[Fact] | Refusal:
+def request_money(book: Book, author: str, frame: PayRequest) -> Decision:
     """Ask a person with whom one talks already."""
-    frame = request.frame
-    assert isinstance(frame, PayRequest)
-    body, author = frame.body, request.author
+    body = frame.body
     minor = enabled_amount(book, body.amount, body.currency)
     if isinstance(minor, Refusal):
         return minor
@@ -240,22 +235,18 @@ def _askable(book: Book, author: str, payer: User, minor: int, currency: str) ->
 # --- split bills ----------------------------------------------------------------------------------------
 
 
-def needs_split(book: Book, keys: Keys, request: Request) -> None:
+def needs_split(book: Book, keys: Keys, author: str, frame: PaySplit) -> None:
     """The conversation and everybody who is to bear a share."""
-    frame = request.frame
-    assert isinstance(frame, PaySplit)
-    conversation = need_place(book, keys, request.author, frame.conv)
+    conversation = need_place(book, keys, author, frame.conv)
     for share in frame.body.shares:
         user = need_person(book, keys, share.user)
         if user is not None and conversation is not None and conversation.pair is None:
             need_member(book, keys, conversation.id, user.id)
 
 
-def split(book: Book, request: Request) -> list[Fact] | Refusal:
+def split(book: Book, author: str, frame: PaySplit) -> Decision:
     """Ask each for a share of what one has paid."""
-    frame = request.frame
-    assert isinstance(frame, PaySplit)
-    body, author = frame.body, request.author
+    body = frame.body
     total = enabled_amount(book, body.total, body.currency, "$.body.total")
     if isinstance(total, Refusal):
         return total
@@ -328,15 +319,13 @@ def _sharers(book: Book, author: str, conversation: Conversation, frame: PaySpli
     return SPLIT_ALONE if all(user.id == author for user in people) else people
 
 
-def waive(book: Book, request: Request) -> list[Fact] | Refusal:
+def waive(book: Book, author: str, frame: PayWaive) -> Decision:
     """Let somebody off."""
-    frame = request.frame
-    assert isinstance(frame, PayWaive)
-    found = acted_on(book, request, "split")
+    found = acted_on(book, author, frame, "split")
     if isinstance(found, Refusal):
         return found
     conversation, payment = found
-    if payment.payee != request.author:
+    if payment.payee != author:
         return NOT_YOURS
     user = find_person(book, frame.body.user)
     share = next((each for each in book.shares[payment.id] if user and each.person == user.id), None)
@@ -347,28 +336,24 @@ def waive(book: Book, request: Request) -> list[Fact] | Refusal:
         return refusal
     facts, state, after = share_ends(book, payment, share, "waived")
     view = share_view(after, payment.currency)
-    alt = f"{name(book, request.author)} lets @{user.handle} off {view.amount} {payment.currency}"
+    alt = f"{name(book, author)} lets @{user.handle} off {view.amount} {payment.currency}"
     text = codec.encode(ShareWaived(user.id, state, view, alt))
-    return [Append(conversation.id, "pay.waive", frame.id, request.author, frame.ref, text), *facts]
+    return [Append(conversation.id, "pay.waive", frame.id, author, frame.ref, text), *facts]
 
 
-def needs_waive(book: Book, keys: Keys, request: Request) -> None:
+def needs_waive(book: Book, keys: Keys, author: str, frame: PayWaive) -> None:
     """The split, and who is let off."""
-    frame = request.frame
-    assert isinstance(frame, PayWaive)
-    needs_acting(book, keys, request)
+    needs_acting(book, keys, author, frame)
     need_person(book, keys, frame.body.user)
 
 
-def remind(book: Book, request: Request) -> list[Fact] | Refusal:
+def remind(book: Book, author: str, frame: PayRemind) -> Decision:
     """Remind those who have not answered."""
-    frame = request.frame
-    assert isinstance(frame, PayRemind)
-    found = acted_on(book, request, "request", "split")
+    found = acted_on(book, author, frame, "request", "split")
     if isinstance(found, Refusal):
         return found
     conversation, payment = found
-    if payment.payee != request.author:
+    if payment.payee != author:
         return NOT_YOURS
     refusal = over(book, payment)
     if refusal is not None:
@@ -382,10 +367,10 @@ def remind(book: Book, request: Request) -> list[Fact] | Refusal:
         return Refusal("too_soon", "A reminder went out in the last hour.", state={"resets_at": again})
     shown = f"{format_amount(payment.amount, payment.currency)} {payment.currency}"
     whom = ", ".join(name(book, user) for user in users)
-    alt = f"{name(book, request.author)} reminds {whom} of {shown}"
+    alt = f"{name(book, author)} reminds {whom} of {shown}"
     text = codec.encode(PaymentReminded(users, payment.state, alt))
     return [
-        Append(conversation.id, "pay.remind", frame.id, request.author, frame.ref, text),
+        Append(conversation.id, "pay.remind", frame.id, author, frame.ref, text),
         KeepPayment(replace(payment, reminded_at=book.now)),
     ]
 

@@ -21,9 +21,16 @@ from tuppence_server.domain.chat.lookup import (
     peer_of,
 )
 from tuppence_server.domain.chat.messages import writable
-from tuppence_server.domain.facts import Append, Fact, KeepPayment, KeepQuote, Move, OpenConversation
+from tuppence_server.domain.facts import (
+    Append,
+    Decision,
+    Fact,
+    KeepPayment,
+    KeepQuote,
+    Move,
+    OpenConversation,
+)
 from tuppence_server.domain.keys import Keys
-from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import FROZEN_IN, AccountKey, Conversation, Payment, Phase, Quote, User
 
 from .accounts import (
@@ -66,10 +73,8 @@ class _Terms(Struct, frozen=True, gc=False):
     quote: Quote | None = None
 
 
-def needs_send(book: Book, keys: Keys, request: Request) -> None:
+def needs_send(book: Book, keys: Keys, author: str, frame: PaySend) -> None:
     """The conversation, the payee, their accounts, and what the payment answers or is exchanged by."""
-    frame, author = request.frame, request.author
-    assert isinstance(frame, PaySend)
     body, currency, named = frame.body, frame.body.currency, frame.body.payee
     conversation = need_place(book, keys, author, frame.conv)
     if frame.ref:
@@ -125,11 +130,8 @@ def _need_quote(book: Book, keys: Keys, id: str, payee: str) -> None:
         need_account(book, keys, operator("fx", quote.buy))
 
 
-def send(book: Book, request: Request) -> list[Fact] | Refusal:
+def send(book: Book, author: str, frame: PaySend) -> Decision:
     """Pay: the money moves, or is held, in the commit that stores the message."""
-    frame = request.frame
-    assert isinstance(frame, PaySend)
-    author = request.author
     told = _told(book, frame, author)
     if type(told) is Refusal:
         return told

@@ -9,9 +9,8 @@ from tuppence_protocol.errors import Refusal
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.chat.lookup import need_person
 from tuppence_server.domain.commands import SetFlags, SetTier
-from tuppence_server.domain.facts import ChangeUser, Fact, Flag
+from tuppence_server.domain.facts import ChangeUser, Decision, Flag
 from tuppence_server.domain.keys import Keys
-from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import CLOSED
 
 from .accounts import customer, need_account
@@ -19,20 +18,16 @@ from .accounts import customer, need_account
 NOBODY: Final = Refusal("not_found", "There is nobody with that handle.", "$.handle")
 
 
-def needs_flags(book: Book, keys: Keys, request: Request) -> None:
+def needs_flags(book: Book, keys: Keys, _author: str, command: SetFlags) -> None:
     """The person and every account that may have to be empty."""
-    command = request.frame
-    assert isinstance(command, SetFlags)
     user = need_person(book, keys, "@" + command.handle)
     if user is not None:
         for currency in _currencies(command.currency):
             need_account(book, keys, customer(user.id, currency))
 
 
-def set_flags(book: Book, request: Request) -> list[Fact] | Refusal:
+def set_flags(book: Book, _author: str, command: SetFlags) -> Decision:
     """Freeze, thaw or close; only what is empty can be closed."""
-    command = request.frame
-    assert isinstance(command, SetFlags)
     user = book.user_by_handle(command.handle)
     if user is None:
         return NOBODY
@@ -56,17 +51,13 @@ def _currencies(currency: str | None) -> list[str]:
     return sorted(EXPONENTS) if currency is None else [currency]
 
 
-def needs_tier(book: Book, keys: Keys, request: Request) -> None:
+def needs_tier(book: Book, keys: Keys, _author: str, command: SetTier) -> None:
     """The person."""
-    command = request.frame
-    assert isinstance(command, SetTier)
     need_person(book, keys, "@" + command.handle)
 
 
-def set_tier(book: Book, request: Request) -> list[Fact] | Refusal:
+def set_tier(book: Book, _author: str, command: SetTier) -> Decision:
     """Give a person other limits and fees."""
-    command = request.frame
-    assert isinstance(command, SetTier)
     user = book.user_by_handle(command.handle)
     if user is None:
         return NOBODY
