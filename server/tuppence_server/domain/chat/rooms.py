@@ -52,7 +52,9 @@ def create(book: Book, author: str, frame: RoomCreate) -> Decision:
         return ROOM_FULL
     owner = book.users[author]
     assert owner is not None, "the author was found before the rule ran"
-    if full := _busy(owner, "$.body") or _busiest(book, frame.body.members, "$.body.members"):
+    if full := _check_groups(owner, "$.body") or _check_all_groups(
+        book, frame.body.members, "$.body.members"
+    ):
         return full
     body = {
         "kind": "group",
@@ -106,7 +108,7 @@ def invite(book: Book, author: str, frame: RoomInvite) -> Decision:
             return Refusal("already_member", f"@{user.handle} is here already.", f"$.body.users[{index}]")
     if group.members + len(people) > ROOM_MEMBERS_MAX:
         return ROOM_FULL
-    if full := _busiest(book, frame.body.users, "$.body.users"):
+    if full := _check_all_groups(book, frame.body.users, "$.body.users"):
         return full
     names = ", ".join(f"@{user.handle}" for user in people)
     body = {
@@ -196,16 +198,16 @@ def _people(book: Book, named: list[str], field: str) -> list[User] | Refusal:
     return list(people.values())
 
 
-def _busy(user: User, field: str) -> Refusal | None:
+def _check_groups(user: User, field: str) -> Refusal | None:
     """What every group costs its members at each hello is bounded by how many each may be in."""
     if user.groups < GROUPS_PER_PERSON_MAX:
         return None
     return Refusal("too_many_groups", f"@{user.handle} is in {user.groups} groups; leave one first.", field)
 
 
-def _busiest(book: Book, named: list[str], field: str) -> Refusal | None:
+def _check_all_groups(book: Book, named: list[str], field: str) -> Refusal | None:
     found = (
-        _busy(user, f"{field}[{index}]")
+        _check_groups(user, f"{field}[{index}]")
         for index, person in enumerate(named)
         if (user := find_person(book, person)) is not None
     )

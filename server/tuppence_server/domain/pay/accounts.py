@@ -49,7 +49,7 @@ def flags_of(book: Book, user: User, currency: str) -> int:
     return user.flags if account is None else user.flags | account.flags
 
 
-def barred_out(book: Book, user: User, currency: str) -> Refusal | None:
+def check_payer(book: Book, user: User, currency: str) -> Refusal | None:
     """Why the author cannot pay."""
     flags = flags_of(book, user, currency)
     if not flags:
@@ -59,7 +59,7 @@ def barred_out(book: Book, user: User, currency: str) -> Refusal | None:
     return SHUT if flags & CLOSED else None
 
 
-def barred_in(book: Book, user: User, currency: str) -> Refusal | None:
+def check_payee(book: Book, user: User, currency: str) -> Refusal | None:
     """Why the author cannot be paid."""
     flags = flags_of(book, user, currency)
     if flags & FROZEN_IN:
@@ -67,7 +67,7 @@ def barred_in(book: Book, user: User, currency: str) -> Refusal | None:
     return SHUT if flags & CLOSED else None
 
 
-def other_barred(book: Book, user: User, currency: str, flag: int) -> Refusal | None:
+def check_other(book: Book, user: User, currency: str, flag: int) -> Refusal | None:
     """Why somebody else cannot take part; not told which of the reasons it is.
 
     Of the disabled nothing is taken and nothing reaches them: they could not answer it.
@@ -76,7 +76,7 @@ def other_barred(book: Book, user: User, currency: str, flag: int) -> Refusal | 
     return UNAVAILABLE if barred else None
 
 
-def room_for(
+def check_room(
     book: Book,
     user: User,
     key: AccountKey,
@@ -100,7 +100,7 @@ def room_for(
     return None
 
 
-def own_room(book: Book, user: User, key: AccountKey, minor: int, held: int = 0) -> Refusal | None:
+def check_own_room(book: Book, user: User, key: AccountKey, minor: int, held: int = 0) -> Refusal | None:
     """Whether one's own account can take so much more, of which `held` is on its way to it already."""
     account = book.accounts.get(key)
     there = 0 if account is None else account.credits_posted + account.credits_pending
@@ -120,7 +120,9 @@ def _over_cap(book: Book, user: User, key: AccountKey, minor: int) -> bool:
     return balance + minor > most
 
 
-def covered(book: Book, key: AccountKey, minor: int, field: str | None = "$.body.amount") -> Refusal | None:
+def check_funds(
+    book: Book, key: AccountKey, minor: int, field: str | None = "$.body.amount"
+) -> Refusal | None:
     """Whether an account holds so much that is free to be spent."""
     account = book.accounts.get(key)
     available = 0 if account is None else account.available

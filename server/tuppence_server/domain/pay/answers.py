@@ -24,10 +24,19 @@ from tuppence_server.domain.facts import Append, Decision, Fact, KeepPayment, Ke
 from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.rows import FROZEN_IN, FROZEN_OUT, WAITING, Payment, Phase, Share, User
 
-from .accounts import barred_in, barred_out, covered, customer, operator, other_barred, own_room, room_for
+from .accounts import (
+    check_funds,
+    check_other,
+    check_own_room,
+    check_payee,
+    check_payer,
+    check_room,
+    customer,
+    operator,
+)
 from .limits import give_back
 from .packets import unclaimed
-from .payments import NOT_YOURS, acted_on, ended, name, need_parties, need_payment, over, share_view
+from .payments import NOT_YOURS, check_open, ended, find_payment, name, need_parties, need_payment, share_view
 from .requests import share_ends
 
 SELF_REFUND: Final = Refusal("same_account", "What one exchanged with oneself is not refunded.", "$.ref")
@@ -36,7 +45,7 @@ NEVER_PAID: Final = frozenset({"declined", "cancelled", "expired"})
 
 def accept(book: Book, author: str, frame: PayAccept) -> Decision:
     """Take a payment that waits: what was held is posted, so that this cannot fail for want of money."""
-    found = acted_on(book, author, frame, "send")
+    found = find_payment(book, author, frame, "send")
     if isinstance(found, Refusal):
         return found
     conversation, payment = found
@@ -44,10 +53,10 @@ def accept(book: Book, author: str, frame: PayAccept) -> Decision:
         return NOT_YOURS
     payer, payee = _user(book, payment.payer), _user(book, author)
     refusal = (
-        barred_in(book, payee, payment.currency)
-        or other_barred(book, payer, payment.currency, FROZEN_OUT)
-        or over(book, payment)
-        or own_room(book, payee, customer(author, payment.currency), payment.received, payment.received)
+        check_payee(book, payee, payment.currency)
+        or check_other(book, payer, payment.currency, FROZEN_OUT)
+        or check_open(book, payment)
+        or check_own_room(book, payee, customer(author, payment.currency), payment.received, payment.received)
     )
     if refusal is not None:
         return refusal
@@ -69,14 +78,14 @@ def accept(book: Book, author: str, frame: PayAccept) -> Decision:
 
 def decline(book: Book, author: str, frame: PayDecline) -> Decision:
     """Return a payment that waits, or refuse what was asked for."""
-    found = acted_on(book, author, frame, "send", "request", "split")
+    found = find_payment(book, author, frame, "send", "request", "split")
     if isinstance(found, Refusal):
         return found
     conversation, payment = found
     share = _share_of(book, payment, author)
     if not _is_asked(payment, share, author):
         return NOT_YOURS
-    refusal = over(book, payment, None if share is None else share.state)
+    refusal = check_open(book, payment, None if share is None else share.state)
     if refusal is not None:
         return refusal
     what = f"{_amount(payment, share)} {payment.currency}"
@@ -96,13 +105,13 @@ def decline(book: Book, author: str, frame: PayDecline) -> Decision:
 
 def cancel(book: Book, author: str, frame: PayCancel) -> Decision:
     """Take back what one has sent or asked for, as long as it waits."""
-    found = acted_on(book, author, frame, "send", "request", "split")
+    found = find_payment(book, author, frame, "send", "request", "split")
     if isinstance(found, Refusal):
         return found
     conversation, payment = found
     if author != (payment.payer if payment.kind == "send" else payment.payee):
         return NOT_YOURS
-    refusal = over(book, payment)
+    refusal = check_open(book, payment)
     if refusal is not None:
         return refusal
     alt = f"{name(book, author)} cancelled {_amount(payment, None)} {payment.currency}"
@@ -121,7 +130,7 @@ def refund(book: Book, author: str, frame: PayRefund) -> Decision:
     formless = None if frame.body.amount is UNSET else amount_form(frame.body.amount)
     if formless is not None:
         return formless
-    found = acted_on(book, author, frame, "send")
+    found = find_payment(book, author, frame, "send")
     if isinstance(found, Refusal):
         return found
     conversation, payment = found
@@ -139,11 +148,11 @@ def refund(book: Book, author: str, frame: PayRefund) -> Decision:
     payer, payee = _user(book, payment.payer), _user(book, author)
     debit, credit = customer(author, currency), customer(payment.payer, currency)
     refusal = (
-        barred_out(book, payee, currency)
-        or other_barred(book, payer, currency, FROZEN_IN)
-        or _refundable(payment, minor)
-        or covered(book, debit, minor)
-        or room_for(book, payer, credit, minor, capped=False)
+        check_payer(book, payee, currency)
+        or check_other(book, payer, currency, FROZEN_IN)
+        or _check_refundable(payment, minor)
+        or check_funds(book, debit, minor)
+        or check_room(book, payer, credit, minor, capped=False)
     )
     if refusal is not None:
         return refusal
@@ -163,7 +172,7 @@ def refund(book: Book, author: str, frame: PayRefund) -> Decision:
     ]
 
 
-def _refundable(payment: Payment, minor: int) -> Refusal | None:
+def _check_refundable(payment: Payment, minor: int) -> Refusal | None:
     if payment.state in NEVER_PAID or payment.state in {"refunded", "pending"}:
         return ended(payment.state)
     left = payment.received - payment.refunded

@@ -21,7 +21,7 @@ from tuppence_server.domain.facts import Append, Decision, Fact, KeepPayment, Mo
 from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.rows import CLOSED, AccountKey, Payment
 
-from .accounts import covered, customer, enabled_amount, flags_of, need_account, operator, room_for
+from .accounts import check_funds, check_room, customer, enabled_amount, flags_of, need_account, operator
 from .answers import NEVER_PAID, SELF_REFUND
 from .payments import ended, name, need_parties, need_payment
 from .wallets import NOBODY
@@ -96,7 +96,7 @@ def _reversed(book: Book, frame: Reverse, payment: Payment) -> list[Fact] | Refu
     assert payer is not None, "a payment's parties are users"
     if flags_of(book, payer, currency) & CLOSED:
         return Refusal("account_closed", f"The account of @{payer.handle} is closed; reopen it first.")
-    moves = room_for(book, payer, target, minor, None, capped=False) or _taken(
+    moves = check_room(book, payer, target, minor, None, capped=False) or _taken(
         book, source, target, minor, "pay.reverse", force=frame.force
     )
     if isinstance(moves, Refusal):
@@ -125,7 +125,7 @@ def _taken(
     book: Book, source: AccountKey, target: AccountKey, minor: int, code: str, *, force: bool
 ) -> list[Move] | Refusal:
     """What a person has of it, and by force the rest from the operator."""
-    refusal = covered(book, source, minor, None)
+    refusal = check_funds(book, source, minor, None)
     if refusal is None:
         return [Move(source, target, minor, code)]
     account = book.accounts.get(source)

@@ -17,7 +17,15 @@ from tuppence_server.domain.facts import Append, Decision, Fact, Move
 from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.rows import Conversation, User
 
-from .accounts import UNAVAILABLE, barred_in, customer, enabled_amount, need_account, operator, room_for
+from .accounts import (
+    UNAVAILABLE,
+    check_payee,
+    check_room,
+    customer,
+    enabled_amount,
+    need_account,
+    operator,
+)
 from .wallets import NOBODY
 
 
@@ -41,7 +49,7 @@ def deposit(book: Book, _author: str, frame: Deposit) -> Decision:
     conversation = None if user is None else book.conversation_by_pair(user.id)
     if user is None or conversation is None:
         return NOBODY
-    if barred_in(book, user, frame.currency) is not None:
+    if check_payee(book, user, frame.currency) is not None:
         return UNAVAILABLE
     return _credit(book, conversation, user, minor, frame)
 
@@ -72,7 +80,7 @@ def faucet(book: Book, author: str, frame: PayFaucet) -> Decision:
         return conversation
     if isinstance(conversation, User) or conversation.kind != "self":
         return Refusal("forbidden", "The faucet is in `self`.", "$.conv")
-    barred = barred_in(book, user, currency)
+    barred = check_payee(book, user, currency)
     return barred or _credit(book, conversation, user, minor, frame)
 
 
@@ -86,7 +94,7 @@ def _credit(
     currency, kind = (
         (frame.currency, "pay.deposit") if isinstance(frame, Deposit) else (frame.body.currency, "pay.faucet")
     )
-    refusal = room_for(book, user, customer(user.id, currency), minor)
+    refusal = check_room(book, user, customer(user.id, currency), minor)
     if refusal is not None:
         return refusal
     amount = format_amount(minor, currency)

@@ -37,7 +37,9 @@ def counts(book: Book, user: User, currency: str) -> bool:
     return _limits(book, user, currency) is not None
 
 
-def within(book: Book, user: User, currency: str, minor: int, field: str = "$.body.amount") -> Refusal | None:
+def check_limits(
+    book: Book, user: User, currency: str, minor: int, field: str = "$.body.amount"
+) -> Refusal | None:
     """The limit that a payment would pass, if any."""
     limits = _limits(book, user, currency)
     if limits is None:

@@ -20,18 +20,18 @@ from tuppence_server.domain.rows import FROZEN_OUT, Conversation, Payment, Share
 
 from .accounts import (
     UNAVAILABLE,
-    barred_in,
-    barred_out,
-    covered,
+    check_funds,
+    check_other,
+    check_own_room,
+    check_payee,
+    check_payer,
     customer,
     enabled_amount,
     need_account,
     operator,
-    other_barred,
-    own_room,
 )
-from .limits import counts, need_limits, spend, within
-from .payments import NOT_YOURS, acted_on, name, over
+from .limits import check_limits, counts, need_limits, spend
+from .payments import NOT_YOURS, check_open, find_payment, name
 
 ALONE: Final = Refusal("forbidden", "There is nobody here to claim a packet.", "$.conv")
 TOO_FINE: Final = Refusal("split_sum", "That is less than one minor unit for each.", "$.body.count")
@@ -70,10 +70,10 @@ def packet(book: Book, author: str, frame: PayPacket) -> Decision:
     fee, _ = book.policy.fee("packet", currency, payer.tier, total)
     debit = customer(author, currency)
     refusal = (
-        barred_out(book, payer, currency)
-        or _nobody_here(book, author, conversation, facts)
-        or within(book, payer, currency, total, "$.body.total")
-        or covered(book, debit, total + fee, "$.body.total")
+        check_payer(book, payer, currency)
+        or _check_peer(book, author, conversation, facts)
+        or check_limits(book, payer, currency, total, "$.body.total")
+        or check_funds(book, debit, total + fee, "$.body.total")
     )
     if refusal is not None:
         return refusal
@@ -110,7 +110,7 @@ def packet(book: Book, author: str, frame: PayPacket) -> Decision:
     return facts
 
 
-def _nobody_here(book: Book, author: str, conversation: Conversation, facts: list[Fact]) -> Refusal | None:
+def _check_peer(book: Book, author: str, conversation: Conversation, facts: list[Fact]) -> Refusal | None:
     """Why nobody could claim: in a dm there is one other; who is written to for the first time is not
     disabled."""
     peer = None if facts else book.users.get(peer_of(book, conversation, author) or "")
@@ -119,28 +119,28 @@ def _nobody_here(book: Book, author: str, conversation: Conversation, facts: lis
 
 def claim(book: Book, author: str, frame: PayClaim) -> Decision:
     """Take the next share."""
-    found = acted_on(book, author, frame, "packet")
+    found = find_payment(book, author, frame, "packet")
     if isinstance(found, Refusal):
         return found
     conversation, payment = found
     claimer, owner = book.users[author], book.users[payment.payer]
     assert claimer is not None, "the author was found before the rule ran"
     assert owner is not None, "a packet's owner is a user"
-    barred = _may_claim(book, conversation, payment, author)
-    barred = barred or barred_in(book, claimer, payment.currency)
-    barred = barred or other_barred(book, owner, payment.currency, FROZEN_OUT)
+    barred = _check_claimer(book, conversation, payment, author)
+    barred = barred or check_payee(book, claimer, payment.currency)
+    barred = barred or check_other(book, owner, payment.currency, FROZEN_OUT)
     if barred is not None:
         return barred
     shares = book.shares[payment.id]
     had = next((share for share in shares if share.person == author), None)
-    refusal = over(book, payment)
+    refusal = check_open(book, payment)
     if had is not None and (refusal is None or refusal.code != "expired"):
         return _had(payment, had)
     if refusal is not None:
         return refusal
     share = shares[payment.claimed]
     most = _share_at_most(payment, shares)
-    refusal = own_room(book, claimer, customer(author, payment.currency), most)
+    refusal = check_own_room(book, claimer, customer(author, payment.currency), most)
     return refusal or _claimed(book, frame, conversation, payment, share, author)
 
 
@@ -159,7 +159,7 @@ def _had(payment: Payment, share: Share) -> Refusal:
     return Refusal("already_claimed", "You have had your share of this packet.", "$.ref", state=state)
 
 
-def _may_claim(book: Book, conversation: Conversation, payment: Payment, author: str) -> Refusal | None:
+def _check_claimer(book: Book, conversation: Conversation, payment: Payment, author: str) -> Refusal | None:
     if conversation.kind == "dm":
         return NOT_YOURS if payment.payer == author else None
     member = membership(book, conversation, author)

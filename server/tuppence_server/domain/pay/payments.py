@@ -62,7 +62,7 @@ def need_parties(book: Book, keys: Keys, payment: Payment) -> None:
         need_account(book, keys, operator("packets", payment.currency))
 
 
-def acted_on(
+def find_payment(
     book: Book, author: str, frame: Acting, *kinds: PaymentKind
 ) -> tuple[Conversation, Payment] | Refusal:
     """The conversation and the payment in it that the author acts on."""
@@ -75,7 +75,7 @@ def acted_on(
     return (conversation, payment) if payment.kind in kinds else NO_PAYMENT
 
 
-def over(book: Book, payment: Payment, state: str | None = None) -> Refusal | None:
+def check_open(book: Book, payment: Payment, state: str | None = None) -> Refusal | None:
     """Why nothing more can come of a payment that somebody was to answer; None while it waits.
 
     `state` is that of a share, where one is meant.

@@ -34,7 +34,7 @@ from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.rows import Conversation, Payment, Share, User
 
 from .accounts import UNAVAILABLE, enabled_amount
-from .payments import NO_PAYMENT, NOT_YOURS, acted_on, name, needs_acting, over, share_view
+from .payments import NO_PAYMENT, NOT_YOURS, check_open, find_payment, name, needs_acting, share_view
 
 NO_PAYER: Final = Refusal("bad_frame", "In a group, say who is asked.", "$.body.payer")
 UNKNOWN_PAYER: Final = Refusal("not_found", "There is no such person.", "$.body.payer")
@@ -57,7 +57,7 @@ SHARES_TWICE: Final = Refusal("bad_frame", "Somebody is in the split twice.", "$
 SPLIT_ALONE: Final = Refusal("bad_frame", "Somebody else has to be in a split.", "$.body.shares")
 
 
-class Asked(Struct, frozen=True):
+class Due(Struct, frozen=True):
     """The request, or the share of a split, that a payment answers; `refusal` where it no longer waits."""
 
     payment: Payment
@@ -72,7 +72,7 @@ class Settling(Struct, frozen=True):
     view: Settles
 
 
-def as_asked(book: Book, frame: PaySend, author: str) -> PaySend | Refusal:
+def complete_by_ref(book: Book, frame: PaySend, author: str) -> PaySend | Refusal:
     """The frame with the amount, currency and payee that it leaves to its ref, if that asks for any."""
     body = frame.body
     missing = "amount" if body.amount is UNSET else "currency" if body.currency is UNSET else None
@@ -95,9 +95,9 @@ def as_asked(book: Book, frame: PaySend, author: str) -> PaySend | Refusal:
     return replace(frame, body=said)
 
 
-def answered(
+def find_due(
     book: Book, frame: PaySend, conversation: Conversation, author: str, payee: User, minor: int
-) -> Asked | Refusal | None:
+) -> Due | Refusal | None:
     """What the frame's ref asks for; None where it is a plain reply to something else."""
     payment = book.payments.get(frame.ref) if frame.ref else None
     if payment is None or payment.kind not in ASKS:
@@ -119,10 +119,10 @@ def answered(
         return OTHER_CURRENCY
     if minor != (payment.amount if share is None else share.amount):
         return OTHER_AMOUNT
-    return Asked(payment, share, over(book, payment, None if share is None else share.state))
+    return Due(payment, share, check_open(book, payment, None if share is None else share.state))
 
 
-def settled_by(book: Book, asked: Asked) -> Settling:
+def settled_by(book: Book, asked: Due) -> Settling:
     """A payment answers what was asked."""
     payment, share = asked.payment, asked.share
     if share is None:
@@ -174,7 +174,7 @@ def request_money(book: Book, author: str, frame: PayRequest) -> Decision:
     payer = _payer(book, author, conversation, body)
     if isinstance(payer, Refusal):
         return payer
-    refusal = _askable(book, author, payer, minor, body.currency)
+    refusal = _check_askable(book, author, payer, minor, body.currency)
     if refusal is not None:
         return refusal
     amount = format_amount(minor, body.currency)
@@ -216,7 +216,7 @@ def _payer(book: Book, author: str, conversation: Conversation, body: RequestBod
     return NOT_HERE if membership(book, conversation, payer.id) is None else payer
 
 
-def _askable(book: Book, author: str, payer: User, minor: int, currency: str) -> Refusal | None:
+def _check_askable(book: Book, author: str, payer: User, minor: int, currency: str) -> Refusal | None:
     if payer.disabled:
         return UNAVAILABLE
     waiting = [book.payments[id] for id in book.asked[author, payer.id]]
@@ -321,7 +321,7 @@ def _sharers(book: Book, author: str, conversation: Conversation, frame: PaySpli
 
 def waive(book: Book, author: str, frame: PayWaive) -> Decision:
     """Let somebody off."""
-    found = acted_on(book, author, frame, "split")
+    found = find_payment(book, author, frame, "split")
     if isinstance(found, Refusal):
         return found
     conversation, payment = found
@@ -331,7 +331,7 @@ def waive(book: Book, author: str, frame: PayWaive) -> Decision:
     share = next((each for each in book.shares[payment.id] if user and each.person == user.id), None)
     if user is None or share is None:
         return Refusal("not_found", "That person has no share in this.", "$.body.user")
-    refusal = over(book, payment, share.state)
+    refusal = check_open(book, payment, share.state)
     if refusal is not None:
         return refusal
     facts, state, after = share_ends(book, payment, share, "waived")
@@ -348,14 +348,14 @@ def needs_waive(book: Book, keys: Keys, author: str, frame: PayWaive) -> None:
 
 
 def remind(book: Book, author: str, frame: PayRemind) -> Decision:
-    """Remind those who have not answered."""
-    found = acted_on(book, author, frame, "request", "split")
+    """Remind those who have not find_due."""
+    found = find_payment(book, author, frame, "request", "split")
     if isinstance(found, Refusal):
         return found
     conversation, payment = found
     if payment.payee != author:
         return NOT_YOURS
-    refusal = over(book, payment)
+    refusal = check_open(book, payment)
     if refusal is not None:
         return refusal
     users = [payment.payer] if payment.kind == "request" else _open(book, payment)

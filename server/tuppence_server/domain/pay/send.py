@@ -34,19 +34,19 @@ from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.rows import FROZEN_IN, AccountKey, Conversation, Payment, Phase, Quote, User
 
 from .accounts import (
-    barred_out,
-    covered,
+    check_funds,
+    check_other,
+    check_own_room,
+    check_payer,
+    check_room,
     customer,
     enabled_amount,
     need_account,
     operator,
-    other_barred,
-    own_room,
-    room_for,
 )
-from .limits import counts, need_limits, spend, within
+from .limits import check_limits, counts, need_limits, spend
 from .payments import need_parties, need_payment
-from .requests import ASKS, Asked, answered, as_asked, settled_by
+from .requests import ASKS, Due, complete_by_ref, find_due, settled_by
 
 SAME_ACCOUNT: Final = Refusal("same_account", "Payer and payee are the same.", "$.body.payee")
 NO_PAYEE: Final = Refusal("bad_frame", "In a group, say who is to be paid.", "$.body.payee")
@@ -132,7 +132,7 @@ def _need_quote(book: Book, keys: Keys, id: str, payee: str) -> None:
 
 def send(book: Book, author: str, frame: PaySend) -> Decision:
     """Pay: the money moves, or is held, in the commit that stores the message."""
-    told = _told(book, frame, author)
+    told = _complete(book, frame, author)
     if type(told) is Refusal:
         return told
     frame, currency, minor = told
@@ -144,7 +144,7 @@ def send(book: Book, author: str, frame: PaySend) -> Decision:
     payee = _payee(book, author, conversation, facts, body)
     if type(payee) is Refusal:
         return payee
-    asked = answered(book, frame, conversation, author, payee, minor) if frame.ref else None
+    asked = find_due(book, frame, conversation, author, payee, minor) if frame.ref else None
     if type(asked) is Refusal:
         return asked
     payer = book.users[author]
@@ -153,11 +153,11 @@ def send(book: Book, author: str, frame: PaySend) -> Decision:
     if type(terms) is Refusal:
         return terms
     debit, credit = (author, currency, "customer"), (payee.id, terms.received_currency, "customer")
-    refusal = _barred(book, payer, payee, debit, credit) or _untimely(book, body, terms.quote, asked)
+    refusal = _check_parties(book, payer, payee, debit, credit) or _check_time(book, body, terms.quote, asked)
     if refusal is None and book.policy.limits:
-        refusal = within(book, payer, currency, minor)
+        refusal = check_limits(book, payer, currency, minor)
     if refusal is None:
-        refusal = covered(book, debit, terms.spent) or _room(
+        refusal = check_funds(book, debit, terms.spent) or _check_room(
             book, author, payee, credit, body, terms.received
         )
     if refusal is not None:
@@ -176,7 +176,7 @@ def send(book: Book, author: str, frame: PaySend) -> Decision:
     return facts + spend(book, payer, currency, minor) if book.policy.limits else facts
 
 
-def _told(book: Book, frame: PaySend, author: str) -> tuple[PaySend, str, int] | Refusal:
+def _complete(book: Book, frame: PaySend, author: str) -> tuple[PaySend, str, int] | Refusal:
     """The frame with all that its ref says for it, the currency and minor units, where its members go
     together."""
     body = frame.body
@@ -187,12 +187,12 @@ def _told(book: Book, frame: PaySend, author: str) -> tuple[PaySend, str, int] |
         return ACCEPT_ALONE
     amount, currency = body.amount, body.currency
     if amount is UNSET or currency is UNSET or (frame.ref is not UNSET and body.payee is UNSET):
-        completed = as_asked(book, frame, author)
+        completed = complete_by_ref(book, frame, author)
         if type(completed) is Refusal:
             return completed
         frame, amount, currency = completed, completed.body.amount, completed.body.currency
-        assert amount is not UNSET, "as_asked has filled it in"
-        assert currency is not UNSET, "as_asked has filled it in"
+        assert amount is not UNSET, "complete_by_ref has filled it in"
+        assert currency is not UNSET, "complete_by_ref has filled it in"
     minor = enabled_amount(book, amount, currency)
     return minor if type(minor) is Refusal else (frame, currency, minor)
 
@@ -216,7 +216,7 @@ def _terms(book: Book, payer: User, minor: int, body: SendBody, currency: str) -
     return _Terms(minor, minor - fee, currency, fee, "payee")
 
 
-def _untimely(book: Book, body: SendBody, quote: Quote | None, asked: Asked | None) -> Refusal | None:
+def _check_time(book: Book, body: SendBody, quote: Quote | None, asked: Due | None) -> Refusal | None:
     """Why it is too late for this."""
     if body.not_after is not UNSET and book.now > body.not_after:
         return EXPIRED
@@ -229,7 +229,9 @@ def _untimely(book: Book, body: SendBody, quote: Quote | None, asked: Asked | No
     return QUOTE_EXPIRED if book.now >= quote.expires_at else None
 
 
-def _barred(book: Book, payer: User, payee: User, debit: AccountKey, credit: AccountKey) -> Refusal | None:
+def _check_parties(
+    book: Book, payer: User, payee: User, debit: AccountKey, credit: AccountKey
+) -> Refusal | None:
     """Why the two may not do this; mostly nothing is set on anybody."""
     pays, gets = book.accounts.get(debit), book.accounts.get(credit)
     if (
@@ -237,20 +239,20 @@ def _barred(book: Book, payer: User, payee: User, debit: AccountKey, credit: Acc
         or (pays is not None and pays.flags)
         or (gets is not None and gets.flags)
     ):
-        refusal = barred_out(book, payer, debit[1]) or other_barred(book, payee, credit[1], FROZEN_IN)
+        refusal = check_payer(book, payer, debit[1]) or check_other(book, payee, credit[1], FROZEN_IN)
         if refusal is not None:
             return refusal
     return SAME_ACCOUNT if debit == credit else None
 
 
-def _room(
+def _check_room(
     book: Book, payer: str, payee: User, credit: AccountKey, body: SendBody, received: int
 ) -> Refusal | None:
     """Whether it can arrive; a cap on what is only offered is judged when they accept."""
     if payer == payee.id:
-        refusal = own_room(book, payee, credit, received)
+        refusal = check_own_room(book, payee, credit, received)
         return None if refusal is None else replace(refusal, field="$.body.amount")
-    return room_for(book, payee, credit, received, capped=body.accept is UNSET)
+    return check_room(book, payee, credit, received, capped=body.accept is UNSET)
 
 
 def _moves(
