@@ -17,7 +17,6 @@ from tuppence_server.domain.policy import Policy
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import OPERATOR
 from tuppence_server.opening import opened_store
-from tuppence_server.pipeline.commits import Committed
 from tuppence_server.pipeline.pipeline import Pipeline
 from tuppence_server.store.contract import Store
 from tuppence_server.telemetry.metrics import Metrics
@@ -37,7 +36,7 @@ class Seeder:
     def __init__(self, store: Store, advance: Advance) -> None:
         self._advance = advance
         policy = Policy(frozenset({"EUR"}))
-        self.pipeline = Pipeline(store, policy, ids.Randomness(), _tell, Metrics(), lambda: None)
+        self.pipeline = Pipeline(store, policy, ids.Randomness(), lambda _: None, Metrics(), lambda: None)
 
     async def submit(self, requests: Sequence[Request]) -> list[Outcome]:
         """Commit all of them; the outcomes in order."""
@@ -140,10 +139,6 @@ def payment(user: str, conv: str, amount: str = "0.01") -> Request:
 def _spelled(handle: str) -> str:
     """No two handles may look alike, so digits that resemble letters are spelled otherwise."""
     return handle.translate(str.maketrans("01", "gh"))
-
-
-def _tell(commit: Committed) -> None:
-    commit.answer()
 
 
 def _silent(_: int) -> None:

@@ -45,7 +45,6 @@ from .hub.broker import LocalBroker
 from .hub.hub import Hub
 from .opening import opened_store
 from .pipeline.clock import Clock
-from .pipeline.commits import Committed
 from .pipeline.pipeline import Pipeline
 from .pipeline.sweep import keep_sweeping
 from .serving.certificates import check_pair
@@ -85,7 +84,7 @@ async def opened_office(
         head = await store.head()
         terms = policy(settings, head.mode)
         clock = await _clock(store, terms)
-        pipeline = Pipeline(store, terms, ids.Randomness(), Committed.answer, Metrics(), lambda: None, clock)
+        pipeline = Pipeline(store, terms, ids.Randomness(), lambda _: None, Metrics(), lambda: None, clock)
         pipeline.start(head)
         passwords = Passwords(settings.password_workers, settings.password_memory_kib)
         try:
@@ -237,7 +236,7 @@ async def _services(settings: Settings, store: Store, head: LogHead, fail: Calla
     broker.listen(hub)
     terms = policy(settings, head.mode)
     clock = await _clock(store, terms)
-    pipeline = Pipeline(store, terms, ids.Randomness(), broker.commit, metrics, fail, clock)
+    pipeline = Pipeline(store, terms, ids.Randomness(), broker.commit, metrics, fail, clock, hub.flush)
     rates = UNLIMITED if settings.rate_limits == "off" else LIMITED
     services = Services(
         settings, store, pipeline, hub, broker, metrics, rates, make_rates(settings), head.mode, clock.now_ms

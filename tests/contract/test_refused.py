@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 from tests.contract.stores import event_id, opened
-from tests.property.ledger_model import IDS, Model, Step
-from tests.property.narrow import narrowed
-from tests.property.test_ledger import check, road_on, word
+from tests.property.ledger_model import Model, Step
+from tests.property.narrow import NARROW
+from tests.property.test_ledger import check
+from tests.support.road import IDS, road_on, word
+
+from tuppence_server.pipeline.inbox import BOUNDS
 
 FRAMES = 60
 REFUSES = "CREATE TRIGGER refuses BEFORE INSERT ON receipt WHEN NEW.id IN ({}) BEGIN SELECT RAISE (ABORT, 'no'); END"
@@ -21,7 +24,8 @@ REFUSES = "CREATE TRIGGER refuses BEFORE INSERT ON receipt WHEN NEW.id IN ({}) B
 async def test_a_frame_that_the_database_refuses_is_lost_alone(
     tmp_path: Path, bad: set[int], narrow: bool
 ) -> None:
-    async with opened("sqlite", tmp_path) as store, road_on(store) as road:
+    bounds = NARROW if narrow else BOUNDS
+    async with opened("sqlite", tmp_path) as store, road_on(store, bounds=bounds) as road:
         model = Model()
         first = model.request(Step("pay.deposit", "alice", 1, amount="100"))
         model.learn(first, await road.ask(first))
@@ -29,11 +33,10 @@ async def test_a_frame_that_the_database_refuses_is_lost_alone(
         requests = [model.request(step) for step in steps]
         with closing(sqlite3.connect(tmp_path / "tuppence.db")) as db, capture_logs() as logged:
             db.execute(REFUSES.format(", ".join(f"'{event_id(key)}'" for key in bad)))
-            with narrowed(really=narrow):
-                waiting = [asyncio.create_task(road.ask(request)) for request in requests[:5]]
-                await asyncio.sleep(0)
-                waiting += [asyncio.create_task(road.ask(request)) for request in requests[5:]]
-                outcomes = await asyncio.gather(*waiting)
+            waiting = [asyncio.create_task(road.ask(request)) for request in requests[:5]]
+            await asyncio.sleep(0)
+            waiting += [asyncio.create_task(road.ask(request)) for request in requests[5:]]
+            outcomes = await asyncio.gather(*waiting)
             db.execute("DROP TRIGGER refuses")
         assert {each["event"] for each in logged} == {"store_fault"}
         assert road.writable

@@ -8,13 +8,12 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 from tests.contract.stores import START_MS, command, event_id, frame, head_of, said, wire_id
+from tests.support.road import IDS, PEOPLE
 
 from tuppence_server.domain.commands import Deposit
 from tuppence_server.domain.effects import Outcome, Stored
 from tuppence_server.domain.request import Request
 
-PEOPLE: Final = ("alice", "bob", "carol")
-IDS: Final = {who: wire_id("u_", number + 1) for number, who in enumerate(PEOPLE)}
 NAMES: Final = {user: who for who, user in IDS.items()}
 CURRENCIES: Final = {"EUR": 100, "JPY": 1}
 RANK: Final = {"owner": 3, "admin": 2, "member": 1, "reader": 0}

@@ -38,8 +38,8 @@ from tests.property.money_model import (
     windows,
 )
 from tests.property.money_steps import ON_ITS_OWN, PREVIEWED, Composer, Step
-from tests.property.narrow import SAVE_TURNS, narrowed
-from tests.property.test_ledger import word
+from tests.property.narrow import NARROW, SAVE_TURNS, narrowed
+from tests.support.road import word
 
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.packets import Mode, is_fair
@@ -56,6 +56,7 @@ from tuppence_server.domain.rows import LoggedEvent, LogHead, Transfer
 from tuppence_server.domain.rules import needs
 from tuppence_server.pipeline.clock import Clock
 from tuppence_server.pipeline.commits import Committed
+from tuppence_server.pipeline.inbox import BOUNDS
 from tuppence_server.pipeline.pipeline import Pipeline
 from tuppence_server.pipeline.sweep import prune, sweep
 from tuppence_server.reports import payments, statement
@@ -179,13 +180,16 @@ class MoneyRoad(Pipeline):
         self.fatals = 0
         self.forget_after = FRAMES_NEVER
         clock = Clock(lambda: town.clock_ms * 10**6, lambda: town.steady_ms * 10**6)
-        super().__init__(store, policy, fresh, self._pass_on, Metrics(), self._note_fatal, clock)
+        bounds = NARROW if town.narrow else BOUNDS
+        super().__init__(
+            store, policy, fresh, self._pass_on, Metrics(), self._note_fatal, clock, bounds=bounds
+        )
 
     def is_idle(self) -> bool:
         """True while it waits for frames, or for the save that is going on."""
-        return self._bell is not None
+        return self._inbox._bell is not None
 
-    async def _settle_all(self, opened: Any, taken: list[Any]) -> None:
+    async def _decide_all(self, opened: Any, taken: list[Any]) -> None:
         """Drop the book where that is asked for, as the road may while nothing is on its way."""
         counts = self.town.counts
         if opened.batch:
@@ -197,7 +201,7 @@ class MoneyRoad(Pipeline):
             self.forget_after = FRAMES_NEVER
             counts["forgot"] += 1
         self.forget_after -= len(taken)
-        await super()._settle_all(opened, taken)
+        await super()._decide_all(opened, taken)
 
     async def _load(self, batch: list[Any]) -> None:
         """Load, and find that no rule would ask for more."""
@@ -211,7 +215,8 @@ class MoneyRoad(Pipeline):
         """Note what becomes of a batch that is going to be written and nobody told of."""
         super()._seal()
         if self._sealed is not None and self._sealed.changes and self.town.store.fault.endswith("after"):
-            self.town.untold = {id(request): outcome for request, _, outcome in self._sealed.commit.outcomes}
+            told = zip(self._sealed.batch, self._sealed.outcomes, strict=True)
+            self.town.untold = {id(request): outcome for (request, _), outcome in told}
 
     def _note_fatal(self) -> None:
         self.fatals += 1
@@ -222,7 +227,6 @@ class MoneyRoad(Pipeline):
         self.town.told += told
         if commit.balances:
             self.town.shown.append((commit.pos, commit.balances))
-        commit.answer()
 
     async def at_once(self, requests: Sequence[Request]) -> list[Outcome]:
         """Put all requests on the road before any of them is settled."""

@@ -5,25 +5,22 @@ soon as it holds a few rows; and SQLite's entries are filled in after every thir
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from unittest.mock import patch
 
-from tuppence_server.pipeline import pipeline
+from tuppence_server.pipeline.inbox import Bounds
 from tuppence_server.store.sqlite import entries
 
 SAVE_TURNS = 4
 """Turns of the loop that a save should take at least, so that something is decided meanwhile."""
-BOOK_ROWS = 130
-"""Rows that the book keeps, of about as many as a few people and their latest payments have."""
+NARROW = Bounds(
+    overlap_frames_min=1, load_frames_max=2, slice_frames=1, batch_frames_max=5, book_rows_max=130
+)
+"""What a road is given; the book keeps about as many rows as a few people and their latest payments have."""
 
 
 @contextmanager
 def narrowed(*, really: bool = True) -> Iterator[None]:
-    """Narrow every road that runs inside; not `really` leaves all as it is."""
-    if not really:
-        yield
-        return
-    road = {"OVERLAP_FRAMES_MIN": 1, "LOAD_FRAMES_MAX": 2, "SLICE_FRAMES": 1, "BATCH_FRAMES_MAX": 5}
-    road["BOOK_ROWS_MAX"] = BOOK_ROWS
-    with patch.multiple(pipeline, **road), patch.object(entries, "ENTRIES_BEHIND_MAX", 3):
+    """Narrow the filling in of SQLite's entries; not `really` leaves it as it is."""
+    with patch.object(entries, "ENTRIES_BEHIND_MAX", 3) if really else nullcontext():
         yield

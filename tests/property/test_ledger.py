@@ -4,73 +4,28 @@ import asyncio
 import json
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.contract.stores import KINDS, POLICY, START_MS, Counted, command, event_id, opened, said, wire_id
-from tests.property.ledger_model import IDS, PEOPLE, STEPS, Model, Step
+from tests.contract.stores import KINDS, Counted, event_id, opened
+from tests.property.ledger_model import STEPS, Model, Step
 from tests.property.narrow import narrowed
+from tests.support.road import IDS, PEOPLE, road_on, word
 
 from tuppence_protocol.errors import Refusal
 from tuppence_server.audit.verify import verify
-from tuppence_server.domain.commands import CreateUser
 from tuppence_server.domain.effects import Outcome, Stored
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import OPERATOR
-from tuppence_server.pipeline.clock import Clock
-from tuppence_server.pipeline.commits import Committed
-from tuppence_server.pipeline.pipeline import Pipeline
 from tuppence_server.store.contract import Store
-from tuppence_server.telemetry.metrics import Metrics
 
 BOUNDED = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 HISTORIES = st.lists(STEPS, min_size=1, max_size=40)
-
-
-class Road(Pipeline):
-    """The real road at a fixed time, with countable ids and salts, so that two runs can be compared."""
-
-    def __init__(self, store: Store, fresh: Counted) -> None:
-        self.fatals = 0
-        self.told: list[int] = []
-        clock = Clock(lambda: START_MS * 10**6, lambda: 0)
-        super().__init__(store, POLICY, fresh, self._pass_on, Metrics(), self._note_fatal, clock)
-
-    def _note_fatal(self) -> None:
-        self.fatals += 1
-
-    def _pass_on(self, commit: Committed) -> None:
-        self.told += [item.event.pos for item in commit.outflow if hasattr(item, "event")]
-        commit.answer()
-
-    async def at_once(self, requests: Sequence[Request]) -> list[Outcome]:
-        """Put all requests on the road before any of them is settled."""
-        waiting = [asyncio.create_task(self.ask(request)) for request in requests]
-        return list(await asyncio.gather(*waiting))
-
-
-@asynccontextmanager
-async def road_on(store: Store, fresh: Counted | None = None) -> AsyncIterator[Road]:
-    """A road over a store that has the people. Who restarts goes on with `fresh`, or ids would come again."""
-    road = Road(store, fresh or Counted())
-    road.start(await store.head())
-    if not await store.users():
-        for number, who in enumerate(PEOPLE):
-            await road.ask(command(CreateUser(IDS[who], wire_id("c_", number + 1), who, "", None)))
-    try:
-        yield road
-    finally:
-        await road.stop()
-
-
-def word(outcome: Outcome) -> str:
-    return "repeated" if isinstance(outcome, Stored) and outcome.repeated else said(outcome)
 
 
 async def check(store: Store, model: Model) -> None:

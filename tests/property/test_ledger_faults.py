@@ -13,13 +13,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from tests.contract.stores import KINDS, Counted, opened
-from tests.property.ledger_model import IDS, STEPS, Model, Step
-from tests.property.narrow import SAVE_TURNS, narrowed
-from tests.property.test_ledger import Road, check, road_on, word
+from tests.property.ledger_model import STEPS, Model, Step
+from tests.property.narrow import NARROW, SAVE_TURNS, narrowed
+from tests.property.test_ledger import check
+from tests.support.road import IDS, Road, road_on, word
 
 from tuppence_protocol.errors import Refusal
 from tuppence_server.domain.effects import Outcome, Stored
 from tuppence_server.domain.request import Request
+from tuppence_server.pipeline.inbox import BOUNDS
 from tuppence_server.store.contract import Packed, Store, StoreFault
 
 FAULTS: Final = ("none", "none", "before", "after")
@@ -77,7 +79,9 @@ class Ledger(RuleBasedStateMachine):
         store = kept or await self.stack.enter_async_context(opened(self.kind, Path(self.folder)))
         self.store = Shaky(store)
         self.store.turns = SAVE_TURNS if self.narrow else 0
-        self.road = await self.stack.enter_async_context(road_on(self.store, self.fresh))
+        self.road = await self.stack.enter_async_context(
+            road_on(self.store, self.fresh, NARROW if self.narrow else BOUNDS)
+        )
 
     @initialize()
     def begin(self) -> None:
@@ -202,15 +206,15 @@ class NarrowSqliteLedger(SqliteLedger):
     narrow = True
 
 
-BOUNDS = settings(max_examples=8, stateful_step_count=15, deadline=None)
+BOUNDED = settings(max_examples=8, stateful_step_count=15, deadline=None)
 TestMemory = Ledger.TestCase
-TestMemory.settings = BOUNDS
+TestMemory.settings = BOUNDED
 TestSqlite = SqliteLedger.TestCase
-TestSqlite.settings = BOUNDS
+TestSqlite.settings = BOUNDED
 TestNarrow = NarrowLedger.TestCase
-TestNarrow.settings = BOUNDS
+TestNarrow.settings = BOUNDED
 TestNarrowSqlite = NarrowSqliteLedger.TestCase
-TestNarrowSqlite.settings = BOUNDS
+TestNarrowSqlite.settings = BOUNDED
 
 
 @pytest.mark.parametrize("kind", KINDS)

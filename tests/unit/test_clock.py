@@ -21,7 +21,7 @@ from tuppence_server.domain.policy import Limits
 from tuppence_server.domain.request import Request
 from tuppence_server.opening import opened_store
 from tuppence_server.pipeline.clock import JUMP_MS, Clock
-from tuppence_server.pipeline.pipeline import Committed, Pipeline
+from tuppence_server.pipeline.pipeline import Pipeline
 from tuppence_server.pipeline.sweep import sweep
 from tuppence_server.store.contract import Store
 from tuppence_server.telemetry.metrics import Metrics
@@ -136,7 +136,7 @@ class Town:
         """As a server starts."""
         head, clock = await self.store.head(), self.hands.clock()
         clock.begin(await self.store.latest(POLICY.quote_ms))
-        self.road = Pipeline(self.store, POLICY, self.fresh, _tell, Metrics(), lambda: None, clock)
+        self.road = Pipeline(self.store, POLICY, self.fresh, lambda _: None, Metrics(), lambda: None, clock)
         self.road.start(head)
 
     async def restart(self) -> None:
@@ -162,11 +162,6 @@ class Town:
         outcome = await self.order(OpenQuote(self.id(), ALICE, "EUR", "JPY", "1.00", "sell", 160, 1))
         assert isinstance(outcome, Quoted), outcome
         return outcome.quote.id
-
-
-def _tell(commit: Committed) -> None:
-    for request, sink, outcome in commit.outcomes:
-        sink(request, outcome)
 
 
 @asynccontextmanager

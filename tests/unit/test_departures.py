@@ -3,8 +3,8 @@
 import asyncio
 import json
 
+from tests.support.node import Node
 from tests.support.waiting import seeded
-from tests.unit.test_hub import House
 
 from tuppence_protocol.limits import PRESENCE_GRACE_MS
 from tuppence_server.edge.presence_grace import Departures
@@ -24,10 +24,10 @@ class Loop(asyncio.AbstractEventLoop):
 def test_breaks_that_follow_each_other_each_have_a_whole_grace() -> None:
     random = seeded()
     for _ in range(200):
-        house, loop = House(), Loop()
-        departures = Departures(house.hub, loop)
-        watcher, bob = house.enter("alice"), None
-        house.hub.people.watch(watcher, frozenset({"bob"}))
+        node, loop = Node(), Loop()
+        departures = Departures(node.hub, loop)
+        watcher, bob = node.enter("alice"), None
+        node.hub.people.watch(watcher, frozenset({"bob"}))
         online, gone_at = False, None
         for _ in range(60):
             loop.now += random.uniform(0, GRACE_S / 2)
@@ -41,14 +41,14 @@ def test_breaks_that_follow_each_other_each_have_a_whole_grace() -> None:
             else:
                 assert told == [], "nobody has noticed anything"
             if bob is None and random.random() < 0.5:
-                bob = house.enter("bob")
+                bob = node.enter("bob")
                 assert [json.loads(data)["body"]["online"] for data in watcher.writes] == [True] * (
                     not online
                 )
                 watcher.writes.clear()
                 online, gone_at = True, None
             elif bob is not None and random.random() < 0.6:
-                person = house.hub.detach(bob, 1)
+                person = node.hub.detach(bob, 1)
                 assert person is not None
                 departures.add(person)
                 bob, gone_at = None, loop.now

@@ -13,16 +13,11 @@ from tests.unit.money_world import PLAIN
 from tuppence_server.admin.passwords import Passwords
 from tuppence_server.admin.service import AdminService, Refused
 from tuppence_server.domain.commands import CreateUser
-from tuppence_server.pipeline.pipeline import Committed, Pipeline
+from tuppence_server.pipeline.pipeline import Pipeline
 from tuppence_server.telemetry.metrics import Metrics
 
 BEFORE_KIB, NOW_KIB = 64, 16
 HANDLES = [f"user{n:02}x" for n in range(12)]
-
-
-def tell(commit: Committed) -> None:
-    for request, sink, outcome in commit.outcomes:
-        sink(request, outcome)
 
 
 class House:
@@ -54,7 +49,7 @@ class House:
 @asynccontextmanager
 async def house() -> AsyncIterator[House]:
     store = MemoryStore("e_first")
-    road = Pipeline(store, PLAIN, Counted(), tell, Metrics(), lambda: None)
+    road = Pipeline(store, PLAIN, Counted(), lambda _: None, Metrics(), lambda: None)
     road.start(await store.head())
     before, now = Passwords(2, BEFORE_KIB), Passwords(2, NOW_KIB)
     for number, handle in enumerate(HANDLES, 1):

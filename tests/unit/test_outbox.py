@@ -3,8 +3,8 @@
 import json
 
 import pytest
+from tests.support.node import DM, FakeConnection, Node
 from tests.support.waiting import seeded
-from tests.unit.test_hub import DM, Ear, House
 
 from tuppence_protocol.money import parse_amount
 from tuppence_server.domain.effects import Balance
@@ -13,29 +13,29 @@ from tuppence_server.hub.outbox import OUTBOX_BYTES_MAX
 
 
 @pytest.fixture
-def house() -> House:
-    return House()
+def node() -> Node:
+    return Node()
 
 
-def test_a_slow_reader_loses_live_frames_and_keeps_events(house: House) -> None:
-    alice = house.enter("alice")
+def test_a_slow_reader_loses_live_frames_and_keeps_events(node: Node) -> None:
+    alice = node.enter("alice")
     alice.pause_writing()
-    house.broker.whisper(Whisper("c_dm", DM, "bob", b'{"kind":"live.typing"}'))
-    house.commit(house.event(1, "c_dm", DM), balances=[Balance("alice", "EUR", 1, 0, 1)])
-    house.commit(house.event(2, "c_dm", DM))
+    node.broker.whisper(Whisper("c_dm", DM, "bob", b'{"kind":"live.typing"}'))
+    node.commit(node.event(1, "c_dm", DM), balances=[Balance("alice", "EUR", 1, 0, 1)])
+    node.commit(node.event(2, "c_dm", DM))
     assert alice.writes == []
     alice.resume_writing()
     assert alice.heard() == [1, 2, "live.balance"], "but the balance, which would stay wrong"
     assert alice.backlog_bytes == 0
-    house.commit(house.event(3, "c_dm", DM), balances=[Balance("alice", "EUR", 1, 0, 3)])
+    node.commit(node.event(3, "c_dm", DM), balances=[Balance("alice", "EUR", 1, 0, 3)])
     assert alice.heard() == [3, "live.balance"]
 
 
-def test_a_reader_that_stops_again_keeps_the_rest_in_order(house: House) -> None:
-    alice = house.enter("alice")
+def test_a_reader_that_stops_again_keeps_the_rest_in_order(node: Node) -> None:
+    alice = node.enter("alice")
     alice.pause_writing()
     for pos in (1, 2, 3):
-        house.commit(house.event(pos, "c_dm", DM))
+        node.commit(node.event(pos, "c_dm", DM))
     write = alice.transmit
 
     def one_and_stop(data: bytes) -> None:
@@ -48,16 +48,16 @@ def test_a_reader_that_stops_again_keeps_the_rest_in_order(house: House) -> None
         assert alice.heard() == [pos]
 
 
-def test_a_reader_that_does_not_come_back_ends_once_with_bounded_memory(house: House) -> None:
-    alice = house.enter("alice")
+def test_a_reader_that_does_not_come_back_ends_once_with_bounded_memory(node: Node) -> None:
+    alice = node.enter("alice")
     alice.pause_writing()
     line = b'{"kind":"x"}'.ljust(4_095) + b"\n"
     for _ in range(OUTBOX_BYTES_MAX // len(line)):
         alice.push("c_dm", 1, line)
-        house.hub.flush()
+        node.hub.flush()
     assert (alice.overflows, alice.backlog_bytes) == (0, OUTBOX_BYTES_MAX)
     alice.push("c_dm", 1, line)
-    house.hub.flush()
+    node.hub.flush()
     assert (alice.overflows, alice.backlog_bytes, alice.backlog) == (1, 0, None)
     assert alice.writes == []
 
@@ -66,15 +66,15 @@ def test_whoever_joins_or_falls_behind_hears_the_last_of_everything_that_has_onl
     """Random comings, stops and commits: once nothing moves, the last that was heard is how things stand."""
     random = seeded()
     for _ in range(200):
-        house, pos = House(), 0
-        alice = house.enter("alice")
+        node, pos = Node(), 0
+        alice = node.enter("alice")
         balances: dict[str, tuple[int, int]] = {}
         heard: dict[str, tuple[int, int]] = {}
         online: dict[str, bool] = {}
-        house.hub.people.watch(alice, frozenset({"bob", "carol"}))
-        house.hub.show(alice, ["bob", "carol"])
-        house.hub.flush()
-        others: dict[str, Ear] = {}
+        node.hub.people.watch(alice, frozenset({"bob", "carol"}))
+        node.hub.show(alice, ["bob", "carol"])
+        node.hub.flush()
+        others: dict[str, FakeConnection] = {}
         snapshot: tuple[int, dict[str, tuple[int, int]]] | None = None
         for _ in range(random.randrange(2, 30)):
             act = random.randrange(6)
@@ -86,40 +86,40 @@ def test_whoever_joins_or_falls_behind_hears_the_last_of_everything_that_has_onl
                 currency, pos = random.choice(["EUR", "JPY", "KWD"]), pos + 1
                 balances[currency] = (random.randrange(10**6), pos)
                 told = Balance("alice", currency, balances[currency][0], 0, pos)
-                house.commit(house.event(pos, "c_dm", DM), balances=[told])
+                node.commit(node.event(pos, "c_dm", DM), balances=[told])
             elif act == 3:
                 who = random.choice(["bob", "carol"])
                 ear = others.pop(who, None)
                 if ear is None:
-                    others[who] = house.enter(who)
-                elif (person := house.hub.detach(ear, 1)) is not None:
-                    house.hub.gone(person)
-                    house.hub.flush()
+                    others[who] = node.enter(who)
+                elif (person := node.hub.detach(ear, 1)) is not None:
+                    node.hub.gone(person)
+                    node.hub.flush()
             elif act == 4 and snapshot is None and not alice.paused:
                 _listen(alice, heard, online)
-                house.hub.detach(alice, 1)
-                alice = house.arrive("alice")
+                node.hub.detach(alice, 1)
+                alice = node.arrive("alice")
                 snapshot = (pos, dict(balances))
             elif act == 5 and snapshot is not None:
                 heard = dict(snapshot[1])
-                house.hub.admit(alice, snapshot[0], [], [])
-                house.hub.people.watch(alice, frozenset({"bob", "carol"}))
-                house.hub.show(alice, ["bob", "carol"])
-                house.hub.flush()
+                node.hub.admit(alice, snapshot[0], [], [])
+                node.hub.people.watch(alice, frozenset({"bob", "carol"}))
+                node.hub.show(alice, ["bob", "carol"])
+                node.hub.flush()
                 snapshot = None
         if snapshot is not None:
             heard = dict(snapshot[1])
-            house.hub.admit(alice, snapshot[0], [], [])
-            house.hub.people.watch(alice, frozenset({"bob", "carol"}))
-            house.hub.show(alice, ["bob", "carol"])
-            house.hub.flush()
+            node.hub.admit(alice, snapshot[0], [], [])
+            node.hub.people.watch(alice, frozenset({"bob", "carol"}))
+            node.hub.show(alice, ["bob", "carol"])
+            node.hub.flush()
         alice.resume_writing()
         _listen(alice, heard, online)
         assert heard == balances
         assert {who for who, there in online.items() if there} == set(others)
 
 
-def _listen(ear: Ear, heard: dict[str, tuple[int, int]], online: dict[str, bool]) -> None:
+def _listen(ear: FakeConnection, heard: dict[str, tuple[int, int]], online: dict[str, bool]) -> None:
     """Take in all that was written, as a client does."""
     for line in (json.loads(line) for data in ear.writes for line in data.splitlines()):
         body = line["body"]

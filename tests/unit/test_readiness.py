@@ -13,7 +13,7 @@ from tuppence_server import data_dir
 from tuppence_server.domain.effects import Done, Outcome
 from tuppence_server.edge import readiness
 from tuppence_server.edge.readiness import Readiness
-from tuppence_server.pipeline.commits import UNAVAILABLE
+from tuppence_server.pipeline.inbox import UNAVAILABLE
 
 
 class Road:

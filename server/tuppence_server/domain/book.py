@@ -196,7 +196,7 @@ class Book(HeldPayments):
         head.pos, head.hash, head.at = pos, digest, self.now
         event = LoggedEvent(pos, conv, seq, top, body, salt, digest)
         self.events[pos] = changes.events[pos] = event
-        self.outflow.append(effects.Publish(event, self.people.get(conv), conversation.members))
+        self.outflow.append(effects.Publish(event, self.people.get(conv), conversation.members, fact.author))
 
     def _move(self, move: facts.Move, pos: int) -> bytes:
         """Move or hold money; the transfer as the chain hashes it. A rule asks for every account that it moves."""

@@ -7,15 +7,16 @@ from tuppence_protocol.errors import Refusal
 from .rows import LoggedEvent, Quote
 
 
-class Publish(Struct, frozen=True, gc=False):
-    """An event for everybody in its conversation; `people` where that is a dm or self."""
+class Publish(Struct, frozen=True, gc=False, tag=True):
+    """An event of `author` for everybody in its conversation; `people` where that is a dm or self."""
 
     event: LoggedEvent
     people: tuple[str, ...] | None
     members: int
+    author: str
 
 
-class Joined(Struct, frozen=True, gc=False):
+class Joined(Struct, frozen=True, gc=False, tag=True):
     """From here on this person's connections belong to the conversation."""
 
     conv: str
@@ -23,7 +24,7 @@ class Joined(Struct, frozen=True, gc=False):
     pos: int
 
 
-class Left(Struct, frozen=True, gc=False):
+class Left(Struct, frozen=True, gc=False, tag=True):
     """From here on this person's connections no longer belong to the conversation."""
 
     conv: str
@@ -31,7 +32,7 @@ class Left(Struct, frozen=True, gc=False):
     pos: int
 
 
-class Marked(Struct, frozen=True, gc=False):
+class Marked(Struct, frozen=True, gc=False, tag=True):
     """Somebody's read or delivered mark moved."""
 
     conv: str
@@ -42,14 +43,14 @@ class Marked(Struct, frozen=True, gc=False):
     delivered: int
 
 
-class SessionEnded(Struct, frozen=True, gc=False):
+class SessionEnded(Struct, frozen=True, gc=False, tag=True):
     """A login was revoked."""
 
     user: str
     session: str
 
 
-class UserEnded(Struct, frozen=True, gc=False):
+class UserEnded(Struct, frozen=True, gc=False, tag=True):
     """All logins of a person were revoked, or the person was disabled."""
 
     user: str

@@ -146,25 +146,18 @@ class Hub:
     # Commits
 
     def committed(self, commit: Committed) -> None:
-        """Hand one commit to every connection that it concerns."""
-        try:
-            self._tell(commit)
-        finally:
-            commit.answer()
-            self.flush()
-
-    def _tell(self, commit: Committed) -> None:
+        """Queue one commit for every connection that it concerns; `flush` writes it."""
         for run_of, run in groupby(commit.outflow, _run):
             if run_of is None:
                 for item in run:
                     self._change(item)
             else:
                 pieces = [item for item in run if isinstance(item, Publish)]
-                self._publish(pieces, commit, alone=len(pieces) == len(commit.outflow))
+                self._publish(pieces, alone=len(pieces) == len(commit.outflow))
         for balance in commit.balances:
             self._balance(balance)
 
-    def _publish(self, run: list[Publish], commit: Committed, *, alone: bool) -> None:
+    def _publish(self, run: list[Publish], *, alone: bool) -> None:
         """Send consecutive events of one conversation as one piece.
 
         Where they are `alone` in their commit, nothing else can follow for most connections of a group, so
@@ -182,7 +175,7 @@ class Hub:
                 for outbox in members:
                     if outbox.person is not None:
                         outbox.person.note(conv, pos, seq)
-            for outbox in self._authors_first(members, commit) if alone else members:
+            for outbox in self._authors_first(members, run) if alone else members:
                 if (
                     alone
                     and outbox.pending is None
@@ -205,9 +198,9 @@ class Hub:
                         count += 1
         self._metrics.deliveries += count * len(run)
 
-    def _authors_first(self, members: set[Outbox], commit: Committed) -> Iterable[Outbox]:
+    def _authors_first(self, members: set[Outbox], run: list[Publish]) -> Iterable[Outbox]:
         """In a large room the answer would wait for a thousand writes to people who do not wait for it."""
-        authors = {request.author for request, _, _ in commit.outcomes}
+        authors = {item.author for item in run}
         waiting = members.intersection(chain.from_iterable(map(self._outboxes, authors)))
         return chain(waiting, members - waiting)
 

@@ -7,8 +7,8 @@ fails, what was decided after it is void as well.
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
 from typing import Final
 
 import structlog
@@ -22,57 +22,45 @@ from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.policy import Policy
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import LogHead
-from tuppence_server.domain.rules import ACTS_ON, RuleFault, decide, needs
+from tuppence_server.domain.rules import RuleFault, decide, needs
 from tuppence_server.store.contract import Packed, Store, StoreFault
 from tuppence_server.telemetry.metrics import Metrics
 
 from .clock import Clock
-from .commits import BUSY, INTERNAL, STOPPING, UNAVAILABLE, Committed, Sink, Submission, balances_of
+from .commits import Committed, balances_of
+from .inbox import BOUNDS, INTERNAL, STOPPING, UNAVAILABLE, Bounds, Inbox, Submission
 
-INBOX_FRAMES_MAX: Final = 20_000
-BATCH_FRAMES_MAX: Final = 1_024
-BATCH_BYTES_MAX: Final = 2 * 1024 * 1024
-LOAD_FRAMES_MAX: Final = 256
-"""Frames whose rows are loaded at once: while they are decided the writer may come to wait."""
-SLICE_FRAMES: Final = 64
-"""Frames decided in one go before the sockets and the writer get a turn."""
-OVERLAP_FRAMES_MIN: Final = 24
-"""With fewer frames waiting beside a save, more are awaited, or its end: a load costs the same for few as for many."""
-BOOK_ROWS_MAX: Final = 400_000
 LOAD_WAVES_MAX: Final = 4
 log = structlog.get_logger("tuppence.road")
 
 
-class _Sealed(Struct, frozen=True):
-    """A batch that has been decided and is being saved."""
-
-    batch: list[Submission]
-    changes: Changes
-    commit: Committed
-    saving: asyncio.Task[None]
-
-
 class _Open:
-    """The batch that is being decided: what is in it so far, and what it came to."""
+    """The batch that is being decided: what is in it so far, and what it came to, in the same order."""
 
     __slots__ = ("batch", "content_bytes", "outcomes")
 
     def __init__(self) -> None:
         self.batch: list[Submission] = []
         self.content_bytes = 0
-        self.outcomes: list[tuple[Request, Sink, Outcome]] = []
+        self.outcomes: list[Outcome] = []
 
-    @property
-    def frames_left(self) -> int:
-        """How many more frames it may take."""
-        return BATCH_FRAMES_MAX - len(self.batch) if self.content_bytes < BATCH_BYTES_MAX else 0
+
+class _Sealed(Struct, frozen=True):
+    """A batch that has been decided and is being saved."""
+
+    batch: list[Submission]
+    outcomes: list[Outcome]
+    changes: Changes
+    commit: Committed
+    saving: asyncio.Task[None]
 
 
 class Pipeline:
     """Takes requests from everybody and commits them in batches.
 
-    `tell` receives each commit; `fatal` is called once if what is on disk can no longer be trusted. Times are
-    the `clock`'s, by this machine's own where none is given.
+    `tell` receives each commit; then whoever submitted is answered, and `flush` is called once for both. `fatal`
+    is called once if what is on disk can no longer be trusted. Times are the `clock`'s, by this machine's own
+    where none is given.
     """
 
     def __init__(
@@ -84,6 +72,8 @@ class Pipeline:
         metrics: Metrics,
         fatal: Callable[[], None],
         clock: Clock | None = None,
+        flush: Callable[[], None] = lambda: None,
+        bounds: Bounds = BOUNDS,
     ) -> None:
         self._store = store
         self.clock = clock or Clock()
@@ -91,12 +81,14 @@ class Pipeline:
         self._tell = tell
         self._metrics = metrics
         self._fatal = fatal
-        self._inbox: deque[Submission] = deque()
+        self._flush = flush
+        self._bounds = bounds
+        self._inbox = Inbox(bounds.inbox_frames_max)
+        self.submit = self._inbox.submit
+        self.ask = self._inbox.ask
         self._taken: Sequence[Submission] = ()
         self._open = _Open()
         self._sealed: _Sealed | None = None
-        self._bell: asyncio.Future[None] | None = None
-        self._bell_frames = 1
         self._task: asyncio.Task[None] | None = None
         self._next_policy: Policy | None = None
         self._stopping = False
@@ -121,10 +113,10 @@ class Pipeline:
         if not task.cancelled() and (fault := task.exception()) is not None:
             log.error("road_broke", exc_info=fault)
             self.give_up()
-        left = [*(self._sealed.batch if self._sealed else ()), *self._open.batch, *self._taken, *self._inbox]
-        self._inbox.clear()
+        left = [*(self._sealed.batch if self._sealed else ()), *self._open.batch, *self._taken]
+        left += self._inbox.drain()
         if left:
-            self._tell_all(Committed(0, [], [], [(request, sink, UNAVAILABLE) for request, sink in left]))
+            self._answer(left, repeat(UNAVAILABLE))
 
     def give_up(self) -> None:
         """Commit nothing any more, and end the server: what is on disk, or in the book, is in doubt."""
@@ -132,39 +124,18 @@ class Pipeline:
         self.write_faults += 1
         if not self._broken:
             self._broken = True
+            self._inbox.closed = UNAVAILABLE
             self._fatal()
-
-    def submit(self, request: Request, sink: Sink) -> Refusal | None:
-        """Put a request on the road; a refusal comes back at once where the inbox is full."""
-        if self._broken:
-            return UNAVAILABLE
-        if self._stopping:
-            return STOPPING
-        if len(self._inbox) >= INBOX_FRAMES_MAX:
-            return BUSY
-        self._inbox.append((request, sink))
-        if self._bell is not None and len(self._inbox) >= self._bell_frames:
-            self._ring()
-        return None
 
     def use_policy(self, policy: Policy) -> None:
         """Decide by this policy from the next batch on."""
         self._next_policy = policy
 
-    async def ask(self, request: Request) -> Outcome:
-        """Put a request on the road and wait for its outcome (HTTP, the command line)."""
-        waiting: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-
-        def sink(_: Request, outcome: Outcome) -> None:
-            if not waiting.done():
-                waiting.set_result(outcome)
-
-        return self.submit(request, sink) or await waiting
-
     async def stop(self) -> None:
         """Take nothing more, commit what is waiting, and end."""
         self._stopping = True
-        self._ring()
+        self._inbox.closed = self._inbox.closed or STOPPING
+        self._inbox.ring()
         if self._task is not None:
             await asyncio.wait([self._task])
 
@@ -176,8 +147,7 @@ class Pipeline:
             elif self._open.batch and self._sealed is None:
                 self._seal()
             elif self._may_decide():
-                self._taken = self._take()
-                await self._decide(self._taken)
+                await self._decide(self._take())
                 self._taken = ()
             else:
                 await self._wait()
@@ -186,46 +156,31 @@ class Pipeline:
         if not self._inbox or self._sealed is None:
             return bool(self._inbox)
         return (
-            len(self._inbox) >= OVERLAP_FRAMES_MIN
-            and self._open.frames_left > 0
-            and self._book.rows() <= BOOK_ROWS_MAX
+            len(self._inbox) >= self._bounds.overlap_frames_min
+            and self._frames_left() > 0
+            and self._book.rows() <= self._bounds.book_rows_max
         )
+
+    def _frames_left(self) -> int:
+        """How many more frames the open batch may take."""
+        opened, bounds = self._open, self._bounds
+        if opened.content_bytes >= bounds.batch_bytes_max:
+            return 0
+        return bounds.batch_frames_max - len(opened.batch)
 
     async def _wait(self) -> None:
         """Until enough has come to be decided, or the writer is free."""
-        if self._sealed is None:
-            self._bell_frames = 1
-        else:
-            self._bell_frames = OVERLAP_FRAMES_MIN if self._open.frames_left else INBOX_FRAMES_MAX + 1
-        self._bell = asyncio.get_running_loop().create_future()
-        await self._bell
-        self._bell = None
-
-    def _ring(self, _: object = None) -> None:
-        if self._bell is not None and not self._bell.done():
-            self._bell.set_result(None)
+        bounds = self._bounds
+        beside = bounds.overlap_frames_min if self._frames_left() else bounds.inbox_frames_max + 1
+        await self._inbox.wait(1 if self._sealed is None else beside)
 
     def _take(self) -> list[Submission]:
-        """The next frames; they end before one that acts on a payment among them, whose rows it would not know."""
-        taken: list[Submission] = []
-        inbox, opened = self._inbox, self._open
-        frames_max = min(opened.frames_left, LOAD_FRAMES_MAX)
-        ids: set[str | None] | None = None
-        while inbox and len(taken) < frames_max and opened.content_bytes < BATCH_BYTES_MAX:
-            submission = inbox.popleft()
-            request = submission[0]
-            frame = request.frame
-            acts_on = ACTS_ON.get(type(frame))
-            if acts_on is not None and (payment := acts_on(frame)):
-                ids = ids or {getattr(other.frame, "id", None) for other, _ in taken}
-                if payment in ids:
-                    inbox.appendleft(submission)
-                    break
-            opened.content_bytes += len(request.content)
-            taken.append(submission)
-            if ids is not None:
-                ids.add(getattr(frame, "id", None))
-        return taken
+        opened, bounds = self._open, self._bounds
+        self._taken, size = self._inbox.take(
+            min(self._frames_left(), bounds.load_frames_max), bounds.batch_bytes_max - opened.content_bytes
+        )
+        opened.content_bytes += size
+        return self._taken
 
     async def _decide(self, taken: list[Submission]) -> None:
         """Decide these as part of the open batch; one that cannot be applied is taken again frame by frame.
@@ -238,7 +193,7 @@ class Pipeline:
             return
         opened = self._open
         try:
-            await self._settle_all(opened, taken)
+            await self._decide_all(opened, taken)
         except Exception as fault:
             if isinstance(fault, StoreFault) and fault.fatal:
                 self._open = _Open()
@@ -250,35 +205,35 @@ class Pipeline:
         else:
             opened.batch += taken
 
-    async def _settle_all(self, opened: _Open, taken: list[Submission]) -> None:
-        book, sealed = self._book, self._sealed
+    async def _decide_all(self, opened: _Open, taken: list[Submission]) -> None:
+        book, sealed, bounds = self._book, self._sealed, self._bounds
         if opened.batch:
             book.go_on(self.now_ms())
         else:
             if self._next_policy is not None:
                 book.use_policy(self._next_policy)
                 self._next_policy = None
-            if sealed is None and book.rows() > BOOK_ROWS_MAX:
+            if sealed is None and book.rows() > bounds.book_rows_max:
                 book.forget(book.head)
             book.begin(self.now_ms(), None if sealed is None else sealed.changes)
         await self._load(taken)
-        for start in range(0, len(taken), SLICE_FRAMES):
+        for start in range(0, len(taken), bounds.slice_frames):
             if start:
                 await asyncio.sleep(0)
                 self._tell_early()
-            part = taken[start : start + SLICE_FRAMES]
-            opened.outcomes += [(request, sink, self._settle(request)) for request, sink in part]
+            part = taken[start : start + bounds.slice_frames]
+            opened.outcomes += [self._outcome(request) for request, _ in part]
 
     def _seal(self) -> None:
         """Hand the open batch to the writer, and open the next."""
         opened, self._open = self._open, _Open()
         book = self._book
         changes, pos = book.changes, book.head.pos
-        commit = Committed(pos, book.outflow, balances_of(changes, pos), opened.outcomes)
+        commit = Committed(pos, book.outflow, balances_of(changes, pos))
         packed = self._store.pack(changes, book.head) if changes else None
         saving = asyncio.get_running_loop().create_task(self._save(packed, changes), name="save")
-        saving.add_done_callback(self._ring)
-        self._sealed = _Sealed(opened.batch, changes, commit, saving)
+        saving.add_done_callback(self._inbox.ring)
+        self._sealed = _Sealed(opened.batch, opened.outcomes, changes, commit, saving)
 
     async def _save(self, packed: Packed | None, changes: Changes) -> None:
         if packed is None:
@@ -304,22 +259,38 @@ class Pipeline:
         if self._open.batch:
             self._seal()
             await asyncio.sleep(0)  # the writer has it before so many sockets are written to
-        self._committed(sealed.commit)
+        self._committed(sealed)
 
     def _tell_early(self) -> None:
         """Tell what was committed while more is still being decided; a fault can wait until that is done."""
         sealed = self._sealed
         if sealed is not None and sealed.saving.done() and sealed.saving.exception() is None:
             self._sealed = None
-            self._committed(sealed.commit)
+            self._committed(sealed)
 
-    def _committed(self, commit: Committed) -> None:
+    def _committed(self, sealed: _Sealed) -> None:
+        """What was committed stays so, even where telling of it fails: resume and retry bring it."""
         self.writable = not self._broken
         if self._broken:  # what it went to is in doubt since it was handed over
-            commit = Committed(
-                0, [], [], [(request, sink, UNAVAILABLE) for request, sink, _ in commit.outcomes]
-            )
-        self._tell_all(commit)
+            self._answer(sealed.batch, repeat(UNAVAILABLE))
+            return
+        try:
+            self._tell(sealed.commit)
+        except Exception:
+            log.exception("tell_fault", pos=sealed.commit.pos)
+        self._answer(sealed.batch, sealed.outcomes)
+
+    def _answer(self, batch: list[Submission], outcomes: Iterable[Outcome]) -> None:
+        """Give everybody their outcome; one that cannot be given keeps nobody else from theirs."""
+        for (request, sink), outcome in zip(batch, outcomes, strict=False):
+            try:
+                sink(request, outcome)
+            except Exception:
+                log.exception("sink_fault", kind=type(request.frame).__name__)
+        try:
+            self._flush()
+        except Exception:
+            log.exception("flush_fault")
 
     async def _failed(
         self, saved: list[Submission], fault: StoreFault, taken: Sequence[Submission] = ()
@@ -358,13 +329,6 @@ class Pipeline:
             await asyncio.wait([self._sealed.saving])
             await self._saved(self._sealed)
 
-    def _tell_all(self, commit: Committed) -> None:
-        """What was committed stays so, even where telling of it fails: resume and retry bring it."""
-        try:
-            self._tell(commit)
-        except Exception:
-            log.exception("tell_fault", pos=commit.pos)
-
     async def _load(self, batch: list[Submission]) -> None:
         """Fetch what the batch needs: handles first, then conversations, then members and accounts."""
         book = self._book
@@ -378,7 +342,7 @@ class Pipeline:
             if keys.only_receipts():
                 return
 
-    def _settle(self, request: Request) -> Outcome:
+    def _outcome(self, request: Request) -> Outcome:
         try:
             return decide(self._book, request)
         except RuleFault:
@@ -387,7 +351,7 @@ class Pipeline:
 
     async def _void(self, batch: list[Submission], refusal: Refusal) -> None:
         """Refuse a whole batch, of which nothing was committed."""
-        self._tell_all(Committed(0, [], [], [(request, sink, refusal) for request, sink in batch]))
+        self._answer(batch, repeat(refusal))
         await self._forget()
 
     async def _forget(self) -> None:
