@@ -40,10 +40,10 @@ SEEK_TRANSFER: Final = (
 )
 _SEEK_POS: Final = (
     "WITH RECURSIVE seek (low, high) AS (SELECT 0, (SELECT pos FROM head) UNION ALL "
-    "SELECT iif({at} < :moment, e.pos, k.low), iif({at} < :moment, k.high, e.pos - 1) "
-    "FROM seek AS k JOIN event AS e ON e.pos = (k.low + k.high + 1) / 2 WHERE k.low < k.high) "
+    "SELECT iif(e.at < :moment, e.pos, k.low), iif(e.at < :moment, k.high, e.pos - 1) "
+    "FROM seek AS k JOIN envelope AS e ON e.pos = (k.low + k.high + 1) / 2 WHERE k.low < k.high) "
     "SELECT max(low) FROM seek"
-).format(at="json_extract(CAST(e.head AS TEXT), '$.at')")
+)
 
 _BEGUN: Final = tuple(
     f"SELECT pos FROM {table} WHERE {whose} = ? AND pos < ? ORDER BY pos DESC LIMIT ?"
@@ -61,8 +61,8 @@ _LISTED: Final = frozenset({"pay.send", "exchange", "pay.claim", "pay.deposit", 
 """Codes of transfers whose event is a payment of its own."""
 _ITEMS: Final = (
     f"SELECT {schema.EVENT.select('e')}, {_P} FROM json_each(?) AS k CROSS JOIN event AS e ON e.pos = k.value "
-    "LEFT JOIN payment AS p ON p.id = json_extract(CAST(e.head AS TEXT), "
-    "iif(json_extract(CAST(e.head AS TEXT), '$.kind') = 'pay.claim', '$.ref', '$.id')) ORDER BY e.pos DESC"
+    "CROSS JOIN envelope AS v ON v.pos = e.pos "
+    "LEFT JOIN payment AS p ON p.id = CASE v.kind WHEN 'pay.claim' THEN v.ref ELSE v.id END ORDER BY e.pos DESC"
 )
 _SHARES: Final = (
     f"SELECT {_S} FROM json_each(?) AS k CROSS JOIN share AS s ON s.payment = k.value ORDER BY s.payment, s.n"

@@ -74,19 +74,16 @@ _OUTCOMES: Final = (
 _REFUSALS: Final = (
     f"SELECT {schema.RECEIPT.select()} FROM receipt WHERE id > ? AND pos IS NULL ORDER BY id LIMIT ?"
 )
-_SENDER: Final = (
-    f"iif(json_extract(CAST(e.head AS TEXT), '$.from') = '{SERVER_AUTHOR}', '{OPERATOR}', "
-    "json_extract(CAST(e.head AS TEXT), '$.from'))"
-)
 _ITS_OWN: Final = (
-    f"r.pos = e.pos AND r.sender = {_SENDER} AND r.id = json_extract(CAST(e.head AS TEXT), '$.id')"
+    "r.pos = e.pos AND r.id = e.id "
+    f"AND r.sender = CASE e.author WHEN '{SERVER_AUTHOR}' THEN '{OPERATOR}' ELSE e.author END"
 )
 _WITHOUT_RECEIPT: Final = (
-    f"SELECT e.pos FROM event AS e WHERE NOT EXISTS (SELECT 1 FROM receipt AS r WHERE {_ITS_OWN}) LIMIT ?"
+    f"SELECT e.pos FROM envelope AS e WHERE NOT EXISTS (SELECT 1 FROM receipt AS r WHERE {_ITS_OWN}) LIMIT ?"
 )
 _WITHOUT_EVENT: Final = (
-    "SELECT r.id FROM receipt AS r WHERE r.pos IS NOT NULL AND NOT EXISTS "
-    f"(SELECT 1 FROM event AS e WHERE e.pos = r.pos AND {_ITS_OWN}) LIMIT ?"
+    "SELECT r.id FROM receipt AS r WHERE r.pos IS NOT NULL "
+    f"AND NOT EXISTS (SELECT 1 FROM envelope AS e WHERE e.pos = r.pos AND {_ITS_OWN}) LIMIT ?"
 )
 
 
