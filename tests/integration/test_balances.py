@@ -2,17 +2,9 @@
 
 import asyncio
 
-import pytest
-from tests.support.server import serving
 from tests.support.waiting import seeded, until
 
 ROUNDS, PEOPLE = 40, 4
-
-
-@pytest.fixture
-async def server(tmp_path):
-    async with serving(tmp_path) as server:
-        yield server
 
 
 def shown(client):

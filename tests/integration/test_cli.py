@@ -6,7 +6,6 @@ import sqlite3
 import stat
 import threading
 
-import pytest
 from tests.support.server import ROOT, Done, Server, serving
 from tests.support.wire import make, new_id
 from typer.testing import CliRunner
@@ -16,14 +15,6 @@ from tuppence_server.cli.main import app
 TINY_HASHES = {"TUPPENCE_PASSWORD_MEMORY_KIB": "8"}
 _one_at_a_time = threading.Lock()
 FAILED, USAGE, CANNOT_START, PROBLEMS, UNREACHABLE = 1, 2, 3, 4, 5
-
-
-@pytest.fixture
-async def stopped(tmp_path):
-    """A server that has not been started."""
-    server = Server(tmp_path / "data")
-    yield server
-    await server.close()
 
 
 def invoke(*arguments, stdin="", env=None):

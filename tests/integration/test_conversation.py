@@ -2,18 +2,10 @@
 
 import json
 
-import pytest
-from tests.support.server import serving
 from tests.support.wire import new_id
 from websockets.asyncio.client import connect
 
 STRANGE_CONV = "c_aaaaaaaaaaaaaaaaaaaaaaaaaa"
-
-
-@pytest.fixture
-async def server(tmp_path):
-    async with serving(tmp_path) as server:
-        yield server
 
 
 async def test_text_and_pay_interleave_in_one_order_with_the_same_bytes_for_both(server):

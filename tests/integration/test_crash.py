@@ -12,7 +12,7 @@ import sys
 from contextlib import closing, suppress
 
 from tests.integration.crash_run import crash_run
-from tests.support.server import ROOT, Server, serving
+from tests.support.server import ROOT, serving
 from tests.support.waiting import seeded
 from tests.support.wire import make
 from websockets.exceptions import WebSocketException
@@ -58,45 +58,38 @@ async def test_a_restore_that_is_killed_at_any_step_can_be_begun_again(tmp_path)
     assert int(done.stdout) > 20, "steps"
 
 
-async def test_a_disk_that_fails_beneath_the_log_ends_the_server_and_costs_nothing_acknowledged(tmp_path):
+async def test_a_disk_that_fails_beneath_the_log_ends_the_server_and_costs_nothing_acknowledged(faulty):
     """The file cannot grow, the log can: commits would go on for long if nobody looked at how it is folded."""
-    server = Server(tmp_path / "data")
-    await server.start()
-    try:
-        (alice,) = await server.people("alice", credit="10.00")
-        await server.stop()
-        with closing(sqlite3.connect(server.data / "tuppence.db")) as db:
-            db.execute("CREATE TABLE ballast (x)")
-            db.execute("INSERT INTO ballast VALUES (zeroblob(?))", (24 << 20,))
-            db.commit()
-        await server.start()
-        a = await server.connect(alice)
-        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (20 << 20, resource.RLIM_INFINITY))
-        acknowledged = []
-        with suppress(WebSocketException, EOFError):
-            for _ in range(60):
-                frames = [make("chat.text", "self", text="\u00e9" * 8_000) for _ in range(50)]
-                for frame in frames:
-                    await a.send(frame)
-                for frame in frames:
-                    answer = await a.answer(frame["id"])
-                    if answer["kind"] == "error":
-                        assert answer["body"]["code"] == "unavailable", answer
-                    else:
-                        acknowledged.append(frame["id"])
-        process, server.process = server.process, None
-        assert await asyncio.to_thread(process.wait, 30) == 1
-        process.stdout.close()
-        assert '"fatal": true' in server.log.read_text()
-        assert len(acknowledged) > 100
-        assert (server.data / "tuppence.db-wal").stat().st_size < 18 << 20, (
-            "the log had room; the file had none"
-        )
-        await server.start()
-        a = await server.connect(alice)
-        kept = {row[0] for row in server.rows("SELECT id FROM receipt WHERE pos IS NOT NULL")}
-        assert kept.issuperset(acknowledged)
-        assert (await a.text("self", "it goes on"))["kind"] == "chat.text"
-        assert await server.stop() == 0
-    finally:
-        await server.close()
+    (alice,) = await faulty.people("alice", credit="10.00")
+    await faulty.stop()
+    with closing(sqlite3.connect(faulty.data / "tuppence.db")) as db:
+        db.execute("CREATE TABLE ballast (x)")
+        db.execute("INSERT INTO ballast VALUES (zeroblob(?))", (24 << 20,))
+        db.commit()
+    await faulty.start()
+    a = await faulty.connect(alice)
+    resource.prlimit(faulty.pid, resource.RLIMIT_FSIZE, (20 << 20, resource.RLIM_INFINITY))
+    acknowledged = []
+    with suppress(WebSocketException, EOFError):
+        for _ in range(60):
+            frames = [make("chat.text", "self", text="\u00e9" * 8_000) for _ in range(50)]
+            for frame in frames:
+                await a.send(frame)
+            for frame in frames:
+                answer = await a.answer(frame["id"])
+                if answer["kind"] == "error":
+                    assert answer["body"]["code"] == "unavailable", answer
+                else:
+                    acknowledged.append(frame["id"])
+    process, faulty.process = faulty.process, None
+    assert await asyncio.to_thread(process.wait, 30) == 1
+    process.stdout.close()
+    assert '"fatal": true' in faulty.log.read_text()
+    assert len(acknowledged) > 100
+    assert (faulty.data / "tuppence.db-wal").stat().st_size < 18 << 20, "the log had room; the file had none"
+    await faulty.start()
+    a = await faulty.connect(alice)
+    kept = {row[0] for row in faulty.rows("SELECT id FROM receipt WHERE pos IS NOT NULL")}
+    assert kept.issuperset(acknowledged)
+    assert (await a.text("self", "it goes on"))["kind"] == "chat.text"
+    assert await faulty.stop() == 0

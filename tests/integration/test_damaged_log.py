@@ -178,76 +178,68 @@ def test_every_command_stops_before_it_folds_a_damaged_log(
 
 
 async def test_going_on_without_what_is_lost_is_a_new_epoch_and_keeps_the_log_as_it_was(
-    tmp_path: Path,
+    faulty: Server,
 ) -> None:
-    server = Server(tmp_path / "data")
-    await server.start()
-    try:
-        alice, bob = await server.people("alice", "bob", credit="100.00")
-        a = await server.connect(alice)
-        for _ in range(10):
-            await a.pay("@bob", "1.00")
-        cursor = {"epoch": a.ready["epoch"], "pos": a.events[-1]["pos"]}
-        await server.kill()
-        wal = server.data / (DATABASE + "-wal")
-        ends = [number for number, pages in _frames(wal) if pages]
-        flip(wal, 8 * (HEADER_BYTES + (ends[-6] + 1) * FRAME_BYTES + 100))
-        before = wal.read_bytes()
-        done = await server.cli("serve", "--port", "0", "--data", str(server.data))
-        assert (done.code, "commits behind the damage" in done.err) == (CANNOT_START, True), done
-        server.env["TUPPENCE_DAMAGED_LOG"] = "new_epoch"
-        await server.start()
-        back = await server.connect(alice, cursor=cursor)
-        assert (back.ready["resumed"], back.ready["why"]) == (False, "epoch")
-        assert back.ready["epoch"] != cursor["epoch"]
-        assert back.ready["pos"] < cursor["pos"]
-        assert (server.data / (DATABASE + "-wal.damaged-1")).read_bytes() == before
-        assert '"event": "commits_lost"' in server.log.read_text()
-        await server.stop()
-        del server.env["TUPPENCE_DAMAGED_LOG"]
-        await server.start()
-        again = await server.connect(bob)
-        assert again.ready["epoch"] == back.ready["epoch"]
-        await server.stop_and_verify()
-    finally:
-        await server.close()
+    alice, bob = await faulty.people("alice", "bob", credit="100.00")
+    a = await faulty.connect(alice)
+    for _ in range(10):
+        await a.pay("@bob", "1.00")
+    cursor = {"epoch": a.ready["epoch"], "pos": a.events[-1]["pos"]}
+    await faulty.kill()
+    wal = faulty.data / (DATABASE + "-wal")
+    ends = [number for number, pages in _frames(wal) if pages]
+    flip(wal, 8 * (HEADER_BYTES + (ends[-6] + 1) * FRAME_BYTES + 100))
+    before = wal.read_bytes()
+    done = await faulty.cli("serve", "--port", "0", "--data", str(faulty.data))
+    assert (done.code, "commits behind the damage" in done.err) == (CANNOT_START, True), done
+    faulty.env["TUPPENCE_DAMAGED_LOG"] = "new_epoch"
+    await faulty.start()
+    back = await faulty.connect(alice, cursor=cursor)
+    assert (back.ready["resumed"], back.ready["why"]) == (False, "epoch")
+    assert back.ready["epoch"] != cursor["epoch"]
+    assert back.ready["pos"] < cursor["pos"]
+    assert (faulty.data / (DATABASE + "-wal.damaged-1")).read_bytes() == before
+    assert '"event": "commits_lost"' in faulty.log.read_text()
+    await faulty.stop()
+    del faulty.env["TUPPENCE_DAMAGED_LOG"]
+    await faulty.start()
+    again = await faulty.connect(bob)
+    assert again.ready["epoch"] == back.ready["epoch"]
+    await faulty.stop_and_verify()
 
 
-async def test_a_cursor_beyond_the_log_is_counted_and_makes_one_new_epoch(tmp_path: Path) -> None:
+async def test_a_cursor_beyond_the_log_is_counted_and_makes_one_new_epoch(
+    tmp_path: Path, faulty: Server
+) -> None:
     """As after an old copy of the directory was put back: nothing in it tells, but a client does."""
-    server = Server(tmp_path / "data")
-    await server.start()
-    try:
-        alice, bob = await server.people("alice", "bob", credit="10.00")
-        a = await server.connect(alice)
-        await a.text("@bob", "kept")
-        await server.stop()
-        shutil.copytree(server.data, tmp_path / "old")
-        await server.start()
-        a, b = await server.connect(alice), await server.connect(bob)
-        old = {"epoch": b.ready["epoch"], "pos": b.ready["pos"]}
-        await a.text("@bob", "lost")
-        await a.settle()
-        cursor = {"epoch": a.ready["epoch"], "pos": a.events[-1]["pos"]}
-        await server.stop()
-        shutil.rmtree(server.data)
-        (tmp_path / "old").rename(server.data)
-        await server.start()
-        back = await server.connect(alice, cursor=cursor)
-        assert (back.ready["resumed"], back.ready["why"]) == (False, "epoch")
-        fresh = back.ready["epoch"]
-        assert fresh != cursor["epoch"]
-        assert (await server.connect(bob, cursor=old)).ready["epoch"] == fresh, (
-            "what he holds may be others by now"
-        )
-        assert await server.metric("cursors_ahead_total") == 1
-        assert '"event": "cursor_ahead"' in server.log.read_text()
-        lie = {"epoch": fresh, "pos": 2**40}
-        told = (await server.connect(alice, cursor=lie)).ready
-        assert (told["epoch"], told["resumed"]) == (fresh, False), (
-            "a cursor can be made up: once in a server's life"
-        )
-        assert await server.metric("cursors_ahead_total") == 2
-        await server.stop_and_verify()
-    finally:
-        await server.close()
+    alice, bob = await faulty.people("alice", "bob", credit="10.00")
+    a = await faulty.connect(alice)
+    await a.text("@bob", "kept")
+    await faulty.stop()
+    shutil.copytree(faulty.data, tmp_path / "old")
+    await faulty.start()
+    a, b = await faulty.connect(alice), await faulty.connect(bob)
+    old = {"epoch": b.ready["epoch"], "pos": b.ready["pos"]}
+    await a.text("@bob", "lost")
+    await a.settle()
+    cursor = {"epoch": a.ready["epoch"], "pos": a.events[-1]["pos"]}
+    await faulty.stop()
+    shutil.rmtree(faulty.data)
+    (tmp_path / "old").rename(faulty.data)
+    await faulty.start()
+    back = await faulty.connect(alice, cursor=cursor)
+    assert (back.ready["resumed"], back.ready["why"]) == (False, "epoch")
+    fresh = back.ready["epoch"]
+    assert fresh != cursor["epoch"]
+    assert (await faulty.connect(bob, cursor=old)).ready["epoch"] == fresh, (
+        "what he holds may be others by now"
+    )
+    assert await faulty.metric("cursors_ahead_total") == 1
+    assert '"event": "cursor_ahead"' in faulty.log.read_text()
+    lie = {"epoch": fresh, "pos": 2**40}
+    told = (await faulty.connect(alice, cursor=lie)).ready
+    assert (told["epoch"], told["resumed"]) == (fresh, False), (
+        "a cursor can be made up: once in a faulty's life"
+    )
+    assert await faulty.metric("cursors_ahead_total") == 2
+    await faulty.stop_and_verify()

@@ -10,7 +10,6 @@ from contextlib import closing
 from hashlib import sha256
 
 import pytest
-from tests.support.server import Server
 from typer.testing import CliRunner
 
 from tuppence_server.cli.main import app
@@ -236,28 +235,23 @@ def test_a_first_start_that_was_cut_short_is_begun_again(tmp_path):
     assert stat.S_IMODE((data / DATABASE).stat().st_mode) == 0o600
 
 
-async def test_one_server_on_one_directory_whatever_happens_to_its_files(tmp_path):
-    server = Server(tmp_path / "data")
-    await server.start()
-    try:
-        copy = tmp_path / "copy"
-        await server.admin("backup", path=str(copy))
-        os.kill(server.pid, signal.SIGSTOP)  # it would see to it, and end
-        for change in ("remove", "replace"):
-            for path in sorted(server.data.iterdir()):
-                if path.name in ("admin.json", DATABASE, DATABASE + "-wal", DATABASE + "-shm"):
-                    if change == "remove":
-                        path.rename(tmp_path / path.name)
-                    elif path.name == DATABASE:
-                        shutil.copy(copy / DATABASE, path)
-                else:
-                    path.unlink()
-            if change == "replace":
-                shutil.copy(copy / DATABASE, server.data / DATABASE)
-            for command in (("serve", "--port", "0"), ("user", "list")):
-                is_told(await asyncio.to_thread(invoke, *command, data=server.data), IN_USE, "in use")
-    finally:
-        await server.close()
+async def test_one_server_on_one_directory_whatever_happens_to_its_files(tmp_path, faulty):
+    copy = tmp_path / "copy"
+    await faulty.admin("backup", path=str(copy))
+    os.kill(faulty.pid, signal.SIGSTOP)  # it would see to it, and end
+    for change in ("remove", "replace"):
+        for path in sorted(faulty.data.iterdir()):
+            if path.name in ("admin.json", DATABASE, DATABASE + "-wal", DATABASE + "-shm"):
+                if change == "remove":
+                    path.rename(tmp_path / path.name)
+                elif path.name == DATABASE:
+                    shutil.copy(copy / DATABASE, path)
+            else:
+                path.unlink()
+        if change == "replace":
+            shutil.copy(copy / DATABASE, faulty.data / DATABASE)
+        for command in (("serve", "--port", "0"), ("user", "list")):
+            is_told(await asyncio.to_thread(invoke, *command, data=faulty.data), IN_USE, "in use")
 
 
 async def test_a_look_at_the_directory_does_not_stand_in_a_servers_way(tmp_path):

@@ -68,31 +68,26 @@ ASTRAY = (taken_away, without_its_log, without_its_index, replaced, log_replaced
 
 
 @pytest.mark.parametrize("harm", [*ASTRAY, cut, log_cut])
-async def test_a_server_whose_files_are_not_what_it_opened_ends_by_itself(tmp_path: Path, harm) -> None:
-    server = Server(tmp_path / "data")
-    await server.start()
-    try:
-        alice, _ = await server.people("alice", "bob", credit="100.00")
-        client = await server.connect(alice)
-        acknowledged: list[str] = []
-        await pay(client, acknowledged, 20)
-        harm(server.data)
-        await pay(client, acknowledged, 300)
-        assert await ended(server) == 1
-        log = server.log.read_text()
-        assert '"fatal": true' in log
-        assert "while it was open" in log
-        if harm in ASTRAY:
-            assert_rescued(server.data, acknowledged)
-        if harm in (taken_away, without_its_log):
-            await is_refused(server, "tuppence.db.rescued")
-            taken_away_but_rescued(server.data)
-            await server.start()
-            again = await server.connect(alice)
-            assert "seq" in await again.pay("@bob", "0.01")
-            await server.stop_and_verify()
-    finally:
-        await server.close()
+async def test_a_server_whose_files_are_not_what_it_opened_ends_by_itself(faulty: Server, harm) -> None:
+    alice, _ = await faulty.people("alice", "bob", credit="100.00")
+    client = await faulty.connect(alice)
+    acknowledged: list[str] = []
+    await pay(client, acknowledged, 20)
+    harm(faulty.data)
+    await pay(client, acknowledged, 300)
+    assert await ended(faulty) == 1
+    log = faulty.log.read_text()
+    assert '"fatal": true' in log
+    assert "while it was open" in log
+    if harm in ASTRAY:
+        assert_rescued(faulty.data, acknowledged)
+    if harm in (taken_away, without_its_log):
+        await is_refused(faulty, "tuppence.db.rescued")
+        taken_away_but_rescued(faulty.data)
+        await faulty.start()
+        again = await faulty.connect(alice)
+        assert "seq" in await again.pay("@bob", "0.01")
+        await faulty.stop_and_verify()
 
 
 def assert_rescued(data: Path, acknowledged: list[str]) -> None:
@@ -115,33 +110,23 @@ async def is_refused(server: Server, *words: str) -> None:
     assert all(word in done.err for word in words), done.err
 
 
-async def test_what_is_taken_away_just_before_the_end_is_told_and_kept(tmp_path: Path) -> None:
-    server = Server(tmp_path / "data")
-    await server.start()
-    try:
-        alice, _ = await server.people("alice", "bob", credit="100.00")
-        client = await server.connect(alice)
-        acknowledged: list[str] = []
-        await pay(client, acknowledged, 20)
-        taken_away(server.data)
-        assert await server.stop() == 1
-        assert "taken away" in server.log.read_text()
-        assert_rescued(server.data, acknowledged)
-    finally:
-        await server.close()
+async def test_what_is_taken_away_just_before_the_end_is_told_and_kept(faulty: Server) -> None:
+    alice, _ = await faulty.people("alice", "bob", credit="100.00")
+    client = await faulty.connect(alice)
+    acknowledged: list[str] = []
+    await pay(client, acknowledged, 20)
+    taken_away(faulty.data)
+    assert await faulty.stop() == 1
+    assert "taken away" in faulty.log.read_text()
+    assert_rescued(faulty.data, acknowledged)
 
 
-async def test_who_asks_whether_it_is_ready_hears_that_the_file_is_another(tmp_path: Path) -> None:
-    server = Server(tmp_path / "data")
-    await server.start()
-    try:
-        assert (await server.http("GET", "/readyz")).status == 200
-        replaced(server.data)
-        with suppress(OSError, EOFError, asyncio.IncompleteReadError):
-            assert (await server.http("GET", "/readyz")).status == 503
-        assert await ended(server) == 1
-    finally:
-        await server.close()
+async def test_who_asks_whether_it_is_ready_hears_that_the_file_is_another(faulty: Server) -> None:
+    assert (await faulty.http("GET", "/readyz")).status == 200
+    replaced(faulty.data)
+    with suppress(OSError, EOFError, asyncio.IncompleteReadError):
+        assert (await faulty.http("GET", "/readyz")).status == 503
+    assert await ended(faulty) == 1
 
 
 async def test_a_database_with_a_second_name_is_opened_by_nobody(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import json
 
 import pytest
 from tests.integration.test_hostile_crowds import only
-from tests.support.server import serving
 from tests.support.waiting import elapsed, until
 from tests.support.wire import BINARY, CLOSE, CONT, PING, PONG, TEXT, frame_bytes, make
 
@@ -38,12 +37,6 @@ RULE_BREAKERS = {
     "pings beyond the budget": (1008, frame_bytes(PING) * 40),
     "pongs beyond the budget": (1008, frame_bytes(PONG) * 40),
 }  # fmt: skip
-
-
-@pytest.fixture
-async def server(tmp_path):
-    async with serving(tmp_path) as server:
-        yield server
 
 
 async def test_each_broken_rule_has_its_close_code(server):

@@ -3,18 +3,11 @@
 import asyncio
 import resource
 
-import pytest
 from tests.support.server import serving
 from tests.support.waiting import until
 from tests.support.wire import new_id
 
 MIB = 1024 * 1024
-
-
-@pytest.fixture
-async def server(tmp_path):
-    async with serving(tmp_path) as server:
-        yield server
 
 
 async def only(server, connections):

@@ -12,13 +12,7 @@ from websockets.exceptions import InvalidStatus
 
 from tuppence_protocol.limits import FRAME_BYTES_MAX
 
-
-@pytest.fixture
-async def server(tmp_path):
-    async with serving(
-        tmp_path, ORIGINS="https://chat.example", PROGRAM_ORIGINS="http://localhost/"
-    ) as server:
-        yield server
+pytestmark = pytest.mark.settings(ORIGINS="https://chat.example", PROGRAM_ORIGINS="http://localhost/")
 
 
 async def shake(server, *lines, **options):

@@ -5,16 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from tests.support.server import Done, Server
+from tests.support.server import Done
 
 HEADER = "handle,name,password,amount,currency,note\n"
-
-
-@pytest.fixture
-async def server(tmp_path):
-    server = Server(tmp_path / "data")
-    yield server
-    await server.close()
 
 
 async def run(server, *arguments):
@@ -32,44 +25,44 @@ async def begin(server):
 
 
 @pytest.mark.parametrize("running", [False, True])
-async def test_people_are_added_and_credited_once(server, tmp_path, running):
+async def test_people_are_added_and_credited_once(stopped, tmp_path, running):
     if running:
-        await server.start()
+        await stopped.start()
     else:
-        await begin(server)
+        await begin(stopped)
     file = tmp_path / "people.csv"
     rows = [f"p{number}q,Person {number},,{number + 1}.50,EUR,Opening\n" for number in range(450)]
     file.write_text(HEADER + "".join(rows) + "ada,Ada,correct horse,,,\n")
-    first = (await run(server, "import", file, "--batch", "opening", "--json")).json
-    again = (await run(server, "import", file, "--batch", "opening", "--json")).json
+    first = (await run(stopped, "import", file, "--batch", "opening", "--json")).json
+    again = (await run(stopped, "import", file, "--batch", "opening", "--json")).json
     assert (first["added"], first["credited"], first["repeated"], first["refused"]) == (451, 450, 0, [])
     assert (again["added"], again["credited"], again["repeated"], again["refused"]) == (0, 0, 450, [])
-    wallet = (await run(server, "wallet", "show", "p449q", "--json")).json
+    wallet = (await run(stopped, "wallet", "show", "p449q", "--json")).json
     assert wallet["balances"][0]["available"] == "450.50"
     if not running:
-        await server.start()
+        await stopped.start()
     login = {"handle": "ada", "password": "correct horse"}
-    assert (await server.http("POST", "/v1/sessions", login)).status == 201
+    assert (await stopped.http("POST", "/v1/sessions", login)).status == 201
 
 
-async def test_what_is_refused_is_told_by_line_and_the_rest_is_done(server, tmp_path):
-    await begin(server)
+async def test_what_is_refused_is_told_by_line_and_the_rest_is_done(stopped, tmp_path):
+    await begin(stopped)
     file = tmp_path / "people.csv"
     file.write_text(HEADER + "alice,,,1,EUR,\nserver,,,1,EUR,\nbob,,,1,EUR,\nal1ce,,,1,EUR,\n")
-    done = await run(server, "import", file, "--batch", "opening")
+    done = await run(stopped, "import", file, "--batch", "opening")
     assert done.code == 1
     assert "2 people added, 2 credits made." in done.out
     assert "line 3: " in done.err
     assert "line 5: handle_taken" in done.err
     changed = file.read_text().replace("bob,,,1,", "bob,,,2,")
     file.write_text(changed)
-    again = await run(server, "import", file, "--batch", "opening", "--json")
+    again = await run(stopped, "import", file, "--batch", "opening", "--json")
     assert [each["line"] for each in again.json["refused"]] == [3, 4, 5]
     assert "id_reused" in again.json["refused"][1]["why"]
-    assert (await run(server, "wallet", "show", "bob", "--json")).json["balances"][0]["available"] == "1.00"
+    assert (await run(stopped, "wallet", "show", "bob", "--json")).json["balances"][0]["available"] == "1.00"
 
 
-async def test_a_file_with_a_mistake_does_nothing(server, tmp_path):
+async def test_a_file_with_a_mistake_does_nothing(stopped, tmp_path):
     file = tmp_path / "people.csv"
     file.write_text(HEADER + "alice,,,1,EUR,\nbob,,,1,,\n")
     for arguments in (
@@ -77,39 +70,39 @@ async def test_a_file_with_a_mistake_does_nothing(server, tmp_path):
         ("import", file, "--dry-run"),
         ("import", tmp_path / "none.csv"),
     ):
-        done = await run(server, *arguments)
+        done = await run(stopped, *arguments)
         assert done.code != 0
         assert "Traceback" not in done.err
         assert done.out == ""
-    assert not (server.data / "tuppence.db").exists()
+    assert not (stopped.data / "tuppence.db").exists()
 
 
-async def test_a_dry_run_counts_and_does_nothing(server, tmp_path):
+async def test_a_dry_run_counts_and_does_nothing(stopped, tmp_path):
     file = tmp_path / "people.csv"
     file.write_text(HEADER + "alice,,,1,EUR,\nalice,,,2,JPY,\nbob,,,,,\n")
-    done = await run(server, "import", file, "--dry-run", "--json")
+    done = await run(stopped, "import", file, "--dry-run", "--json")
     assert done.json == {"rows": 3, "people": 2, "credits": 2}
-    assert not (server.data / "tuppence.db").exists()
+    assert not (stopped.data / "tuppence.db").exists()
 
 
-async def test_credits_need_the_name_of_a_round_and_a_corrected_file_pays_nobody_twice(server, tmp_path):
-    await begin(server)
+async def test_credits_need_the_name_of_a_round_and_a_corrected_file_pays_nobody_twice(stopped, tmp_path):
+    await begin(stopped)
     first, second = tmp_path / "people.csv", tmp_path / "corrected.csv"
     rows = [f"p{number}q,,,1,EUR,\n" for number in range(230)]
     first.write_text(HEADER + "".join(rows) + "a1ice,,,1,EUR,\nal1ce,,,1,EUR,\n")
-    unnamed = await run(server, "import", first)
+    unnamed = await run(stopped, "import", first)
     assert (unnamed.code, unnamed.out) == (2, "")
     assert "--batch" in unnamed.err
-    assert (await run(server, "import", first, "--batch", "may", "--json")).json["credited"] == 231
+    assert (await run(stopped, "import", first, "--batch", "may", "--json")).json["credited"] == 231
     second.write_text(HEADER + "".join(rows) + "a1ice,,,1,EUR,\nbob,,,1,EUR,\n")
-    again = (await run(server, "import", second, "--batch", "may", "--json")).json
+    again = (await run(stopped, "import", second, "--batch", "may", "--json")).json
     assert (again["credited"], again["repeated"]) == (1, 231)
 
 
-async def test_mistakes_are_told_one_a_line(server, tmp_path):
+async def test_mistakes_are_told_one_a_line(stopped, tmp_path):
     file = tmp_path / "people.csv"
     file.write_text(HEADER + "x!,,,1,EUR,\nbob,,short,1,EUR,\nbob,,,5.005,EUR,\n")
-    done = await run(server, "import", file, "--dry-run")
+    done = await run(stopped, "import", file, "--dry-run")
     assert done.code == 2
     lines = done.err.splitlines()
     assert [line.partition(":")[0] for line in lines] == ["error", "line 2", "line 3", "line 4"]

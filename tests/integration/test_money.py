@@ -3,7 +3,6 @@
 import json
 import time
 
-import pytest
 from tests.support.server import serving
 from tests.support.waiting import until
 from tests.support.wire import make, new_id
@@ -14,12 +13,6 @@ from tuppence_protocol.packets import is_fair
 RATES = '{"EUR/JPY": "160"}'
 FEES = '[{"kind": "send", "currency": "EUR", "percent": "1", "fixed": "0.10"}]'
 EUR = {"currency": "EUR"}
-
-
-@pytest.fixture
-async def server(tmp_path):
-    async with serving(tmp_path) as server:
-        yield server
 
 
 async def wallet(client, currency="EUR"):

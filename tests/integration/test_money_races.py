@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 
-import pytest
 from tests.support.server import Refused, serving
 from tests.support.waiting import seeded, until
 from tests.support.wire import make
@@ -14,12 +13,6 @@ from tuppence_protocol.packets import is_fair
 SOCKETS = 8
 LIMITS = '[limits.basic.EUR]\ndaily = "100"\n'
 RATES = 'exchange_spread_percent = "0.5"\n[exchange_rates]\n"EUR/JPY" = "160"\n'
-
-
-@pytest.fixture
-async def server(tmp_path):
-    async with serving(tmp_path) as server:
-        yield server
 
 
 async def purse(server, handle, currency="EUR"):

@@ -4,16 +4,11 @@ import asyncio
 import time
 
 import pytest
-from tests.support.server import serving
 from tests.support.wire import TEXT, frame_bytes, make, new_id
 
 from tuppence_server.edge.rate_limits import HOUSEHOLD, LIMITED, LOGIN, PENALTY_REFUSALS_MAX, STRANGER
 
-
-@pytest.fixture
-async def server(tmp_path):
-    async with serving(tmp_path, RATE_LIMITS="on", TRUSTED_PROXIES="127.0.0.1") as server:
-        yield server
+pytestmark = pytest.mark.settings(RATE_LIMITS="on", TRUSTED_PROXIES="127.0.0.1")
 
 
 class Watch:

@@ -5,16 +5,10 @@ import json
 from decimal import Decimal
 
 import pytest
-from tests.support.server import Refused, serving
+from tests.support.server import Refused
 from tests.support.wire import make, new_id
 
 COPIES, SOCKETS = 64, 8
-
-
-@pytest.fixture
-async def server(tmp_path):
-    async with serving(tmp_path) as server:
-        yield server
 
 
 async def available(server, handle, currency="EUR"):

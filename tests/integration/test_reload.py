@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
-from tests.support.server import ROOT, Server
+from tests.support.server import ROOT, Server, serving
 from tests.support.tls import make_pair
 from tests.support.waiting import until
 
@@ -24,11 +24,7 @@ from tuppence_server.serving.reloading import Reloader
 FILTER = re.compile(r"^failregex = (.*)$", re.MULTILINE)
 
 
-@pytest.fixture
-async def server(tmp_path):
-    server = Server(tmp_path / "data", {"TUPPENCE_LOG_FORMAT": "json"})
-    yield server
-    await server.close()
+pytestmark = pytest.mark.settings(LOG_FORMAT="json")
 
 
 def lines(server, *events):
@@ -50,12 +46,11 @@ async def reloaded(server, text):
     return lines(server, "reloaded", "reload_refused")[-1]
 
 
-async def test_fees_and_limits_are_taken_over_while_people_stay_connected(server):
-    await server.start()
-    alice, _ = await server.people("alice", "bob", credit="100")
-    client = await server.connect(alice)
+async def test_fees_and_limits_are_taken_over_while_people_stay_connected(faulty):
+    alice, _ = await faulty.people("alice", "bob", credit="100")
+    client = await faulty.connect(alice)
     line = await reloaded(
-        server,
+        faulty,
         '[[fees]]\nkind = "send"\ncurrency = "EUR"\npercent = "1"\n[limits.basic.EUR]\nper_payment = "10"\n',
     )
     assert (line["event"], sorted(line["changed"]), line["needs_restart"]) == (
@@ -67,34 +62,32 @@ async def test_fees_and_limits_are_taken_over_while_people_stay_connected(server
     assert event["body"]["fee"] == "0.10"
     refused = await client.submit("pay.send", "@bob", amount="10.01", currency="EUR")
     assert refused["body"]["code"] == "limit_per_payment"
-    await reloaded(server, "")
+    await reloaded(faulty, "")
     event = await client.submit("pay.send", "@bob", amount="10.01", currency="EUR")
     assert "fee" not in event["body"]
 
 
-async def test_what_cannot_be_used_changes_nothing_and_is_told(server):
-    await server.start()
-    alice, _ = await server.people("alice", "bob", credit="100")
-    client = await server.connect(alice)
+async def test_what_cannot_be_used_changes_nothing_and_is_told(faulty):
+    alice, _ = await faulty.people("alice", "bob", credit="100")
+    client = await faulty.connect(alice)
     for text, word in (
         ('fees = "much"', "fees"),
         ("nonsense = 1", "nonsense"),
         ("fees = [", "tuppence.toml"),
     ):
-        line = await reloaded(server, text)
+        line = await reloaded(faulty, text)
         assert line["event"] == "reload_refused"
         assert word in line["problem"]
     event = await client.submit("pay.send", "@bob", amount="10", currency="EUR")
     assert event["kind"] == "pay.send"
-    server.log.write_text("")  # what was refused is told as a fault, as it should be
+    faulty.log.write_text("")  # what was refused is told as a fault, as it should be
 
 
-async def test_what_only_a_start_takes_over_is_named(server):
-    await server.start()
-    line = await reloaded(server, "session_days = 7\nregistration = 'closed'\n")
+async def test_what_only_a_start_takes_over_is_named(faulty):
+    line = await reloaded(faulty, "session_days = 7\nregistration = 'closed'\n")
     assert sorted(line["needs_restart"]) == ["registration", "session_days"], "its free port is no change"
     assert (
-        await server.http("POST", "/v1/users", {"handle": "eve", "password": "correct horse"})
+        await faulty.http("POST", "/v1/users", {"handle": "eve", "password": "correct horse"})
     ).status == 201
 
 
@@ -112,27 +105,22 @@ def test_another_port_needs_a_restart_and_a_free_one_that_was_asked_for_does_not
     assert services.settings.port == has
 
 
-async def test_a_renewed_certificate_is_shown_to_new_connections_and_a_wrong_one_to_none(tmp_path):
+async def test_a_renewed_certificate_is_shown_to_new_connections_and_a_wrong_one_to_none(tmp_path, stopped):
     old, new = make_pair(tmp_path / "old"), make_pair(tmp_path / "new")
-    data = tmp_path / "data"
-    data.mkdir(mode=0o700)
+    stopped.data.mkdir(mode=0o700)
     settings = f'tls_certificate = "{tmp_path}/live.pem"\ntls_key = "{tmp_path}/live.key"\n'
     install(old, tmp_path)
-    (data / "tuppence.toml").write_text(settings)
-    server = Server(data, {"TUPPENCE_LOG_FORMAT": "json"})
-    try:
-        await server.start()
-        await handshake(server, old)
-        (tmp_path / "live.pem").write_bytes(new.certificate.read_bytes())  # the key does not fit yet
-        assert (await reloaded(server, settings))["event"] == "reload_refused"
-        await handshake(server, old)
-        install(new, tmp_path)
-        assert (await reloaded(server, settings))["event"] == "reloaded"
-        await handshake(server, new)
-        with pytest.raises(ssl.SSLCertVerificationError):
-            await handshake(server, old)
-    finally:
-        await server.close()
+    (stopped.data / "tuppence.toml").write_text(settings)
+    await stopped.start()
+    await handshake(stopped, old)
+    (tmp_path / "live.pem").write_bytes(new.certificate.read_bytes())  # the key does not fit yet
+    assert (await reloaded(stopped, settings))["event"] == "reload_refused"
+    await handshake(stopped, old)
+    install(new, tmp_path)
+    assert (await reloaded(stopped, settings))["event"] == "reloaded"
+    await handshake(stopped, new)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await handshake(stopped, old)
 
 
 def install(pair, folder):
@@ -188,17 +176,16 @@ async def exists(path, *, there=True):
     return path.exists() == there
 
 
-async def test_the_log_tells_who_did_what_by_ids_alone(server):
-    await server.start()
-    await server.admin("user.add", handle="alice", name="Ada Lovelace", password="correct horse")
-    credit = await server.admin("wallet.credit", handle="alice", amount="77.31", currency="EUR", note="Shh")
-    await server.admin("wallet.freeze", handle="alice", outgoing=True)
-    await server.admin("user.disable", handle="alice", disabled=True)
-    await server.admin("user.disable", handle="alice", disabled=False)
-    good = await server.http("POST", "/v1/sessions", {"handle": "alice", "password": "correct horse"})
-    await server.http("POST", "/v1/sessions", {"handle": "alice", "password": "wrong horse"})
-    await server.stop()
-    told = lines(server, "started", "operator_did", "login", "login_failed", "stopped")
+async def test_the_log_tells_who_did_what_by_ids_alone(faulty):
+    await faulty.admin("user.add", handle="alice", name="Ada Lovelace", password="correct horse")
+    credit = await faulty.admin("wallet.credit", handle="alice", amount="77.31", currency="EUR", note="Shh")
+    await faulty.admin("wallet.freeze", handle="alice", outgoing=True)
+    await faulty.admin("user.disable", handle="alice", disabled=True)
+    await faulty.admin("user.disable", handle="alice", disabled=False)
+    good = await faulty.http("POST", "/v1/sessions", {"handle": "alice", "password": "correct horse"})
+    await faulty.http("POST", "/v1/sessions", {"handle": "alice", "password": "wrong horse"})
+    await faulty.stop()
+    told = lines(faulty, "started", "operator_did", "login", "login_failed", "stopped")
     acts = ["user.add", "wallet.credit", "wallet.freeze", "user.disable", "user.disable"]
     assert [line.get("do", line["event"]) for line in told] == [
         "started", *acts, "login", "login_failed", "stopped",
@@ -210,20 +197,16 @@ async def test_the_log_tells_who_did_what_by_ids_alone(server):
     assert {name: told[3][name] for name in ("thaw", "incoming", "outgoing")} == {
         "thaw": False, "incoming": False, "outgoing": True,
     }  # fmt: skip
-    text = server.log.read_text()
-    for secret in ("alice", "Ada", "horse", "77.31", "Shh", good.json["token"], server.admin_token):
+    text = faulty.log.read_text()
+    for secret in ("alice", "Ada", "horse", "77.31", "Shh", good.json["token"], faulty.admin_token):
         assert secret not in text, secret
 
 
 @pytest.mark.parametrize("shown", ["on", "off"])
 async def test_a_failed_login_tells_the_address_as_the_documented_filter_reads_it(tmp_path, shown):
-    server = Server(tmp_path / "data", {"TUPPENCE_LOG_FORMAT": "json", "TUPPENCE_LOG_ADDRESSES": shown})
-    try:
-        await server.start()
+    async with serving(tmp_path, LOG_FORMAT="json", LOG_ADDRESSES=shown) as server:
         await server.http("POST", "/v1/sessions", {"handle": "nobody", "password": "wrong horse"})
         (line,) = [each for each in server.log.read_text().splitlines() if "login_failed" in each]
-    finally:
-        await server.close()
     found = FILTER.search((ROOT / "docs" / "operating.md").read_text("utf-8"))
     assert found is not None
     match = re.search(found[1].replace("<ADDR>", r"(?P<address>[0-9a-f.:]+)"), line)

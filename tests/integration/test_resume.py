@@ -4,19 +4,11 @@ import asyncio
 import contextlib
 import signal
 
-import pytest
-from tests.support.server import serving
 from tests.support.waiting import elapsed, seeded, until
 from tests.support.wire import Client, Raw, make
 from websockets.exceptions import ConnectionClosed
 
 from tuppence_protocol.limits import RESUME_EVENTS_MAX
-
-
-@pytest.fixture
-async def server(tmp_path):
-    async with serving(tmp_path) as server:
-        yield server
 
 
 class Cutter:

@@ -4,15 +4,9 @@ import asyncio
 import json
 
 import pytest
-from tests.support.server import ROOT, serving
+from tests.support.server import ROOT
 from tests.support.waiting import elapsed
 from tests.support.wire import new_id
-
-
-@pytest.fixture
-async def server(tmp_path):
-    async with serving(tmp_path) as server:
-        yield server
 
 
 async def test_a_revoked_session_closes_its_sockets_within_a_second(server):

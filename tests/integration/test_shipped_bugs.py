@@ -22,23 +22,6 @@ from tuppence_protocol.money import format_amount, parse_amount
 EUR = {"currency": "EUR"}
 
 
-@pytest.fixture
-async def server(tmp_path):
-    async with serving(tmp_path) as server:
-        yield server
-
-
-@asynccontextmanager
-async def faulty(tmp_path):
-    """A server whose log may tell of faults."""
-    server = Server(tmp_path / "data")
-    await server.start()
-    try:
-        yield server
-    finally:
-        await server.close()
-
-
 @asynccontextmanager
 async def locked(server):
     """Another program holds the database's write lock, as a backup tool or an editor might."""
@@ -245,24 +228,23 @@ async def test_a_declined_payment_is_not_refunded(server):
 # --- the store and the world outside --------------------------------------------------------------------
 
 
-async def test_a_conflict_that_can_be_retried_is_never_told_as_insufficient_funds(tmp_path):
+async def test_a_conflict_that_can_be_retried_is_never_told_as_insufficient_funds(faulty):
     """interledger-deprecated/five-bells-ledger#402, lnbits/lnbits#134: a busy database was told as a want of money."""
-    async with faulty(tmp_path) as server:
-        alice, _ = await server.people("alice", "bob", credit="10.00")
-        a = await server.connect(alice)
-        frame = make("pay.send", "@bob", amount="10.00", **EUR)
-        async with locked(server):
-            await a.send(frame)
-            refused = await a.answer(frame["id"])
-        body = refused["body"]
-        assert (body["code"], body["final"]) == ("unavailable", False)
-        assert body["retry_ms"] > 0
+    alice, _ = await faulty.people("alice", "bob", credit="10.00")
+    a = await faulty.connect(alice)
+    frame = make("pay.send", "@bob", amount="10.00", **EUR)
+    async with locked(faulty):
         await a.send(frame)
-        assert (await a.answer(frame["id"]))["kind"] == "pay.send", "the same id pays, once"
-        much = await a.pay("@bob", "0.01")
-        assert (code_of(much), much["body"]["final"]) == ("insufficient_funds", True)
-        await server.stop()
-        await server.verify()
+        refused = await a.answer(frame["id"])
+    body = refused["body"]
+    assert (body["code"], body["final"]) == ("unavailable", False)
+    assert body["retry_ms"] > 0
+    await a.send(frame)
+    assert (await a.answer(frame["id"]))["kind"] == "pay.send", "the same id pays, once"
+    much = await a.pay("@bob", "0.01")
+    assert (code_of(much), much["body"]["final"]) == ("insufficient_funds", True)
+    await faulty.stop()
+    await faulty.verify()
 
 
 @pytest.mark.parametrize("source", ["pipe", "missing", "garbage", "directory", "none"])

@@ -6,14 +6,7 @@ import io
 import json
 
 import pytest
-from tests.support.server import serving
 from tests.support.wire import new_id
-
-
-@pytest.fixture
-async def server(tmp_path):
-    async with serving(tmp_path) as server:
-        yield server
 
 
 async def download(server, account, query):

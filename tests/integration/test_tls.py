@@ -6,7 +6,7 @@ import ssl
 from contextlib import suppress
 
 import pytest
-from tests.support.server import Server
+from tests.support.server import serving
 from tests.support.tls import make_pair
 from tests.support.waiting import elapsed, until
 from tests.support.wire import Client, make
@@ -23,13 +23,9 @@ async def pair(tmp_path):
 
 @pytest.fixture
 async def server(tmp_path, pair):
-    files = {"TUPPENCE_TLS_CERTIFICATE": str(pair.certificate), "TUPPENCE_TLS_KEY": str(pair.key)}
-    bounds = {"TUPPENCE_RATE_LIMITS": "on", "TUPPENCE_CONNECTIONS_PER_ADDRESS": str(MOST)}
-    server = Server(tmp_path / "data", {**files, **bounds})
-    await server.start()
-    yield server
-    await server.close()
-    assert server.faults() == []
+    files = {"TLS_CERTIFICATE": str(pair.certificate), "TLS_KEY": str(pair.key)}
+    async with serving(tmp_path, **files, RATE_LIMITS="on", CONNECTIONS_PER_ADDRESS=str(MOST)) as server:
+        yield server
 
 
 async def ask(server, pair, path="/healthz"):

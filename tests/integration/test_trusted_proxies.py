@@ -9,11 +9,9 @@ from tests.support.waiting import until
 MOST = 3
 
 
-@pytest.fixture
-async def server(tmp_path):
-    options = {"RATE_LIMITS": "on", "TRUSTED_PROXIES": "127.0.0.0/8, 10.0.0.0/8"}
-    async with serving(tmp_path, CONNECTIONS_PER_ADDRESS=str(MOST), **options) as server:
-        yield server
+pytestmark = pytest.mark.settings(
+    RATE_LIMITS="on", TRUSTED_PROXIES="127.0.0.0/8, 10.0.0.0/8", CONNECTIONS_PER_ADDRESS=str(MOST)
+)
 
 
 async def socket(server, *named):

@@ -2,8 +2,6 @@
 
 import asyncio
 
-import pytest
-from tests.support.server import serving
 from tests.support.wire import parse_answer
 
 GOOD = {
@@ -74,12 +72,6 @@ async def asked(server, start, changes, body=b""):
     head = await asyncio.wait_for(raw.reader.readuntil(b"\r\n\r\n"), 30)
     await raw.drop()
     return parse_answer(head)
-
-
-@pytest.fixture
-async def server(tmp_path):
-    async with serving(tmp_path) as server:
-        yield server
 
 
 async def test_a_broken_upgrade_is_refused_and_a_wrong_version_is_told_the_right_one(server):

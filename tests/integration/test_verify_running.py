@@ -83,22 +83,17 @@ async def _keep_busy(client, other):
         await client.answer(refused["id"])
 
 
-async def test_what_the_check_of_a_running_server_finds_is_told_everywhere(tmp_path: Path) -> None:
-    server = Server(tmp_path / "data")
-    await server.start()
-    try:
-        alice, _ = await server.people("alice", "bob", credit="10.00")
-        client = await server.connect(alice)
-        await client.submit("pay.send", "@bob", amount="1.00", currency="EUR")
-        with unguarded(server.data / "tuppence.db") as db:
-            db.execute("UPDATE account SET credits_posted = credits_posted + 1 WHERE code = 'customer'")
-        done = await server.cli("ledger", "verify", "--json")
-        assert (done.code, len(done.json["problems"]) > 0) == (PROBLEMS, True)
-        assert await server.metric("verified_problems") == len(done.json["problems"])
-        assert [line for line in server.faults() if '"verified"' in line]
-        assert not [line for line in server.faults() if alice.id in line], "the log tells no details"
-    finally:
-        await server.close()
+async def test_what_the_check_of_a_running_server_finds_is_told_everywhere(faulty: Server) -> None:
+    alice, _ = await faulty.people("alice", "bob", credit="10.00")
+    client = await faulty.connect(alice)
+    await client.submit("pay.send", "@bob", amount="1.00", currency="EUR")
+    with unguarded(faulty.data / "tuppence.db") as db:
+        db.execute("UPDATE account SET credits_posted = credits_posted + 1 WHERE code = 'customer'")
+    done = await faulty.cli("ledger", "verify", "--json")
+    assert (done.code, len(done.json["problems"]) > 0) == (PROBLEMS, True)
+    assert await faulty.metric("verified_problems") == len(done.json["problems"])
+    assert [line for line in faulty.faults() if '"verified"' in line]
+    assert not [line for line in faulty.faults() if alice.id in line], "the log tells no details"
 
 
 async def test_a_check_that_is_killed_is_told_and_the_next_one_is_good(tmp_path: Path) -> None:
@@ -224,24 +219,19 @@ async def test_a_frozen_store_stays_as_it_was_and_keeps_nothing_open(tmp_path: P
         assert (await verify(store)).problems == []
 
 
-async def test_a_check_ends_with_the_server_that_asked_for_it_and_says_nothing(tmp_path: Path) -> None:
-    server = Server(tmp_path / "data")
-    await server.start()
-    try:
-        alice, _ = await server.people("alice", "bob", credit="100.00")
-        client = await server.connect(alice)
-        for _ in range(20):
-            await client.pay("@bob", "0.01")
-        await server.admin("ledger.verify")
-        pid = server.pid
-        (check,) = await until(lambda: _children(pid))
-        os.kill(check, signal.SIGSTOP)
-        await server.kill()
-        os.kill(check, signal.SIGCONT)
-        await until(lambda: _gone(check))
-        assert not server.faults()
-    finally:
-        await server.close()
+async def test_a_check_ends_with_the_server_that_asked_for_it_and_says_nothing(faulty: Server) -> None:
+    alice, _ = await faulty.people("alice", "bob", credit="100.00")
+    client = await faulty.connect(alice)
+    for _ in range(20):
+        await client.pay("@bob", "0.01")
+    await faulty.admin("ledger.verify")
+    pid = faulty.pid
+    (check,) = await until(lambda: _children(pid))
+    os.kill(check, signal.SIGSTOP)
+    await faulty.kill()
+    os.kill(check, signal.SIGCONT)
+    await until(lambda: _gone(check))
+    assert not faulty.faults()
 
 
 async def _children(pid: int) -> list[int]:

@@ -280,10 +280,15 @@ class Server:
             return db.execute(sql, arguments).fetchall()
 
 
+def configured(directory: Path, settings: Mapping[str, str]) -> Server:
+    """A server on `directory`/data with these settings, `RATE_LIMITS="on"`; not started."""
+    return Server(directory / "data", {f"TUPPENCE_{name}": value for name, value in settings.items()})
+
+
 @asynccontextmanager
-async def serving(directory: Path, **env: str) -> AsyncIterator[Server]:
-    """A server on `directory`/data with these settings (`RATE_LIMITS="on"`); a fault in its log fails the test."""
-    server = Server(directory / "data", {f"TUPPENCE_{name}": value for name, value in env.items()})
+async def serving(directory: Path, **settings: str) -> AsyncIterator[Server]:
+    """A server at work on `directory`/data with these settings; a fault in its log fails the test."""
+    server = configured(directory, settings)
     await server.start()
     try:
         yield server
