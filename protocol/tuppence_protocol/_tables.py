@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from . import limits as bounds
 from .errors import CLOSES, CODES, RFC6455_CLOSES, reconnects
+from .kinds.kind import Kind
 
 # The first word found in a limit's name tells its unit.
 _UNITS: Final = {
@@ -23,18 +24,20 @@ def _table(head: str, rows: Iterable[tuple[object, ...]]) -> str:
     return "".join(f"| {' | '.join(cell.strip() for cell in line)} |\n" for line in lines)
 
 
-def kinds(defs: Mapping[str, Any], rows: Iterable[tuple[str, str, str, str]]) -> str:
-    """The kinds; each row is kind, name of its definition, lane, sender."""
-    meaning = {
-        name: str(found.get("description", "")).removeprefix("Event: ") for name, found in defs.items()
-    }
+def kinds(defs: Mapping[str, Any], rows: Iterable[tuple[Kind, str, str]]) -> str:
+    """The kinds; each row is a kind, the name of its definition, and who sends it."""
     return _table(
         "kind | lane | sent by | body | meaning",
         (
-            (f"`{kind}`", lane, sender, _members(defs, name), meaning[name])
-            for kind, name, lane, sender in rows
+            (f"`{kind.name}`", kind.lane.value, sender, _members(defs, name), meaning(defs, name))
+            for kind, name, sender in rows
         ),
     )
+
+
+def meaning(defs: Mapping[str, Any], name: str) -> str:
+    """What a frame or an event tells, in one line."""
+    return str(defs[name].get("description", "")).removeprefix("Event: ")
 
 
 def _members(defs: Mapping[str, Any], name: str) -> str:

@@ -8,34 +8,30 @@ broadcast are the same bytes.
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import reduce
+from operator import or_
 from typing import Any, Final, TypeVar
 
 import msgspec
 import orjson
 
-from . import events as ev
+from . import event as ev
 from . import views
 from .errors import Refusal
-from .frames import CLIENT_FRAMES
+from .kinds import CLIENT_FRAMES, EVENT_BODIES, RESULTS, SERVER_FRAMES
+from .kinds.pay_quote import AskPreview
+from .kinds.pay_send import STATED_ALONE, PaySend
 from .limits import BAD_ID_CHARS_MAX, FRAME_BYTES_MAX
-from .payments import STATED_ALONE, AskPreview, PaySend
 from .shapes import ID_PATTERN, Ask, Durable, Frame, InPlace
 
 T = TypeVar("T")
 
-_client_union: Any = CLIENT_FRAMES[0]
-for _frame in CLIENT_FRAMES[1:]:
-    _client_union = _client_union | _frame
-_server_union: Any = ev.SERVER_FRAMES[0]
-for _server_frame in ev.SERVER_FRAMES[1:]:
-    _server_union = _server_union | _server_frame
-
-_decode_client: Final = msgspec.json.Decoder(_client_union).decode
-_decode_server: Final = msgspec.json.Decoder(_server_union).decode
+_decode_client: Final = msgspec.json.Decoder(reduce(or_, CLIENT_FRAMES)).decode
+_decode_server: Final = msgspec.json.Decoder(reduce(or_, SERVER_FRAMES)).decode
 _decode_raw_event: Final = msgspec.json.Decoder(ev.RawEvent).decode
-_bodies: Final = {kind: msgspec.json.Decoder(body).decode for kind, body in ev.EVENT_BODIES.items()}
+_bodies: Final = {kind: msgspec.json.Decoder(body).decode for kind, body in EVENT_BODIES.items()}
 _decode_unknown_body: Final = msgspec.json.Decoder(ev.UnknownBody).decode
-_results: Final = {kind: msgspec.json.Decoder(result).decode for kind, result in ev.RESULTS.items()}
+_results: Final = {kind: msgspec.json.Decoder(result).decode for kind, result in RESULTS.items()}
 _head: Final = msgspec.json.Decoder(dict[str, str | int]).decode
 _plain: Final = msgspec.json.Encoder().encode
 _id: Final = re.compile(ID_PATTERN[1:-1], re.ASCII).fullmatch
@@ -241,7 +237,7 @@ def decode_head(head: bytes) -> dict[str, str | int]:
     return _head(head)
 
 
-def decode_body(kind: str, body: bytes | msgspec.Raw) -> ev.EventBody:
+def decode_body(kind: str, body: bytes | msgspec.Raw) -> views.Extensible:
     """The typed body of an event; `UnknownBody` for a kind this library does not know."""
     try:
         return _bodies.get(kind, _decode_unknown_body)(body)
@@ -299,10 +295,7 @@ def _struct(value: Any) -> orjson.Fragment:
     raise TypeError(f"not JSON: {type(value).__name__}")
 
 
-ServerMessage = (
-    ev.Event | ev.Ready | ev.Synced | ev.Pong | ev.Bye | ev.Error | ev.Result
-    | ev.TypingNotice | ev.ReceiptNotice | ev.PresenceNotice | ev.BalanceNotice
-)  # fmt: skip
+ServerMessage = ev.Event | views.ServerFrame
 
 
 def decode_server(raw: bytes | str) -> ServerMessage | None:
@@ -331,7 +324,7 @@ class _Kind(msgspec.Struct):
 
 
 _kind: Final = msgspec.json.Decoder(_Kind).decode
-_server_kinds: Final = frozenset(str(cls.__struct_config__.tag) for cls in ev.SERVER_FRAMES)
+_server_kinds: Final = frozenset(str(cls.__struct_config__.tag) for cls in SERVER_FRAMES)
 
 
 def fields_of(content: bytes) -> dict[str, Any]:

@@ -9,34 +9,23 @@ import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
 from . import _tables, limits, views
-from . import events as ev
-from .frames import CLIENT_FRAMES
-from .payments import STATED_ALONE, Acting
-from .shapes import CONV_PATTERN, ID_PATTERN, Lane
+from .kinds import CLIENT_FRAMES, EVENT_BODIES, KINDS, RESULTS, SERVER_FRAMES
+from .kinds.kind import Kind
+from .kinds.pay_quote import Previewed
+from .kinds.pay_send import STATED_ALONE
+from .shapes import CONV_PATTERN, ID_PATTERN
 
 Schema = dict[str, Any]
 
 _REF: Final = "#/$defs/"
-_KNOWN: Final = tuple(ev.EVENT_BODIES)
-_FRAMES: Final = {cls.kind: cls for cls in CLIENT_FRAMES}
-# Kinds that no client frame describes.
-_AUTHORED: Final = {
-    "pay.deposit": "Money came in over a rail; nobody's frame, so `from` is `server`.",
-    "pay.withdraw": "The operator took money out of the balance; `from` is `server`.",
-    "pay.reverse": "The operator gave back all that was left of the payment `ref`. `from` is `server`.",
-    "pay.expire": "The time of the payment `ref` is over: what it held is given back. `from` is `server`.",
-}
-# Events that always name the payment that they act on.
-_ACTING: Final = {
-    "pay.expire",
-    "pay.reverse",
-    *(kind for kind, cls in _FRAMES.items() if issubclass(cls, Acting)),
-}
+_EVENTS: Final = tuple(kind for kind in KINDS if kind.event)
+_NOTICES: Final = tuple((kind, kind.notice.__name__) for kind in KINDS if kind.notice)
+_FRAMES: Final = tuple((kind, kind.frame.__name__) for kind in KINDS if kind.frame)
 _SAME_IN_ALL_EVENTS: Final[Schema] = {
     "id": {
         "type": "string",
@@ -69,29 +58,23 @@ def json_schema() -> Schema:
 
 
 def _definitions() -> Schema:
-    classes = [*CLIENT_FRAMES, *ev.SERVER_FRAMES, *ev.EVENT_BODIES.values(), *ev.RESULTS.values()]
+    classes = [*CLIENT_FRAMES, *SERVER_FRAMES, *EVENT_BODIES.values(), *RESULTS.values()]
     _, components = msgspec.json.schema_components(classes, ref_template=f"{_REF}{{name}}")
     components.pop("RawEvent", None)
     defs: Schema = {name: _tidy(component) for name, component in components.items()}
-    defs |= {event_name(kind): _event(kind) for kind in _KNOWN}
+    defs |= {event_name(kind.name): _event(kind) for kind in _EVENTS}
+    events = [*map(event_name, EVENT_BODIES), "UnknownEvent"]
     defs["UnknownEvent"] = _unknown_event()
-    defs["Event"] = _one_of("An event, as stored.", [*map(event_name, _KNOWN), "UnknownEvent"])
-    results = ", ".join(f"`{kind}`: {cls.__name__}" for kind, cls in ev.RESULTS.items())
-    defs["Result"]["properties"]["body"] = {
-        "description": f"By the kind of the ask: {results}.",
-        "anyOf": [{"$ref": f"{_REF}{cls.__name__}"} for cls in ev.RESULTS.values()],
-    }
-    links = defs["PreviewBody"]["properties"]["frame"]["anyOf"]
-    frames = {cls.__name__: cls.kind for cls in CLIENT_FRAMES}
-    previewed = [frames[link["$ref"].removeprefix(_REF)] for link in links]
-    defs["PreviewResult"]["properties"]["body"] = {
-        "description": "By `kind`: what the body of its event would be.",
-        "anyOf": [{"$ref": f"{_REF}{ev.EVENT_BODIES[kind].__name__}"} for kind in previewed],
-    }
+    defs["Event"] = _one_of("An event, as stored.", events)
+    results = ", ".join(f"`{kind}`: {cls.__name__}" for kind, cls in RESULTS.items())
+    defs["Result"]["properties"]["body"] = _any_of(f"By the kind of the ask: {results}.", RESULTS.values())
+    previewed = [EVENT_BODIES[cls.kind] for cls in get_args(Previewed)]
+    defs["PreviewResult"]["properties"]["body"] = _any_of(
+        "By `kind`: what the body of its event would be.", previewed
+    )
     defs["PaySend"] |= _said_or_asked()
-    defs["ClientFrame"] = _one_of("What a client may send.", [cls.__name__ for cls in CLIENT_FRAMES])
-    sent = [*map(event_name, _KNOWN), "UnknownEvent", *(cls.__name__ for cls in ev.SERVER_FRAMES)]
-    defs["ServerFrame"] = _one_of("What a server may send.", sent)
+    defs["ClientFrame"] = _one_of("What a client may send.", [name for _, name in _FRAMES])
+    defs["ServerFrame"] = _one_of("What a server may send.", [*events, *(name for _, name in _NOTICES)])
     return defs
 
 
@@ -109,24 +92,19 @@ def event_name(kind: str) -> str:
     return "".join(part.title() for part in kind.split(".")) + "Event"
 
 
-def event_meaning(kind: str) -> str:
-    """What an event of that kind tells."""
-    return " ".join(str(_FRAMES[kind].__doc__).split()) if kind in _FRAMES else _AUTHORED[kind]
-
-
-def _event(kind: str) -> Schema:
-    body = {"$ref": f"{_REF}{ev.EVENT_BODIES[kind].__name__}"}
+def _event(kind: Kind) -> Schema:
+    body = {"$ref": f"{_REF}{EVENT_BODIES[kind.name].__name__}"}
     return {
-        "title": event_name(kind),
-        "description": f"Event: {event_meaning(kind)}",
+        "title": event_name(kind.name),
+        "description": f"Event: {kind.meaning}",
         "type": "object",
-        "properties": {"kind": {"const": kind}, **_SAME_IN_ALL_EVENTS, "body": body},
-        "required": [*_EVENT_REQUIRED, "ref"] if kind in _ACTING else _EVENT_REQUIRED,
+        "properties": {"kind": {"const": kind.name}, **_SAME_IN_ALL_EVENTS, "body": body},
+        "required": [*_EVENT_REQUIRED, "ref"] if kind.is_acting else _EVENT_REQUIRED,
     }
 
 
 def _unknown_event() -> Schema:
-    kind = {"type": "string", "pattern": r"^(chat|pay|room)\.", "not": {"enum": list(_KNOWN)}}
+    kind = {"type": "string", "pattern": r"^(chat|pay|room)\.", "not": {"enum": list(EVENT_BODIES)}}
     alt = {"type": "string", "description": "Plain text to show in its place."}
     return {
         "title": "UnknownEvent",
@@ -143,6 +121,10 @@ def _unknown_event() -> Schema:
 
 def _one_of(meaning: str, names: Iterable[str]) -> Schema:
     return {"description": meaning, "oneOf": [{"$ref": f"{_REF}{name}"} for name in names]}
+
+
+def _any_of(meaning: str, classes: Iterable[type]) -> Schema:
+    return {"description": meaning, "anyOf": [{"$ref": f"{_REF}{cls.__name__}"} for cls in classes]}
 
 
 def _tidy(value: Any) -> Any:
@@ -170,7 +152,8 @@ def _tidy(value: Any) -> Any:
 
 def asyncapi() -> Schema:
     """The AsyncAPI 3.0 description of a server: one channel, what it receives and what it sends."""
-    received, sent = _received(), _sent()
+    definitions = _definitions()
+    received, sent = _messages(definitions, _FRAMES), _messages(definitions, _sent())
     names = [*received, *sent]
     return {
         "asyncapi": "3.0.0",
@@ -200,7 +183,7 @@ def asyncapi() -> Schema:
             "receive": _operation("receive", "What a client sends.", received),
             "send": _operation("send", "What the server sends.", sent),
         },
-        "components": {"messages": received | sent, "schemas": _moved(_definitions())},
+        "components": {"messages": received | sent, "schemas": _moved(definitions)},
     }
 
 
@@ -213,41 +196,17 @@ def _operation(action: str, summary: str, messages: Schema) -> Schema:
     }
 
 
-def _received() -> Schema:
+def _messages(defs: Schema, kinds: Iterable[tuple[Kind, str]]) -> Schema:
     return {
-        cls.__name__: _message(cls.__name__, cls.kind, cls.lane, str(cls.__doc__)) for cls in CLIENT_FRAMES
-    }
-
-
-def _sent() -> Schema:
-    events = {
-        event_name(kind): _message(event_name(kind), kind, Lane.DURABLE, event_meaning(kind))
-        for kind in _KNOWN
-    }
-    frames = {
-        cls.__name__: _message(cls.__name__, kind, lane_of(kind), str(cls.__doc__))
-        for (kind, _), cls in zip(_server_kinds(), ev.SERVER_FRAMES, strict=True)
-    }
-    return events | frames
-
-
-def _server_kinds() -> list[tuple[str, str]]:
-    return [(str(cls.__struct_config__.tag), cls.__name__) for cls in ev.SERVER_FRAMES]
-
-
-def lane_of(kind: str) -> Lane:
-    """The lane that the prefix of a server frame's kind names."""
-    return Lane.LIVE if kind.startswith("live.") else Lane.SESSION
-
-
-def _message(name: str, kind: str, lane: Lane, meaning: str) -> Schema:
-    return {
-        "name": kind,
-        "title": name,
-        "summary": " ".join(meaning.split()),
-        "tags": [{"name": lane.value}],
-        "x-lane": lane.value,
-        "payload": {"$ref": f"#/components/schemas/{name}"},
+        name: {
+            "name": kind.name,
+            "title": name,
+            "summary": _tables.meaning(defs, name),
+            "tags": [{"name": kind.lane.value}],
+            "x-lane": kind.lane.value,
+            "payload": {"$ref": f"#/components/schemas/{name}"},
+        }
+        for kind, name in kinds
     }
 
 
@@ -298,13 +257,13 @@ def tables() -> dict[str, str]:
     }
 
 
-def _kinds() -> Iterable[tuple[str, str, str, str]]:
-    for frame in CLIENT_FRAMES:
-        yield frame.kind, frame.__name__, frame.lane.value, "client"
-    for kind in _KNOWN:
-        yield kind, event_name(kind), Lane.DURABLE.value, "server"
-    for kind, name in _server_kinds():
-        yield kind, name, lane_of(kind).value, "server"
+def _kinds() -> Iterable[tuple[Kind, str, str]]:
+    yield from ((kind, name, "client") for kind, name in _FRAMES)
+    yield from ((kind, name, "server") for kind, name in _sent())
+
+
+def _sent() -> list[tuple[Kind, str]]:
+    return [*((kind, event_name(kind.name)) for kind in _EVENTS), *_NOTICES]
 
 
 if __name__ == "__main__":

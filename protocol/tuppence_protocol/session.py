@@ -10,9 +10,24 @@ from typing import Final
 from msgspec import UNSET, Raw, Struct
 
 from . import codec
-from . import events as ev
+from . import event as ev
 from .errors import CLOSES, CloseCode, Refusal
-from .frames import AskHistory, Hello, HelloBody, HistoryBody, Ping, PingBody
+from .kinds.chat_read import AskHistory, HistoryBody
+from .kinds.room import MembersInvited
+from .kinds.session import (
+    Bye,
+    ByeBody,
+    Error,
+    ErrorBody,
+    Hello,
+    HelloBody,
+    Ping,
+    PingBody,
+    Ready,
+    ReadyBody,
+    Result,
+    Synced,
+)
 from .limits import PAGE_EVENTS_MAX, PROTOCOL_VERSION
 from .shapes import Durable, Frame
 
@@ -84,7 +99,7 @@ class ServerSession:
 class Opened(Struct, frozen=True):
     """The session is ready; `resumed` tells whether the missed events follow."""
 
-    ready: ev.ReadyBody
+    ready: ReadyBody
 
 
 class Deliver(Struct, frozen=True):
@@ -97,14 +112,14 @@ class Settled(Struct, frozen=True):
     """The outcome of a durable frame: its event, or the refusal."""
 
     id: str
-    outcome: ev.Event | ev.ErrorBody
+    outcome: ev.Event | ErrorBody
 
 
 class Answered(Struct, frozen=True):
     """The outcome of an ask."""
 
     ref: str
-    outcome: Raw | ev.ErrorBody
+    outcome: Raw | ErrorBody
 
 
 class Noticed(Struct, frozen=True):
@@ -122,7 +137,7 @@ class Gap(Struct, frozen=True):
 class Ended(Struct, frozen=True):
     """The server said goodbye."""
 
-    bye: ev.ByeBody
+    bye: ByeBody
 
 
 Effect = Opened | Deliver | Settled | Answered | Noticed | Gap | Ended
@@ -218,20 +233,20 @@ class ClientSession:
                 return []
             case ev.Event():
                 return self._event(message)
-            case ev.Ready():
+            case Ready():
                 return [self._open(message.body)]
-            case ev.Error():
+            case Error():
                 return [self._error(message)]
-            case ev.Result():
+            case Result():
                 return [Answered(message.ref, message.body)]
-            case ev.Bye():
+            case Bye():
                 return [Ended(message.body)]
-            case ev.Synced():
+            case Synced():
                 self.caught_up = True
                 self._advance(message.body.pos)
         return [Noticed(message)]
 
-    def _open(self, ready: ev.ReadyBody) -> Opened:
+    def _open(self, ready: ReadyBody) -> Opened:
         self.ready = True
         self.caught_up = not ready.resumed
         self.user = ready.user.id
@@ -242,7 +257,7 @@ class ClientSession:
             self._last = {view.conv: view.seq for view in ready.conversations}
         return Opened(ready)
 
-    def _error(self, message: ev.Error) -> Effect:
+    def _error(self, message: Error) -> Effect:
         ref = message.ref
         if ref is None:
             return Noticed(message)
@@ -271,7 +286,7 @@ class ClientSession:
 
     def _comes_back(self, event: ev.Event) -> bool:
         """Who comes back to a group sees it from the invitation on."""
-        return isinstance(event.body, ev.MembersInvited) and self.user in event.body.users
+        return isinstance(event.body, MembersInvited) and self.user in event.body.users
 
     def _release(self, event: ev.Event) -> list[Effect]:
         effects: list[Effect] = [self._deliver(event)]

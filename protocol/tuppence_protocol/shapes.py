@@ -46,6 +46,9 @@ Token = Annotated[str, Meta(min_length=1, max_length=limits.TOKEN_CHARS_MAX)]
 Seq = Annotated[int, Meta(ge=0, le=limits.INTEGER_MAX)]
 Pos = Annotated[int, Meta(ge=0, le=limits.INTEGER_MAX)]
 People = Annotated[list[Person], Meta(max_length=limits.ROOM_INVITES_PER_FRAME_MAX)]
+Limit = Annotated[int, Meta(ge=1, le=limits.PAGE_EVENTS_MAX)]
+Moment = Annotated[int, Meta(ge=0, le=limits.INTEGER_MAX)]
+Seconds = Annotated[int, Meta(ge=limits.EXPIRES_S_MIN, le=limits.EXPIRES_S_MAX)]
 GivenRole = Literal["admin", "member", "reader", "owner"]
 
 
@@ -78,6 +81,12 @@ class InPlace(Durable, frozen=True):
     ref: Id | UnsetType = UNSET
 
 
+class Acting(InPlace, kw_only=True, frozen=True):
+    """A frame that acts on the payment whose event's id is `ref`, in the conversation where it is."""
+
+    ref: Id
+
+
 class Live(Frame, frozen=True):
     """A fleeting frame."""
 
@@ -89,6 +98,3 @@ class Ask(Frame, frozen=True):
 
     lane: ClassVar[Lane] = Lane.ASK
     id: Id
-
-
-Limit = Annotated[int, Meta(ge=1, le=limits.PAGE_EVENTS_MAX)]

@@ -1,4 +1,7 @@
-"""What an object that a server sends is made of. A later server may add members, and words where they are open."""
+"""What a server sends is made of, and the objects that several kinds hold.
+
+A later server may add members, and words where they are open.
+"""
 
 from typing import Annotated, Final
 
@@ -28,3 +31,46 @@ SERVER_AUTHOR: Final = "server"
 
 class Extensible(Struct, frozen=True, gc=False):
     """An object that a server sends."""
+
+
+class ServerFrame(Struct, frozen=True, tag_field="kind"):
+    """What a server sends beside events."""
+
+
+class PaymentBody(Extensible, frozen=True):
+    """The body of an event of money: it tells its payment's new `state`, and `alt` for whoever knows no more."""
+
+    @property
+    def state(self) -> State:
+        """Every kind of money has this member."""
+        raise NotImplementedError
+
+
+class UserView(Extensible, frozen=True):
+    id: str
+    handle: str
+    name: str = ""
+
+
+class Money(Extensible, frozen=True):
+    """An amount of a currency, in major units."""
+
+    amount: str
+    currency: str
+
+
+class BalanceView(Extensible, frozen=True):
+    """Decimal strings in major units; what the ledger says at `pos`."""
+
+    currency: str
+    available: str
+    held: str
+    pos: int
+
+
+class Share(Extensible, frozen=True):
+    """One person's part of a split bill."""
+
+    user: str
+    amount: str
+    state: State
