@@ -31,12 +31,12 @@ from .data_dir import ADMIN_ACCESS, DATABASE
 from .domain.policy import Policy
 from .domain.rows import LogHead
 from .edge.addresses import Counted
-from .edge.connection import Socket, connect, end
-from .edge.frames import text_frame
+from .edge.connection import Socket, connect
 from .edge.http import Api, crowded
 from .edge.http_protocol import http_protocol
 from .edge.live import reconsider
 from .edge.rate_limits import LIMITED, UNLIMITED
+from .edge.rfc6455 import text_frame
 from .edge.services import Services
 from .edge.timer_wheel import Wheel
 from .edge.tls import behind_door
@@ -232,7 +232,7 @@ async def _services(settings: Settings, store: Store, head: LogHead, fail: Calla
     """The road, the hub behind it, and what the edge calls."""
     metrics = Metrics()
     broker = LocalBroker()
-    hub = Hub(text_frame, end, metrics)
+    hub = Hub(text_frame, metrics)
     broker.listen(hub)
     terms = policy(settings, head.mode)
     clock = await _clock(store, terms)

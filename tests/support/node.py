@@ -22,13 +22,13 @@ class FakeConnection(Outbox):
     def __init__(self, hub: Hub) -> None:
         super().__init__(hub.touched)
         self.writes: list[bytes] = []
-        self.overflows = 0
+        self.closed: list[str] = []
 
     def transmit(self, data: bytes) -> None:
         self.writes.append(data)
 
-    def overflow(self) -> None:
-        self.overflows += 1
+    def close(self, code: CloseCode, retry_ms: int | None = None) -> None:
+        self.closed.append(code.name)
 
     def heard(self) -> list[Any]:
         """All that was written, read again; live frames by their kind."""
@@ -41,14 +41,10 @@ class Node:
     """One node's hub, which frames each text as a line."""
 
     def __init__(self) -> None:
-        self.ended: list[tuple[Outbox, str]] = []
-        self.hub = Hub(lambda text: text + b"\n", self._end, Metrics())
+        self.hub = Hub(lambda text: text + b"\n", Metrics())
         self.broker = LocalBroker()
         self.broker.listen(self.hub)
         self.seqs: dict[str, int] = {}
-
-    def _end(self, outbox: Outbox, code: CloseCode) -> None:
-        self.ended.append((outbox, code.name))
 
     def arrive(self, user: str, groups: Sequence[str] = ()) -> FakeConnection:
         """A connection that is not yet told anything."""

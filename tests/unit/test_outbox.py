@@ -55,10 +55,10 @@ def test_a_reader_that_does_not_come_back_ends_once_with_bounded_memory(node: No
     for _ in range(OUTBOX_BYTES_MAX // len(line)):
         alice.push("c_dm", 1, line)
         node.hub.flush()
-    assert (alice.overflows, alice.backlog_bytes) == (0, OUTBOX_BYTES_MAX)
+    assert (alice.closed, alice.backlog_bytes) == ([], OUTBOX_BYTES_MAX)
     alice.push("c_dm", 1, line)
     node.hub.flush()
-    assert (alice.overflows, alice.backlog_bytes, alice.backlog) == (1, 0, None)
+    assert (alice.closed, alice.backlog_bytes, alice.backlog) == (["slow_consumer"], 0, None)
     assert alice.writes == []
 
 

@@ -15,9 +15,9 @@ from tuppence_server.domain.views import balance_view, user_view
 from tuppence_server.ids import epoch, token_hash
 from tuppence_server.store.contract import Cursor, Identity, Snapshot
 
-from .frames import text_frame
 from .peer import Peer
 from .rate_limits import Rate, Rates
+from .rfc6455 import text_frame
 from .services import Services
 
 log = structlog.get_logger("tuppence.edge")
@@ -125,7 +125,7 @@ def _make_room(services: Services, user: str, device: str | None) -> None:
         return
     for other in person.outboxes:
         if isinstance(other, Peer) and other.device == device:
-            services.hub.end(other, CLOSES["replaced"])
+            other.close(CLOSES["replaced"])
 
 
 def _greeting(services: Services, identity: Identity, snapshot: Snapshot) -> list[bytes]:

@@ -21,8 +21,8 @@ from tuppence_server.reports.payments import listed
 from tuppence_server.reports.statement import page
 from tuppence_server.store.contract import Store
 
-from .frames import text_frame
 from .peer import Peer
+from .rfc6455 import text_frame
 from .services import Services
 
 NO_CONVERSATION = Refusal("not_found", "There is no such conversation.", "$.conv")

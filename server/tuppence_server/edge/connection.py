@@ -29,14 +29,13 @@ from tuppence_protocol.session import Phase, Refused
 from tuppence_protocol.shapes import Ask, Durable, Live
 from tuppence_server.domain.effects import Outcome, Stored
 from tuppence_server.domain.request import Request
-from tuppence_server.hub.outbox import OUTBOX_WRITE_BYTES_MAX, Outbox
+from tuppence_server.hub.outbox import OUTBOX_WRITE_BYTES_MAX
 
 from . import admission, asks, live
-from .frames import text_frame
 from .handshake import client_address, judge, make_engine, word_on_no_request
 from .peer import NO_PACE, Peer
 from .rate_limits import PENALTY_REFUSALS_MAX, PENALTY_WINDOW_S, Rate
-from .rfc6455 import WHOLE_TEXT, frame_end, is_utf8, text_of
+from .rfc6455 import WHOLE_TEXT, frame_end, is_utf8, text_frame, text_of
 from .services import Services
 from .unread import Unread
 
@@ -155,10 +154,6 @@ class Socket(Peer, asyncio.Protocol):
         self.unread = None
         super().resume_writing()
         asks.go_on(self.services, self)
-
-    def overflow(self) -> None:
-        """The peer reads too slowly."""
-        self.close(CLOSES["slow_consumer"])
 
     # Reading
 
@@ -296,7 +291,7 @@ class Socket(Peer, asyncio.Protocol):
 
     def cut(self) -> None:
         """End it at once, with what waits for it."""
-        self.overflow()
+        self.close(CLOSES["slow_consumer"])
         if self.transport is not None:
             self.transport.abort()
 
@@ -376,18 +371,13 @@ class Socket(Peer, asyncio.Protocol):
         ) and now - self.started_at > MESSAGE_COMPLETION_MS_MAX / 1000:
             self._fail(1008)
         elif self.paused and self._left_unread(now):
-            self.overflow()
+            self.close(CLOSES["slow_consumer"])
         elif now - self.heard > SILENCE_MS_MAX / 1000:
             self.close(CLOSES["no_heartbeat"])
         elif now - self.heard > SILENCE_PING_MS / 1000 and self.pinged_at < self.heard:
             self._ping(now)
         elif self.services.clock_ms() >= self.expires_at:
             self.close(CLOSES["token_expired"])
-
-
-def end(outbox: Outbox, code: CloseCode) -> None:
-    """Close a connection for the hub."""
-    cast("Socket", outbox).close(code)
 
 
 def connect(services: Services) -> Any:

@@ -17,8 +17,8 @@ from tuppence_server.hub.hub import Doubt
 from tuppence_server.hub.presence import Person
 
 from .asks import FAILED, NO_CONVERSATION
-from .frames import text_frame
 from .peer import Peer
+from .rfc6455 import text_frame
 from .services import Services
 
 log = structlog.get_logger("tuppence.edge")

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from typing import Final
 
-from tuppence_protocol.errors import CloseCode, Refusal
+from tuppence_protocol.errors import Refusal
 from tuppence_protocol.session import ServerSession
 from tuppence_protocol.shapes import Ask
 from tuppence_server.hub.outbox import Outbox
@@ -49,8 +49,4 @@ class Peer(Outbox):
 
     def refuse(self, refusal: Refusal, ref: str | None) -> None:
         """Answer with an `error` frame."""
-        raise NotImplementedError
-
-    def close(self, code: CloseCode, retry_ms: int | None = None) -> None:
-        """Say goodbye and begin to close."""
         raise NotImplementedError

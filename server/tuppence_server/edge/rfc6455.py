@@ -1,7 +1,7 @@
-"""The common case of RFC 6455 read at once: a whole, unfragmented, masked text frame.
+"""The common cases of RFC 6455 (section 5.2): a whole, unfragmented text frame, read masked and written unmasked.
 
-Everything else - control frames, fragments, oversize, anything malformed - goes to websockets' engine frame by
-frame, so that its judgement on them stands. Only frame boundaries are found here (section 5.2).
+One encoding serves every receiver. Everything else - control frames, fragments, oversize, anything malformed - goes to websockets' engine frame by
+frame, so that its judgement on them stands. Only frame boundaries are found here.
 """
 
 from typing import Final
@@ -44,6 +44,16 @@ def text_of(data: bytes | bytearray, at: int, end: int) -> bytes:
     second = data[at + 1]
     start = at + (_HEADER_BYTES_MIN if second < 0xFE else 8 if second == 0xFE else 14)
     return apply_mask(data[start:end], data[start - 4 : start])
+
+
+def text_frame(payload: bytes) -> bytes:
+    """One text frame as a server sends it: 0x81, then the length in one, three or nine bytes."""
+    length = len(payload)
+    if length < 126:
+        return b"\x81%c%b" % (length, payload)
+    if length < 65_536:
+        return b"\x81\x7e" + length.to_bytes(2, "big") + payload
+    return b"\x81\x7f" + length.to_bytes(8, "big") + payload
 
 
 def is_utf8(text: bytes) -> bool:

@@ -32,7 +32,6 @@ from .broker import Whisper
 from .outbox import Joining, Outbox
 from .presence import People, Person
 
-Ender = Callable[[Outbox, CloseCode], None]
 _NOBODY: Final[set[Outbox]] = set()
 
 
@@ -49,11 +48,10 @@ def _let_be(_doubts: list[Doubt]) -> None:
 
 
 class Hub:
-    """Conversation -> connections of this node. `frame` wraps a text for the socket; `end` closes one."""
+    """Conversation -> connections of this node. `frame` wraps a text for the socket."""
 
-    def __init__(self, frame: Callable[[bytes], bytes], end: Ender, metrics: Metrics) -> None:
+    def __init__(self, frame: Callable[[bytes], bytes], metrics: Metrics) -> None:
         self._frame = frame
-        self.end = end
         self._metrics = metrics
         self.people = People()
         self.touched: list[Outbox] = []
@@ -261,7 +259,7 @@ class Hub:
     def _end_all(self, user: str, code: CloseCode, session: str | None) -> None:
         for outbox in self._outboxes(user):
             if session is None or outbox.session_id == session:
-                self.end(outbox, code)
+                outbox.close(code)
 
     # Live
 

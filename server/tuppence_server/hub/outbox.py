@@ -8,6 +8,8 @@ and all it missed comes with resume.
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from tuppence_protocol.errors import CLOSES, CloseCode
+
 if TYPE_CHECKING:
     from .presence import Person
 
@@ -36,7 +38,7 @@ class Joining:
 
 
 class Outbox:
-    """The hub's side of a connection. The edge gives it `transmit` and `overflow`."""
+    """The hub's side of a connection. The edge gives it `transmit` and `close`."""
 
     __slots__ = (
         "backlog",
@@ -77,8 +79,8 @@ class Outbox:
         """Hand bytes to the socket."""
         raise NotImplementedError
 
-    def overflow(self) -> None:
-        """The outbox is full: end the connection as a slow consumer."""
+    def close(self, code: CloseCode, retry_ms: int | None = None) -> None:
+        """Say goodbye and begin to close."""
         raise NotImplementedError
 
     def push(self, conv: str, pos: int, data: bytes) -> None:
@@ -149,7 +151,7 @@ class Outbox:
         self.backlog_bytes += len(data)
         if self.backlog_bytes > OUTBOX_BYTES_MAX:
             self.discard()
-            self.overflow()
+            self.close(CLOSES["slow_consumer"])
 
     def discard(self) -> None:
         """Forget everything that has not been handed to the socket."""
