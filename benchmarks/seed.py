@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tuppence_protocol import codec, frames, payments
+from tuppence_protocol import codec, kinds
 from tuppence_server import ids
 from tuppence_server.domain.commands import Command, CreateUser, Deposit, OpenSession
 from tuppence_server.domain.effects import Outcome, Stored
@@ -109,30 +109,28 @@ class Seeder:
         """A group with everybody, the first as its owner."""
         owner = people[0][0]
         first = people[1:101]
-        create = frames.RoomCreate(
-            id=ids.event_id(), body=frames.CreateBody(title="room", members=[user for user, _ in first])
+        create = kinds.RoomCreate(
+            id=ids.event_id(), body=kinds.CreateBody(title="room", members=[user for user, _ in first])
         )
         (outcome,) = await self.submit([Request(create, owner, codec.encode(create))])
         assert isinstance(outcome, Stored)
         conv = str(codec.decode_head(outcome.event.head)["conv"])
         for start in range(101, len(people), 200):
             users = [user for user, _ in people[start : start + 200]]
-            invite = frames.RoomInvite(id=ids.event_id(), conv=conv, body=frames.InviteBody(users=users))
+            invite = kinds.RoomInvite(id=ids.event_id(), conv=conv, body=kinds.InviteBody(users=users))
             await self.submit([Request(invite, owner, codec.encode(invite))])
         return conv
 
 
 def text(user: str, conv: str, words: str) -> Request:
     """A message to be submitted."""
-    frame = frames.ChatText(id=ids.event_id(), conv=conv, body=frames.TextBody(text=words))
+    frame = kinds.ChatText(id=ids.event_id(), conv=conv, body=kinds.TextBody(text=words))
     return Request(frame, user, codec.encode(frame))
 
 
 def payment(user: str, conv: str, amount: str = "0.01") -> Request:
     """A payment to be submitted."""
-    frame = payments.PaySend(
-        id=ids.event_id(), conv=conv, body=payments.SendBody(amount=amount, currency="EUR")
-    )
+    frame = kinds.PaySend(id=ids.event_id(), conv=conv, body=kinds.SendBody(amount=amount, currency="EUR"))
     return Request(frame, user, codec.encode(frame))
 
 
@@ -229,8 +227,8 @@ async def seed_groups(
         creates = []
         for number in range(max(counts)):
             members = [user for (user, _), count in zip(crowd, counts, strict=True) if number < count]
-            body = frames.CreateBody(title=f"room {number}", members=members)
-            create = frames.RoomCreate(id=ids.event_id(), body=body)
+            body = kinds.CreateBody(title=f"room {number}", members=members)
+            create = kinds.RoomCreate(id=ids.event_id(), body=body)
             creates.append(Request(create, owner, codec.encode(create)))
         await seeder.submit(creates)
         head = await store.head()

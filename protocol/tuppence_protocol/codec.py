@@ -18,9 +18,7 @@ import orjson
 from . import event as ev
 from . import views
 from .errors import Refusal
-from .kinds import CLIENT_FRAMES, EVENT_BODIES, RESULTS, SERVER_FRAMES
-from .kinds.pay_quote import AskPreview
-from .kinds.pay_send import STATED_ALONE, PaySend
+from .kinds import CLIENT_FRAMES, EVENT_BODIES, RESULTS, SERVER_FRAMES, STATED_ALONE, AskPreview, PaySend
 from .limits import BAD_ID_CHARS_MAX, FRAME_BYTES_MAX
 from .shapes import ID_PATTERN, Ask, Durable, Frame, InPlace
 

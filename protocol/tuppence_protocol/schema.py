@@ -14,10 +14,8 @@ from typing import Any, Final, get_args
 import msgspec
 
 from . import _tables, limits, views
-from .kinds import CLIENT_FRAMES, EVENT_BODIES, KINDS, RESULTS, SERVER_FRAMES
+from .kinds import CLIENT_FRAMES, EVENT_BODIES, KINDS, RESULTS, SERVER_FRAMES, STATED_ALONE, Previewed
 from .kinds.kind import Kind
-from .kinds.pay_quote import Previewed
-from .kinds.pay_send import STATED_ALONE
 from .shapes import CONV_PATTERN, ID_PATTERN
 
 Schema = dict[str, Any]

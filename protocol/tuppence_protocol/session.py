@@ -12,15 +12,16 @@ from msgspec import UNSET, Raw, Struct
 from . import codec
 from . import event as ev
 from .errors import CLOSES, CloseCode, Refusal
-from .kinds.chat_read import AskHistory, HistoryBody
-from .kinds.room import MembersInvited
-from .kinds.session import (
+from .kinds import (
+    AskHistory,
     Bye,
     ByeBody,
     Error,
     ErrorBody,
     Hello,
     HelloBody,
+    HistoryBody,
+    MembersInvited,
     Ping,
     PingBody,
     Ready,

@@ -10,11 +10,10 @@ from jsonschema import Draft202012Validator
 from tests.conformance.make_vectors import VECTORS
 
 from tuppence_protocol import codec, packets, schema
-from tuppence_protocol import events as ev
 from tuppence_protocol.errors import CLOSES, CODES, Family, Refusal
-from tuppence_protocol.frames import CLIENT_FRAMES
+from tuppence_protocol.events import Event
+from tuppence_protocol.kinds import CLIENT_FRAMES, EVENT_BODIES, PAYMENT_BODIES, SERVER_FRAMES, Result
 from tuppence_protocol.money import parse_amount
-from tuppence_protocol.payment_events import PAYMENT_BODIES
 
 PROTOCOL = VECTORS.parent
 SCHEMA = schema.json_schema()
@@ -80,7 +79,7 @@ def test_schema_is_a_schema_and_whole() -> None:
         assert resolve(SCHEMA, link)
     for cls in CLIENT_FRAMES:
         assert SCHEMA["$defs"][cls.__name__]["description"]
-    for kind in ev.EVENT_BODIES:
+    for kind in EVENT_BODIES:
         assert SCHEMA["$defs"][schema.event_name(kind)]["properties"]["kind"] == {"const": kind}
     assert "RawEvent" not in json.dumps(SCHEMA)
     assert "discriminator" not in json.dumps(SCHEMA)
@@ -115,8 +114,8 @@ def test_asyncapi_refs_resolve_and_cover_every_kind() -> None:
     sent = {link["$ref"].rpartition("/")[2] for link in document["operations"]["send"]["messages"]}
     received = {link["$ref"].rpartition("/")[2] for link in document["operations"]["receive"]["messages"]}
     assert {messages[name]["name"] for name in received} == {cls.kind for cls in CLIENT_FRAMES}
-    tags = {str(cls.__struct_config__.tag) for cls in ev.SERVER_FRAMES}
-    assert {messages[name]["name"] for name in sent} == tags | ev.EVENT_BODIES.keys()
+    tags = {str(cls.__struct_config__.tag) for cls in SERVER_FRAMES}
+    assert {messages[name]["name"] for name in sent} == tags | EVENT_BODIES.keys()
     assert sent | received == messages.keys() == document["channels"]["socket"]["messages"].keys()
     assert not sent & received
 
@@ -159,9 +158,9 @@ def test_every_frame_in_the_spec_is_good() -> None:
             SERVER.validate(frame)
             message = codec.decode_server(text)
             assert message is not None
-            if isinstance(message, ev.Event):
-                assert type(message.body) is ev.EVENT_BODIES[message.kind], text
-            if isinstance(message, ev.Result):
+            if isinstance(message, Event):
+                assert type(message.body) is EVENT_BODIES[message.kind], text
+            if isinstance(message, Result):
                 codec.decode_result(asked[message.ref], message.body)
         else:
             CLIENT.validate(frame)

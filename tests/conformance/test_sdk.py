@@ -14,12 +14,17 @@ from tests.conformance.transcripts import Peer, load, play
 from tests.support.server import Server, serving
 
 from tuppence_client import Card, Client, PaymentView, TuppenceError, check_packet, connect, fold
-from tuppence_protocol import codec, frames, shapes
-from tuppence_protocol import events as ev
-from tuppence_protocol import payment_events as pe
+from tuppence_protocol import codec, kinds, shapes
 from tuppence_protocol.errors import Refusal
+from tuppence_protocol.events import Event
 
-TOLD: Final = (ev.BalanceNotice, ev.Error, ev.PresenceNotice, ev.ReceiptNotice, ev.TypingNotice)
+TOLD: Final = (
+    kinds.BalanceNotice,
+    kinds.Error,
+    kinds.PresenceNotice,
+    kinds.ReceiptNotice,
+    kinds.TypingNotice,
+)
 FOLDED: Final = (
     "kind", "conv", "pos", "at", "amount", "currency", "state", "payer", "payee", "expires_at", "fee",
     "received", "refunded", "count",
@@ -48,7 +53,7 @@ class SdkWorld(RealWorld):
     def __init__(self, server: Server) -> None:
         super().__init__(server)
         self.url = server.url
-        self.heard: dict[str, list[ev.Event]] = {}
+        self.heard: dict[str, list[Event]] = {}
 
     async def connect(self) -> Peer:
         return SdkPeer(self)
@@ -71,9 +76,9 @@ class SdkPeer:
             self._refused(json.loads(message).get("id"), decoded)
             return
         match decoded.frame:
-            case frames.Hello() as hello:
+            case kinds.Hello() as hello:
                 await self._hello(hello)
-            case frames.Ping():
+            case kinds.Ping():
                 self._spawn(self._ping())
             case shapes.Durable() as durable:
                 self._spawn(self._commit(durable))
@@ -96,7 +101,7 @@ class SdkPeer:
         assert self._client is not None
         return self._client._core
 
-    async def _hello(self, hello: frames.Hello) -> None:
+    async def _hello(self, hello: kinds.Hello) -> None:
         token = hello.body.token
         client = self._client = await self._open.enter_async_context(connect(self._world.url, token=token))
         events, notices = client.events(), client.notices()
@@ -142,10 +147,10 @@ class SdkPeer:
             self._refused(frame.id, error)
 
     async def _ping(self) -> None:
-        await self._core.ask(frames.AskWallet(id=self._core.new_id()))
+        await self._core.ask(kinds.AskWallet(id=self._core.new_id()))
         self._say(kind="pong", body={"now": 0})
 
-    def _tell(self, event: ev.Event, *, repeated: bool = False) -> None:
+    def _tell(self, event: Event, *, repeated: bool = False) -> None:
         if event.id in self._told and not repeated:
             return
         self._told.add(event.id)
@@ -197,12 +202,12 @@ def agree(user: str, cards: list[Card], listed: list[PaymentView]) -> None:
     assert about_me == {view.id for view in seen}
 
 
-def fair(packet: ev.Event, heard: list[ev.Event]) -> None:
+def fair(packet: Event, heard: list[Event]) -> None:
     """A packet that has ended was drawn as it was promised."""
     about = [event for event in heard if event.ref == packet.id]
     end = next((event for event in about if getattr(event.body, "seed", None)), None)
-    if isinstance(packet.body, pe.PacketMade) and end is not None:
-        claims = [event for event in about if isinstance(event.body, pe.PacketClaimed)]
+    if isinstance(packet.body, kinds.PacketMade) and end is not None:
+        claims = [event for event in about if isinstance(event.body, kinds.PacketClaimed)]
         assert check_packet(packet, claims, end).fair
 
 

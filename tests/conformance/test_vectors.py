@@ -9,9 +9,9 @@ import pytest
 from tests.conformance import make_vectors, packet_vectors
 
 from tuppence_protocol import codec, packets
-from tuppence_protocol import events as ev
 from tuppence_protocol.errors import Refusal
-from tuppence_protocol.frames import CLIENT_FRAMES
+from tuppence_protocol.events import UnknownBody
+from tuppence_protocol.kinds import CLIENT_FRAMES, EVENT_BODIES
 from tuppence_protocol.money import format_amount, parse_amount
 
 Row = dict[str, Any]
@@ -75,15 +75,15 @@ def test_invalid(row: Row) -> None:
 @named("events.jsonl")
 def test_events(row: Row) -> None:
     event = codec.decode_event(row["raw"])
-    expected = ev.EVENT_BODIES.get(row["kind"], ev.UnknownBody)
+    expected = EVENT_BODIES.get(row["kind"], UnknownBody)
     assert type(event.body) is expected, row["name"]
-    assert (expected is not ev.UnknownBody) == row["known"]
+    assert (expected is not UnknownBody) == row["known"]
     assert msgspec.to_builtins(event.body) == row["body"]
     assert codec.decode_server(row["raw"]) == event
 
 
 def test_every_event_kind_has_vectors() -> None:
-    assert {row["kind"] for row in rows("events.jsonl") if row["known"]} == set(ev.EVENT_BODIES)
+    assert {row["kind"] for row in rows("events.jsonl") if row["known"]} == set(EVENT_BODIES)
 
 
 @named("money.jsonl")

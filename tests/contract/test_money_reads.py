@@ -13,8 +13,7 @@ from tests.contract.stores import KINDS, World, head_of, opened
 from tests.unit.money_world import DAY_MS
 
 from tuppence_protocol.errors import Refusal
-from tuppence_protocol.payment_events import PaymentView, StatementLine, StatementResult
-from tuppence_protocol.payments import PaymentsBody, StatementBody
+from tuppence_protocol.kinds import PaymentsBody, PaymentView, StatementBody, StatementLine, StatementResult
 from tuppence_server.reports import payments, statement
 from tuppence_server.store.sqlite import entries, money
 

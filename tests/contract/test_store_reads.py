@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from tests.contract.stores import KINDS, World, body_of, event_id, head_of, opened, said
 
-from tuppence_protocol.events import UserView
 from tuppence_protocol.limits import PAGE_BYTES_MAX
+from tuppence_protocol.views import UserView
 from tuppence_server.domain.commands import DisableUser, MarkSeen, RevokeSession, SetPassword
 from tuppence_server.store.contract import Funds, Page, Place
 

@@ -5,7 +5,7 @@ import re
 from tests.support.server import ROOT, serving
 
 from tuppence_protocol.errors import CLOSES, CODES
-from tuppence_protocol.frames import CLIENT_FRAMES
+from tuppence_protocol.kinds import CLIENT_FRAMES
 
 MALFORMED = (
     b"\x00" * 50,

@@ -21,7 +21,7 @@ from tests.support.server import DEFAULTS, ROOT, WAIT_S
 from typer.testing import CliRunner
 
 from tuppence_client.terminal.help import HELP
-from tuppence_protocol.events import EVENT_BODIES
+from tuppence_protocol.kinds import EVENT_BODIES
 from tuppence_server.cli.main import app
 
 ADDRESS = "http://127.0.0.1:8802"

@@ -36,11 +36,19 @@ from tuppence_client import (
 from tuppence_client.ids import Ids
 from tuppence_client.testing import Act, FakeServer
 from tuppence_demo.conversation import ScriptFailed, run_script
-from tuppence_protocol import frames as fr
-from tuppence_protocol import payments
 from tuppence_protocol.codec import is_id
 from tuppence_protocol.errors import CLOSES, Refusal
-from tuppence_protocol.events import BalanceNotice, ReceiptNotice, TypingNotice
+from tuppence_protocol.kinds import (
+    AskHistory,
+    BalanceNotice,
+    LiveRead,
+    LiveTyping,
+    LiveWatch,
+    PaySend,
+    Ping,
+    ReceiptNotice,
+    TypingNotice,
+)
 
 FAST = Pace(retry_s=5, backoff_s=0.004, backoff_max_s=0.02, silence_s=0.05, gap_s=0.01, jitter=lambda: 0.5)
 BUSY = Refusal("busy", "The server's inbox is full.", retry_ms=5)
@@ -131,7 +139,7 @@ async def test_wrong_amounts_are_refused_before_anything_is_sent(server, money, 
         with pytest.raises(ShapeError) as caught:
             await alice.pay("@bob", money)
         assert caught.value.code == code
-    assert not ids_received(server, payments.PaySend)
+    assert not ids_received(server, PaySend)
 
 
 @pytest.mark.parametrize(
@@ -276,7 +284,7 @@ async def test_a_missing_event_is_fetched(server):
         await alice.send("@bob", "2")
         await alice.send("@bob", "3")
         assert [event.seq for event in await take(events, 3)] == [1, 2, 3]
-        assert any(isinstance(frame, fr.AskHistory) for frame in server.received)
+        assert any(isinstance(frame, AskHistory) for frame in server.received)
 
 
 # --- cuts ------------------------------------------------------------------------------------------------
@@ -290,9 +298,9 @@ async def test_a_frame_cut_off_is_sent_again_and_stored_once(server, act):
         assert [view.available for view in await alice.wallet()] == ["95.00"]
         assert await take(alice.events(), 1) == [paid]
         assert await alice.history("@bob") == [paid]
-    assert set(ids_received(server, payments.PaySend)) == {paid.id}
+    assert set(ids_received(server, PaySend)) == {paid.id}
     # what the replay settled is not sent again
-    assert len(ids_received(server, payments.PaySend)) == (2 if act is Act.CUT_BEFORE else 1)
+    assert len(ids_received(server, PaySend)) == (2 if act is Act.CUT_BEFORE else 1)
 
 
 async def test_what_was_missed_is_resumed_without_a_gap(server):
@@ -370,7 +378,7 @@ async def test_the_heartbeat_acknowledges():
         async with joined(server, "alice") as alice:
             await alice.send("@bob", "hi")
             await server.heard("ping", 3)
-        acknowledged = [frame.body.pos for frame in server.received if isinstance(frame, fr.Ping)]
+        acknowledged = [frame.body.pos for frame in server.received if isinstance(frame, Ping)]
         assert acknowledged[-1] == 1
 
 
@@ -384,9 +392,9 @@ async def test_marks_and_watches_survive_the_connection(server):
             alice.typing("@bob")
         await notice_of(notices, Resumed)
         await alice.wallet()
-        assert any(isinstance(frame, fr.LiveRead) for frame in server.received)
-        assert any(isinstance(frame, fr.LiveWatch) for frame in server.received)
-        assert not any(isinstance(frame, fr.LiveTyping) for frame in server.received)
+        assert any(isinstance(frame, LiveRead) for frame in server.received)
+        assert any(isinstance(frame, LiveWatch) for frame in server.received)
+        assert not any(isinstance(frame, LiveTyping) for frame in server.received)
 
 
 async def test_the_socket_dies_at_random_moments_and_nothing_is_lost_or_doubled(server):
@@ -419,7 +427,7 @@ async def test_a_refusal_that_may_pass_is_retried_under_the_same_id(server):
     server.next("pay.send", BUSY, later, BUSY)
     async with joined(server, "alice") as alice:
         paid = await alice.pay("@bob", "5 EUR")
-        assert ids_received(server, payments.PaySend) == [paid.id] * 4
+        assert ids_received(server, PaySend) == [paid.id] * 4
         server.next("ask.wallet", BUSY)
         assert (await alice.wallet())[0].available == "95.00"
 

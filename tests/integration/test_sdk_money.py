@@ -32,13 +32,12 @@ from tuppence_client import (
     fold,
 )
 from tuppence_client.testing import Act, FakeServer
-from tuppence_protocol import payment_events as pe
-from tuppence_protocol import payments
+from tuppence_protocol import kinds
 from tuppence_protocol.codec import encode, is_id
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.events import Event
-from tuppence_protocol.payment_events import Money as ToldMoney
-from tuppence_protocol.views import Extensible
+from tuppence_protocol.views import BalanceView, Extensible
+from tuppence_protocol.views import Money as ToldMoney
 
 FAST = Pace(retry_s=5, backoff_s=0.004, backoff_max_s=0.02, silence_s=0.05, gap_s=0.01, jitter=lambda: 0.5)
 BUSY = Refusal("busy", "The server's inbox is full.", retry_ms=5)
@@ -221,7 +220,7 @@ async def test_a_preview_asks_with_the_same_frame(server, name):
         })  # fmt: skip
         with pytest.raises(LimitError):
             await CALLS[name][0](me)
-    (asked,) = [frame for frame in server.received if isinstance(frame, payments.AskPreview)]
+    (asked,) = [frame for frame in server.received if isinstance(frame, kinds.AskPreview)]
     assert as_sent(asked.body.frame) == expected(name)
     assert not [frame for frame in server.received if frame.kind.startswith("pay.")]
 
@@ -311,7 +310,7 @@ async def test_a_request_comes_back_as_its_event_over_a_cut(server):
         }
         await server.tell("alice", **event, body=body)
         assert (await asking).body == body
-    assert {frame.id for frame in server.received if isinstance(frame, payments.PayRequest)} == {saved}
+    assert {frame.id for frame in server.received if isinstance(frame, kinds.PayRequest)} == {saved}
 
 
 async def test_a_quote(server):
@@ -329,7 +328,7 @@ async def test_a_quote(server):
 
 async def test_a_preview(server):
     body = {"amount": "5.00", "currency": "EUR", "payee": "u_bob", "state": "pending", "alt": "…"}
-    balance = pe.BalanceView("EUR", "94.90", "5.10", 3)
+    balance = BalanceView("EUR", "94.90", "5.10", 3)
     spends = [ToldMoney("5.10", "EUR")]
     page = {
         "kind": "pay.send", "body": body, "spends": spends, "balances": [balance], "fee": ToldMoney("0.10", "EUR"),
@@ -352,13 +351,13 @@ async def test_payments_are_asked_for_page_by_page(server):
             {"payments": [second], "pos": 9},
         ]
         assert await answered(server, "ask.payments", found, *pages) == [first, second]
-    asked = [frame.body for frame in server.received if isinstance(frame, payments.AskPayments)]
+    asked = [frame.body for frame in server.received if isinstance(frame, kinds.AskPayments)]
     assert [(body.before or None, body.limit) for body in asked] == [(None, 1), (7, 1), (5, 1)]
     assert {(body.state, body.with_, body.currency) for body in asked} == {("open", "@bob", "EUR")}
 
 
-def line(number: int) -> pe.StatementLine:
-    return pe.StatementLine(number, number, REF, CONV, "pay.send", "pay.send", "-1.00", "9.00", "u_bob")
+def line(number: int) -> kinds.StatementLine:
+    return kinds.StatementLine(number, number, REF, CONV, "pay.send", "pay.send", "-1.00", "9.00", "u_bob")
 
 
 STATEMENT = (
@@ -384,7 +383,7 @@ async def test_a_statement_runs_from_opening_to_closing(server):
             return opening, lines, statement.closing
 
         assert await answered(server, "ask.statement", read(), *STATEMENT) == ("10.00", [1, 2, 3], "7.00")
-    asked = [frame.body for frame in server.received if isinstance(frame, payments.AskStatement)]
+    asked = [frame.body for frame in server.received if isinstance(frame, kinds.AskStatement)]
     assert [(body.from_, body.to, body.after or None) for body in asked] == [
         (1_767_225_600_000, 5, None), (1_767_225_600_000, 5, 2),
     ]  # fmt: skip
@@ -420,7 +419,7 @@ async def test_the_sync_client_has_the_same_calls(server):
             server.next("ask.preview", NO)
             with pytest.raises(LimitError):
                 alice.preview.pay("@bob", "5 EUR")
-            frame = payments.PayClaim(id=BILL, conv=CONV, ref=REF)
+            frame = kinds.PayClaim(id=BILL, conv=CONV, ref=REF)
             server.next("pay.claim", NO)
             with pytest.raises(LimitError):
                 alice.submit(frame)

@@ -42,8 +42,8 @@ from tests.property.narrow import NARROW, SAVE_TURNS, narrowed
 from tests.support.road import word
 
 from tuppence_protocol.errors import Refusal
+from tuppence_protocol.kinds import PaymentsBody, StatementBody
 from tuppence_protocol.packets import Mode, is_fair
-from tuppence_protocol.payments import PaymentsBody, StatementBody
 from tuppence_server.audit.verify import verify
 from tuppence_server.domain import commands
 from tuppence_server.domain.book import Book

@@ -9,10 +9,10 @@ from msgspec.structs import replace
 
 from tuppence_client import Cards, Claim, check_packet, fold
 from tuppence_client.cards import card_of, payment_of
-from tuppence_protocol import events as ev
-from tuppence_protocol import packets
-from tuppence_protocol import payment_events as pe
+from tuppence_protocol import kinds, packets
+from tuppence_protocol.events import Event, UnknownBody
 from tuppence_protocol.money import format_amount
+from tuppence_protocol.views import Money, Share
 
 ALICE = "u_" + "a" * 26
 BOB = "u_" + "b" * 26
@@ -27,17 +27,17 @@ class Log:
 
     def __init__(self) -> None:
         self.pos = count(1)
-        self.events: list[ev.Event] = []
+        self.events: list[Event] = []
 
-    def __call__(self, kind: str, author: str, body, ref=None, own=None, conv="c_1") -> ev.Event:
+    def __call__(self, kind: str, author: str, body, ref=None, own=None, conv="c_1") -> Event:
         pos = next(self.pos)
-        event = ev.Event(
+        event = Event(
             kind, own or f"e{pos}", conv, pos, pos, author, 1_000 + pos, body, **({"ref": ref} if ref else {})
         )
         self.events.append(event)
         return event
 
-    def card(self, event: ev.Event):
+    def card(self, event: Event):
         return fold(self.events)[event.id]
 
 
@@ -46,12 +46,12 @@ def log() -> Log:
     return Log()
 
 
-def sent(payee: str = BOB, state: str = "completed", amount: str = "5.00", **more) -> pe.PaymentSent:
-    return pe.PaymentSent(amount, EUR, payee, state, "…", **more)
+def sent(payee: str = BOB, state: str = "completed", amount: str = "5.00", **more) -> kinds.PaymentSent:
+    return kinds.PaymentSent(amount, EUR, payee, state, "…", **more)
 
 
-def shares(*states: str) -> list[pe.Share]:
-    return [pe.Share(user, "3.00", state) for user, state in zip((ALICE, BOB, CAROL), states, strict=True)]
+def shares(*states: str) -> list[Share]:
+    return [Share(user, "3.00", state) for user, state in zip((ALICE, BOB, CAROL), states, strict=True)]
 
 
 # --- what becomes of a payment -----------------------------------------------------------------------
@@ -69,10 +69,10 @@ def test_a_plain_payment(log):
 @pytest.mark.parametrize(
     ("kind", "author", "body", "state"),
     [
-        ("pay.accept", BOB, pe.PaymentAccepted("5.00", EUR, BOB, "completed", "…"), "completed"),
-        ("pay.decline", BOB, pe.PaymentDeclined("declined", "…", reason="too much"), "declined"),
-        ("pay.cancel", ALICE, pe.PaymentCancelled("cancelled", "…"), "cancelled"),
-        ("pay.expire", "server", pe.PaymentExpired("expired", "…", pe.Money("5.00", EUR)), "expired"),
+        ("pay.accept", BOB, kinds.PaymentAccepted("5.00", EUR, BOB, "completed", "…"), "completed"),
+        ("pay.decline", BOB, kinds.PaymentDeclined("declined", "…", reason="too much"), "declined"),
+        ("pay.cancel", ALICE, kinds.PaymentCancelled("cancelled", "…"), "cancelled"),
+        ("pay.expire", "server", kinds.PaymentExpired("expired", "…", Money("5.00", EUR)), "expired"),
     ],
 )
 def test_an_offer_and_its_ends(log, kind, author, body, state):
@@ -82,7 +82,7 @@ def test_an_offer_and_its_ends(log, kind, author, body, state):
     card = log.card(offered)
     assert (card.state, card.last_pos) == (state, 2)
     assert card.reason == ("too much" if state == "declined" else None)
-    assert card.returned == (pe.Money("5.00", EUR) if state == "expired" else None)
+    assert card.returned == (Money("5.00", EUR) if state == "expired" else None)
     assert card.may(ALICE) == frozenset()
     assert card.may(BOB) == ({"refund"} if state == "completed" else frozenset())
 
@@ -92,47 +92,51 @@ def test_the_fee_of_an_acceptance(log):
     log(
         "pay.accept",
         BOB,
-        pe.PaymentAccepted("5.00", EUR, BOB, "completed", "…", fee="0.25", fee_on="payee"),
+        kinds.PaymentAccepted("5.00", EUR, BOB, "completed", "…", fee="0.25", fee_on="payee"),
         offered.id,
     )
     assert (log.card(offered).fee, log.card(offered).fee_on) == ("0.25", "payee")
 
 
 def test_a_request_is_paid_by_a_payment_of_its_own(log):
-    asked = log("pay.request", ALICE, pe.PaymentRequested("5.00", EUR, BOB, "open", 99, "…", note="tea"))
+    asked = log("pay.request", ALICE, kinds.PaymentRequested("5.00", EUR, BOB, "open", 99, "…", note="tea"))
     assert (log.card(asked).payer, log.card(asked).payee, log.card(asked).note) == (BOB, ALICE, "tea")
-    paid = log("pay.send", BOB, sent(ALICE, settles=pe.Settles("paid")), asked.id)
+    paid = log("pay.send", BOB, sent(ALICE, settles=kinds.Settles("paid")), asked.id)
     assert (log.card(asked).state, log.card(asked).settled_by) == ("paid", (paid.id,))
     assert (log.card(paid).state, log.card(paid).settles) == ("completed", asked.id)
-    log("pay.refund", ALICE, pe.PaymentRefunded("5.00", EUR, BOB, "refunded", "5.00", "…"), paid.id)
+    log("pay.refund", ALICE, kinds.PaymentRefunded("5.00", EUR, BOB, "refunded", "5.00", "…"), paid.id)
     assert (log.card(asked).state, log.card(paid).state) == ("paid", "refunded")
 
 
 def test_a_reply_by_payment_is_about_no_other_payment(log):
-    asked = log("pay.request", ALICE, pe.PaymentRequested("5.00", EUR, BOB, "open", 99, "…"))
+    asked = log("pay.request", ALICE, kinds.PaymentRequested("5.00", EUR, BOB, "open", 99, "…"))
     log("pay.send", BOB, sent(ALICE, amount="1.00"), asked.id)
     assert (log.card(asked).state, log.card(asked).settled_by) == ("open", ())
 
 
 def test_a_split_share_by_share(log):
-    bill = log("pay.split", ALICE, pe.BillSplit("9.00", EUR, shares("paid", "open", "open"), "open", 99, "…"))
+    bill = log(
+        "pay.split", ALICE, kinds.BillSplit("9.00", EUR, shares("paid", "open", "open"), "open", 99, "…")
+    )
     assert [share.state for share in log.card(bill).shares] == ["paid", "open", "open"]
     assert (log.card(bill).amount, log.card(bill).payee, log.card(bill).payer) == ("9.00", ALICE, None)
-    log("pay.remind", ALICE, pe.PaymentReminded([BOB, CAROL], "open", "…"), bill.id)
+    log("pay.remind", ALICE, kinds.PaymentReminded([BOB, CAROL], "open", "…"), bill.id)
     assert log.card(bill).reminded_at == 1_002
-    settles = pe.Settles("open", pe.Share(BOB, "3.00", "paid"))
+    settles = kinds.Settles("open", Share(BOB, "3.00", "paid"))
     paid = log("pay.send", BOB, sent(ALICE, amount="3.00", settles=settles), bill.id)
     assert [share.state for share in log.card(bill).shares] == ["paid", "paid", "open"]
     assert (log.card(bill).state, log.card(bill).settled_by) == ("open", (paid.id,))
-    waived = pe.ShareWaived(CAROL, "settled", pe.Share(CAROL, "3.00", "waived"), "…")
+    waived = kinds.ShareWaived(CAROL, "settled", Share(CAROL, "3.00", "waived"), "…")
     log("pay.waive", ALICE, waived, bill.id)
     assert [share.state for share in log.card(bill).shares] == ["paid", "paid", "waived"]
     assert log.card(bill).state == "settled"
 
 
 def test_a_declined_share(log):
-    bill = log("pay.split", ALICE, pe.BillSplit("9.00", EUR, shares("paid", "open", "open"), "open", 99, "…"))
-    no = pe.PaymentDeclined("open", "…", reason="was not there", share=pe.Share(BOB, "3.00", "declined"))
+    bill = log(
+        "pay.split", ALICE, kinds.BillSplit("9.00", EUR, shares("paid", "open", "open"), "open", 99, "…")
+    )
+    no = kinds.PaymentDeclined("open", "…", reason="was not there", share=Share(BOB, "3.00", "declined"))
     log("pay.decline", BOB, no, bill.id)
     card = log.card(bill)
     assert (card.state, card.share_of(BOB).state, card.share_of(CAROL).state) == ("open", "declined", "open")
@@ -142,41 +146,43 @@ def test_a_declined_share(log):
 @pytest.mark.parametrize(
     ("kind", "body", "state"),
     [
-        ("pay.cancel", pe.PaymentCancelled("cancelled", "…"), "cancelled"),
-        ("pay.expire", pe.PaymentExpired("expired", "…"), "expired"),
+        ("pay.cancel", kinds.PaymentCancelled("cancelled", "…"), "cancelled"),
+        ("pay.expire", kinds.PaymentExpired("expired", "…"), "expired"),
     ],
 )
 def test_what_is_open_of_a_bill_ends_with_it(log, kind, body, state):
-    bill = log("pay.split", ALICE, pe.BillSplit("9.00", EUR, shares("paid", "open", "open"), "open", 99, "…"))
+    bill = log(
+        "pay.split", ALICE, kinds.BillSplit("9.00", EUR, shares("paid", "open", "open"), "open", 99, "…")
+    )
     log(kind, ALICE, body, bill.id)
     assert [share.state for share in log.card(bill).shares] == ["paid", state, state]
     assert log.card(bill).state == state
 
 
 def test_a_packet_and_its_claims(log):
-    packet = log("pay.packet", ALICE, pe.PacketMade("3.00", EUR, 2, "equal", "open", 99, "ab", "…"))
+    packet = log("pay.packet", ALICE, kinds.PacketMade("3.00", EUR, 2, "equal", "open", 99, "ab", "…"))
     assert (log.card(packet).payer, log.card(packet).payee, log.card(packet).count) == (ALICE, None, 2)
-    log("pay.claim", BOB, pe.PacketClaimed("1.50", EUR, BOB, 1, 2, "open", "…"), packet.id)
+    log("pay.claim", BOB, kinds.PacketClaimed("1.50", EUR, BOB, 1, 2, "open", "…"), packet.id)
     assert (log.card(packet).state, log.card(packet).claimed) == ("open", 1)
     assert (log.card(packet).may(BOB), log.card(packet).may(CAROL)) == (frozenset(), {"claim"})
-    log("pay.claim", CAROL, pe.PacketClaimed("1.50", EUR, CAROL, 2, 2, "emptied", "…", "5e"), packet.id)
+    log("pay.claim", CAROL, kinds.PacketClaimed("1.50", EUR, CAROL, 2, 2, "emptied", "…", "5e"), packet.id)
     card = log.card(packet)
     assert (card.state, card.seed, card.proof, card.claimed) == ("emptied", "5e", "ab", 2)
     assert card.claims == (Claim(BOB, "1.50", 1, 1_002), Claim(CAROL, "1.50", 2, 1_003))
 
 
 def test_refunds_add_up(log):
-    paid = log("pay.send", ALICE, sent(received=pe.Money("800", "JPY"), rate="160"))
-    assert log.card(paid).received == pe.Money("800", "JPY")
+    paid = log("pay.send", ALICE, sent(received=Money("800", "JPY"), rate="160"))
+    assert log.card(paid).received == Money("800", "JPY")
     for so_far, state in (("300", "partly_refunded"), ("800", "refunded")):
-        log("pay.refund", BOB, pe.PaymentRefunded("300", "JPY", ALICE, state, so_far, "…"), paid.id)
+        log("pay.refund", BOB, kinds.PaymentRefunded("300", "JPY", ALICE, state, so_far, "…"), paid.id)
         assert (log.card(paid).refunded, log.card(paid).state) == (so_far, state)
     assert "refund" not in log.card(paid).may(BOB)
 
 
 def test_money_from_the_server(log):
     for kind, author in (("pay.deposit", "server"), ("pay.faucet", BOB)):
-        card = log.card(log(kind, author, pe.Deposited("9.00", EUR, BOB, "completed", "…"), conv="c_2"))
+        card = log.card(log(kind, author, kinds.Deposited("9.00", EUR, BOB, "completed", "…"), conv="c_2"))
         assert (card.kind, card.payer, card.payee, card.amount) == (kind, None, BOB, "9.00")
         assert card.may(BOB) == frozenset()
 
@@ -184,23 +190,30 @@ def test_money_from_the_server(log):
 # --- the fold ----------------------------------------------------------------------------------------------
 
 
-def a_busy_day() -> list[ev.Event]:
+def a_busy_day() -> list[Event]:
     log = Log()
     offered = log("pay.send", ALICE, sent(state="pending", expires_at=99))
-    bill = log("pay.split", ALICE, pe.BillSplit("9.00", EUR, shares("paid", "open", "open"), "open", 99, "…"))
-    log("chat.text", BOB, ev.TextPosted("hm"), bill.id)
-    log("pay.accept", BOB, pe.PaymentAccepted("5.00", EUR, BOB, "completed", "…"), offered.id)
-    log("pay.remind", ALICE, pe.PaymentReminded([BOB], "open", "…"), bill.id)
-    settles = pe.Settles("open", pe.Share(BOB, "3.00", "paid"))
+    bill = log(
+        "pay.split", ALICE, kinds.BillSplit("9.00", EUR, shares("paid", "open", "open"), "open", 99, "…")
+    )
+    log("chat.text", BOB, kinds.TextPosted("hm"), bill.id)
+    log("pay.accept", BOB, kinds.PaymentAccepted("5.00", EUR, BOB, "completed", "…"), offered.id)
+    log("pay.remind", ALICE, kinds.PaymentReminded([BOB], "open", "…"), bill.id)
+    settles = kinds.Settles("open", Share(BOB, "3.00", "paid"))
     paid = log("pay.send", BOB, sent(ALICE, amount="3.00", settles=settles), bill.id)
-    log("pay.refund", BOB, pe.PaymentRefunded("1.00", EUR, ALICE, "partly_refunded", "1.00", "…"), offered.id)
-    log("pay.future", BOB, ev.UnknownBody("later"), offered.id)
-    packet = log("pay.packet", ALICE, pe.PacketMade("3.00", EUR, 2, "equal", "open", 99, "ab", "…"))
-    log("pay.claim", BOB, pe.PacketClaimed("1.50", EUR, BOB, 1, 2, "open", "…"), packet.id)
-    log("pay.cancel", ALICE, pe.PaymentCancelled("cancelled", "…"), bill.id)
-    log("pay.claim", CAROL, pe.PacketClaimed("1.50", EUR, CAROL, 2, 2, "emptied", "…", "5e"), packet.id)
-    log("pay.refund", BOB, pe.PaymentRefunded("4.00", EUR, ALICE, "refunded", "5.00", "…"), offered.id)
-    log("pay.refund", ALICE, pe.PaymentRefunded("3.00", EUR, BOB, "refunded", "3.00", "…"), paid.id)
+    log(
+        "pay.refund",
+        BOB,
+        kinds.PaymentRefunded("1.00", EUR, ALICE, "partly_refunded", "1.00", "…"),
+        offered.id,
+    )
+    log("pay.future", BOB, UnknownBody("later"), offered.id)
+    packet = log("pay.packet", ALICE, kinds.PacketMade("3.00", EUR, 2, "equal", "open", 99, "ab", "…"))
+    log("pay.claim", BOB, kinds.PacketClaimed("1.50", EUR, BOB, 1, 2, "open", "…"), packet.id)
+    log("pay.cancel", ALICE, kinds.PaymentCancelled("cancelled", "…"), bill.id)
+    log("pay.claim", CAROL, kinds.PacketClaimed("1.50", EUR, CAROL, 2, 2, "emptied", "…", "5e"), packet.id)
+    log("pay.refund", BOB, kinds.PaymentRefunded("4.00", EUR, ALICE, "refunded", "5.00", "…"), offered.id)
+    log("pay.refund", ALICE, kinds.PaymentRefunded("3.00", EUR, BOB, "refunded", "3.00", "…"), paid.id)
     return log.events
 
 
@@ -271,26 +284,30 @@ def test_which_payment_an_event_is_about():
 )
 def test_who_may_do_what(kind, state, alice, bob, carol):
     split = kind == "pay.split"
-    view = pe.PaymentView(
+    view = kinds.PaymentView(
         "i", kind, "c_1", 1, 1, "5.00", EUR, state, payer=None if split else ALICE, payee=BOB,
-        shares=[pe.Share(BOB, "2.00", "paid"), pe.Share(ALICE, "3.00", "open")] if split else None,
+        shares=[Share(BOB, "2.00", "paid"), Share(ALICE, "3.00", "open")] if split else None,
     )  # fmt: skip
     card = card_of(view)
     assert [card.may(user) for user in (ALICE, BOB, CAROL)] == [alice, bob, carol]
 
 
 def test_what_is_due(log):
-    asked = log.card(log("pay.request", ALICE, pe.PaymentRequested("5.00", EUR, BOB, "open", 99, "…")))
+    asked = log.card(log("pay.request", ALICE, kinds.PaymentRequested("5.00", EUR, BOB, "open", 99, "…")))
     assert (asked.due(BOB), asked.due(ALICE), asked.due(CAROL)) == ("5.00", None, None)
     bill = log.card(
-        log("pay.split", ALICE, pe.BillSplit("6.00", EUR, shares("paid", "open", "open")[:2], "open", 9, "…"))
+        log(
+            "pay.split",
+            ALICE,
+            kinds.BillSplit("6.00", EUR, shares("paid", "open", "open")[:2], "open", 9, "…"),
+        )
     )
     assert (bill.due(BOB), bill.due(ALICE), bill.due(CAROL)) == ("3.00", None, None)
     assert log.card(log("pay.send", ALICE, sent())).due(BOB) is None
 
 
 def test_a_line_of_a_list_is_a_card_too():
-    view = pe.PaymentView(
+    view = kinds.PaymentView(
         "i", "pay.packet", "c_1", 3, 4, "5.00", EUR, "open", payer=ALICE, expires_at=9, claimed=1, count=4
     )
     card = card_of(view)
@@ -306,20 +323,20 @@ def played(log: Log, total: int = 1_000, number: int = 4, mode: str = "lucky", c
     """A packet as an honest server plays it: its event, the claims, the end."""
     drawn = packets.draw(SEED, total, number, mode)
     promise = packets.proof(SEED, PACKET, drawn)
-    made = pe.PacketMade(format_amount(total, EUR), EUR, number, mode, "open", 99, promise, "…")
+    made = kinds.PacketMade(format_amount(total, EUR), EUR, number, mode, "open", 99, promise, "…")
     packet = log("pay.packet", ALICE, made, own=PACKET)
     claims = []
     for n, share in enumerate(drawn[:claimed], 1):
         last = n == number
-        body = pe.PacketClaimed(
+        body = kinds.PacketClaimed(
             format_amount(share, EUR), EUR, f"u_{n}", n, number, "emptied" if last else "open", "…",
             **({"seed": SEED.hex()} if last else {}),
         )  # fmt: skip
         claims.append(log("pay.claim", f"u_{n}", body, PACKET))
     if claimed is None:
         return packet, claims, claims[-1]
-    rest = pe.Money(format_amount(sum(drawn[claimed:]), EUR), EUR)
-    end = log("pay.expire", "server", pe.PaymentExpired("expired", "…", rest, SEED.hex()), PACKET)
+    rest = Money(format_amount(sum(drawn[claimed:]), EUR), EUR)
+    end = log("pay.expire", "server", kinds.PaymentExpired("expired", "…", rest, SEED.hex()), PACKET)
     return packet, claims, end
 
 
@@ -331,7 +348,7 @@ def test_an_honest_packet_is_fair(mode, number, more, data):
     assert (check.fair, check.wrong, len(check.shares)) == (True, (), number)
 
 
-def with_body(event: ev.Event, **changed) -> ev.Event:
+def with_body(event: Event, **changed) -> Event:
     return replace(event, body=replace(event.body, **changed))
 
 
@@ -379,13 +396,13 @@ def test_a_lie_is_found(log, lie):
     assert any(said in wrong for wrong in check.wrong), check.wrong
 
 
-@pytest.mark.parametrize("returned", [pe.Money("0.01", EUR), pe.Money("1.00", "JPY")])
+@pytest.mark.parametrize("returned", [Money("0.01", EUR), Money("1.00", "JPY")])
 def test_what_was_not_claimed_goes_back(log, returned):
     packet, claims, end = played(log, claimed=2)
     assert check_packet(packet, claims, end).fair
     for lied in (
         with_body(end, returned=returned),
-        replace(end, body=pe.PaymentExpired("expired", "…", seed=SEED.hex())),
+        replace(end, body=kinds.PaymentExpired("expired", "…", seed=SEED.hex())),
     ):
         assert "should have gone back" in check_packet(packet, claims, lied).wrong[0]
     assert "should have gone back" in check_packet(packet, claims[:1], end).wrong[0]

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from tuppence_protocol import codec
-from tuppence_protocol import events as ev
-from tuppence_protocol import frames as fr
+from tuppence_protocol.events import RawEvent
+from tuppence_protocol.kinds import AskHistory, ChatText, TextBody
 from tuppence_protocol.session import (
     Answered,
     ClientSession,
@@ -38,7 +38,7 @@ def invited(conv: str, seq: int, pos: int, *users: str) -> str:
     return json.dumps(frame | {"at": 1, "body": {"users": list(users), "alt": "invited"}})
 
 
-def raw_event(conv: str, seq: int, pos: int) -> ev.RawEvent:
+def raw_event(conv: str, seq: int, pos: int) -> RawEvent:
     return codec._decode_raw_event(text(conv, seq, pos))
 
 
@@ -64,8 +64,8 @@ def synced(pos: int) -> str:
     return json.dumps({"kind": "synced", "body": {"pos": pos}})
 
 
-def say(n: int) -> fr.ChatText:
-    return fr.ChatText(id=uid(n), conv="@bob", body=fr.TextBody(text="hi"))
+def say(n: int) -> ChatText:
+    return ChatText(id=uid(n), conv="@bob", body=TextBody(text="hi"))
 
 
 def opened(**given) -> ClientSession:
@@ -111,7 +111,7 @@ def test_a_gap_is_filled_from_history():
     session = opened(seqs={A: 1})
     session.receive(text(A, 4, 14))
     frame = session.gap_frame(A, uid(1))
-    assert isinstance(frame, fr.AskHistory)
+    assert isinstance(frame, AskHistory)
     assert (frame.conv, frame.body.after) == (A, 1)
     effects = session.fill([raw_event(A, 2, 12), raw_event(A, 3, 13), raw_event(A, 4, 14)])
     assert delivered(effects) == ["a2", "a3", "a4"]

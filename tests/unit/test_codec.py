@@ -6,26 +6,33 @@ import msgspec
 import orjson
 import pytest
 
-from tuppence_protocol import codec, payment_events, views
-from tuppence_protocol import events as ev
+from tuppence_protocol import codec, kinds, views
 from tuppence_protocol.errors import CODES, Refusal
-from tuppence_protocol.frames import AskWallet, ChatText, Hello, HelloBody, Ping, RoomLeave, TextBody
-from tuppence_protocol.limits import FRAME_BYTES_MAX
-from tuppence_protocol.payments import (
+from tuppence_protocol.events import Event, UnknownBody
+from tuppence_protocol.kinds import (
     AskPayments,
     AskPreview,
     AskQuote,
     AskStatement,
+    AskWallet,
+    ChatText,
+    Hello,
+    HelloBody,
     PayAccept,
     PayClaim,
     PayRefund,
     PaySend,
     PaySplit,
+    Ping,
     PreviewBody,
     RefundBody,
+    RoomLeave,
     SendBody,
+    TextBody,
 )
+from tuppence_protocol.limits import FRAME_BYTES_MAX
 from tuppence_protocol.shapes import Nothing
+from tuppence_protocol.views import BalanceView, Money, Share
 
 ID = "0197a1c2-7d3e-7b1a-9c55-0123456789ab"
 TEXT = f'{{"kind":"chat.text","id":"{ID}","conv":"@bob","body":{{"text":"Hi"}}}}'.encode()
@@ -208,14 +215,14 @@ def test_stored_body_is_spliced_in_unchanged() -> None:
     )
     event = codec.decode_event(wire)
     assert (event.from_, event.seq, event.ref) == ("u_1", 42, msgspec.UNSET)
-    assert event.body == ev.TextPosted(text="a")
+    assert event.body == kinds.TextPosted(text="a")
     assert codec.decode_head(head)["pos"] == 90210
     with_ref = codec.encode_head("chat.text", ID, "c_1", 1, 1, "u_1", 1, ID)
     assert codec.decode_event(codec.splice(with_ref, BODY)).ref == ID
 
 
 def test_result_carries_stored_bytes_and_structs() -> None:
-    view = payment_events.BalanceView(currency="EUR", available="1.00", held="0.00", pos=7)
+    view = BalanceView(currency="EUR", available="1.00", held="0.00", pos=7)
     raw = codec.encode_result(ID, events=[codec.stored(BODY)], balances=[view], complete=True)
     assert BODY in raw
     assert orjson.loads(raw)["body"]["balances"] == [msgspec.to_builtins(view)]
@@ -224,11 +231,11 @@ def test_result_carries_stored_bytes_and_structs() -> None:
 
 
 def test_result_is_read_by_the_kind_of_its_ask() -> None:
-    raw = codec.encode_result(ID, balances=[payment_events.BalanceView("EUR", "1.00", "0.00", 7)])
+    raw = codec.encode_result(ID, balances=[BalanceView("EUR", "1.00", "0.00", 7)])
     result = codec.decode_server(raw)
-    assert isinstance(result, ev.Result)
-    assert codec.decode_result(AskWallet.kind, result.body) == ev.WalletResult(
-        balances=[payment_events.BalanceView("EUR", "1.00", "0.00", 7)]
+    assert isinstance(result, kinds.Result)
+    assert codec.decode_result(AskWallet.kind, result.body) == kinds.WalletResult(
+        balances=[BalanceView("EUR", "1.00", "0.00", 7)]
     )
 
 
@@ -237,12 +244,12 @@ def test_result_is_read_by_the_kind_of_its_ask() -> None:
     [
         (
             AskPayments.kind,
-            payment_events.PaymentsResult(
+            kinds.PaymentsResult(
                 payments=[
-                    payment_events.PaymentView(
+                    kinds.PaymentView(
                         id=ID, kind="pay.split", conv="c_1", pos=5, at=1, amount="10.00", currency="EUR",
                         state="open", payee="u_1", expires_at=9,
-                        shares=[payment_events.Share("u_2", "10.00", "open")],
+                        shares=[Share("u_2", "10.00", "open")],
                     )
                 ],
                 pos=7,
@@ -251,11 +258,11 @@ def test_result_is_read_by_the_kind_of_its_ask() -> None:
         ),
         (
             AskStatement.kind,
-            payment_events.StatementResult(
+            kinds.StatementResult(
                 currency="EUR",
                 opening="10.00",
                 lines=[
-                    payment_events.StatementLine(
+                    kinds.StatementLine(
                         pos=5, at=1, id=ID, conv="c_1", kind="pay.send", code="pay.send", amount="-2.50",
                         balance="7.50", with_="u_2",
                     )
@@ -266,9 +273,9 @@ def test_result_is_read_by_the_kind_of_its_ask() -> None:
         ),
         (
             AskQuote.kind,
-            payment_events.QuoteResult(
-                payment_events.QuoteView(
-                    id=ID, sell=payment_events.Money("12.50", "EUR"), buy=payment_events.Money("13.45", "USD"),
+            kinds.QuoteResult(
+                kinds.QuoteView(
+                    id=ID, sell=Money("12.50", "EUR"), buy=Money("13.45", "USD"),
                     rate="1.0824", margin="0.07", fee="0.00", expires_at=9,
                 )
             ),
@@ -278,7 +285,7 @@ def test_result_is_read_by_the_kind_of_its_ask() -> None:
 def test_answers_about_money_are_read(kind: str, result: views.Extensible) -> None:
     raw = codec.encode_result(ID, **{name: getattr(result, name) for name in result.__struct_fields__})
     message = codec.decode_server(raw)
-    assert isinstance(message, ev.Result)
+    assert isinstance(message, kinds.Result)
     assert codec.decode_result(kind, message.body) == result
 
 
@@ -288,21 +295,21 @@ def test_preview_answers_with_the_body_as_the_event_would_have_it() -> None:
         ID,
         kind="pay.refund",
         body=codec.stored(body),
-        spends=[payment_events.Money("2.00", "EUR")],
+        spends=[Money("2.00", "EUR")],
         balances=[],
     )
     message = codec.decode_server(raw)
-    assert isinstance(message, ev.Result)
+    assert isinstance(message, kinds.Result)
     answer = codec.decode_result(AskPreview.kind, message.body)
-    assert isinstance(answer, payment_events.PreviewResult)
+    assert isinstance(answer, kinds.PreviewResult)
     assert bytes(answer.body) == body
-    assert isinstance(codec.decode_body(answer.kind, answer.body), payment_events.PaymentRefunded)
+    assert isinstance(codec.decode_body(answer.kind, answer.body), kinds.PaymentRefunded)
 
 
 def test_error_frame() -> None:
     refusal = Refusal("rate_limited", "Wait.", retry_ms=250)
     message = codec.decode_server(codec.encode_error(refusal, ID))
-    assert isinstance(message, ev.Error)
+    assert isinstance(message, kinds.Error)
     assert (message.ref, message.body.retry_ms, message.body.final) == (ID, 250, False)
     assert "ref" not in json.loads(codec.encode_error(refusal))
 
@@ -311,24 +318,24 @@ def test_newer_server_is_understood_as_far_as_known() -> None:
     assert codec.decode_server(b'{"kind":"live.hologram","body":{"x":1}}') is None
     assert codec.decode_server(b'{"kind":"welcome"}') is None
     pong = codec.decode_server(b'{"kind":"pong","new":[],"body":{"now":5,"new":{}}}')
-    assert pong == ev.Pong(body=ev.PongBody(now=5))
+    assert pong == kinds.Pong(body=kinds.PongBody(now=5))
     newer = TEXT.replace(b"chat.text", b"chat.poll").replace(
         b'"body"', b'"seq":1,"pos":1,"from":"u","at":1,"body"'
     )
     event = codec.decode_server(newer)
-    assert isinstance(event, ev.Event)
-    assert event.body == ev.UnknownBody(alt="")
+    assert isinstance(event, Event)
+    assert event.body == UnknownBody(alt="")
 
 
 def test_newer_words_and_members_of_money_are_understood_as_far_as_known() -> None:
     odd = b'{"state":"half_cancelled","alt":"a","x_new":[1]}'
-    assert codec.decode_body("pay.cancel", odd) == payment_events.PaymentCancelled("half_cancelled", "a")
-    assert codec.decode_body("pay.cancel", b'{"alt":"a"}') == ev.UnknownBody("a")
-    assert codec.decode_body("pay.barter", odd) == ev.UnknownBody("a")
+    assert codec.decode_body("pay.cancel", odd) == kinds.PaymentCancelled("half_cancelled", "a")
+    assert codec.decode_body("pay.cancel", b'{"alt":"a"}') == UnknownBody("a")
+    assert codec.decode_body("pay.barter", odd) == UnknownBody("a")
 
 
 def test_every_event_of_money_has_a_plain_text() -> None:
-    for cls in payment_events.PAYMENT_BODIES.values():
+    for cls in kinds.PAYMENT_BODIES.values():
         assert "alt" in cls.__struct_fields__
 
 

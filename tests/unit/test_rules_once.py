@@ -7,7 +7,7 @@ from tests.contract.stores import World, event_id, head_of, said, wire_id
 from tests.support.memory_store.store import MemoryStore
 
 from tuppence_protocol.errors import Refusal
-from tuppence_protocol.frames import ChatText
+from tuppence_protocol.kinds import ChatText
 from tuppence_server.audit.verify import verify
 from tuppence_server.domain import rules
 from tuppence_server.domain.book import Book

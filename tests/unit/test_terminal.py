@@ -32,9 +32,10 @@ from tuppence_client.terminal.sanitize import clean, clean_lines
 from tuppence_client.terminal.words import ended
 from tuppence_client.terminal.wrap import wrapped
 from tuppence_client.testing import FakeServer
-from tuppence_protocol import events as ev
-from tuppence_protocol import payment_events
 from tuppence_protocol.errors import CODES, Refusal
+from tuppence_protocol.events import Event, UnknownBody
+from tuppence_protocol.kinds import ConversationView, Deposited, MemberLeft, PaymentSent, TextPosted
+from tuppence_protocol.views import BalanceView, Extensible, UserView
 
 ALICE = "u_" + "a" * 26
 BOB = "u_" + "b" * 26
@@ -42,20 +43,20 @@ CAROL = "u_" + "c" * 26
 NAMES = {ALICE: "alice", BOB: "bob", CAROL: "carol"}
 
 
-def event(body: ev.EventBody, author: str = BOB, kind: str = "chat.text") -> ev.Event:
-    return ev.Event(
+def event(body: Extensible, author: str = BOB, kind: str = "chat.text") -> Event:
+    return Event(
         kind=kind, id="i", conv="c_1", seq=1, pos=1, from_=author, at=1_790_000_000_000, body=body
     )  # fmt: skip
 
 
-def shown(body: ev.EventBody, author: str = BOB, kind: str = "chat.text", me: str = ALICE) -> list[str]:
+def shown(body: Extensible, author: str = BOB, kind: str = "chat.text", me: str = ALICE) -> list[str]:
     lines = event_lines(event(body, author, kind), me, NAMES.__getitem__)
     return [plain(line)[7:] if n == 0 else plain(line) for n, line in enumerate(lines)]
 
 
-def payment(payee: str, note: str | None = None) -> payment_events.PaymentSent:
+def payment(payee: str, note: str | None = None) -> PaymentSent:
     given_note = {} if note is None else {"note": note}
-    return payment_events.PaymentSent(
+    return PaymentSent(
         amount="5.00", currency="EUR", payee=payee, state="completed", alt="paid", **given_note
     )  # fmt: skip
 
@@ -150,7 +151,7 @@ def test_others_text_is_made_harmless(text, safe):
 
 
 def test_a_second_line_cannot_pass_for_another_message():
-    first, second = shown(ev.TextPosted(text="hi\r\n12:00  @alice  I owe you"))
+    first, second = shown(TextPosted(text="hi\r\n12:00  @alice  I owe you"))
     assert first == "@bob  hi"
     assert second == "     │ 12:00  @alice  I owe you"
 
@@ -161,36 +162,34 @@ def test_a_second_line_cannot_pass_for_another_message():
 @pytest.mark.parametrize(
     ("body", "author", "line"),
     [
-        (ev.TextPosted(text="hi"), ALICE, "you  hi"),
+        (TextPosted(text="hi"), ALICE, "you  hi"),
         (payment(BOB, "lunch"), ALICE, "▲ you paid @bob 5.00 EUR · lunch"),
         (payment(ALICE, "a\nb\x1b"), BOB, "▼ @bob paid you 5.00 EUR · a␊b␛"),
         (payment(CAROL), BOB, "◆ @bob paid @carol 5.00 EUR"),
         (payment(ALICE), "server", "▼ the server paid you 5.00 EUR"),
-        (ev.MemberLeft(alt="@bob\r left"), BOB, "· @bob␍ left"),
-        (ev.UnknownBody(alt=""), BOB, "· pay.future"),
+        (MemberLeft(alt="@bob\r left"), BOB, "· @bob␍ left"),
+        (UnknownBody(alt=""), BOB, "· pay.future"),
     ],
 )
 def test_an_event_is_one_readable_line(body, author, line):
-    kind = "pay.future" if isinstance(body, ev.UnknownBody) else "chat.text"
+    kind = "pay.future" if isinstance(body, UnknownBody) else "chat.text"
     assert shown(body, author, kind) == [line]
 
 
 def test_a_deposit_is_seen_by_its_payee_and_others():
-    body = payment_events.Deposited(
-        amount="9.00", currency="EUR", payee=ALICE, state="completed", alt="…", note="cash"
-    )
+    body = Deposited(amount="9.00", currency="EUR", payee=ALICE, state="completed", alt="…", note="cash")
     assert shown(body, "server", me=ALICE) == ["▼ you received 9.00 EUR · cash"]
     assert shown(body, "server", me=BOB) == ["▼ @alice received 9.00 EUR · cash"]
 
 
 def test_places_balances_and_errors():
-    dm = ev.ConversationView(
+    dm = ConversationView(
         conv="c_1", kind="dm", seq=5, pos=9, role="member", since=1, read=2, members=2,
-        peer=ev.UserView(id=BOB, handle="bob"),
+        peer=UserView(id=BOB, handle="bob"),
     )  # fmt: skip
     assert place_title(dm) == "@bob"
     assert "● 3 unread" in plain(place_line(1, dm, current=True))
-    balance = payment_events.BalanceView(currency="EUR", available="5.00", held="0.00", pos=1)
+    balance = BalanceView(currency="EUR", available="5.00", held="0.00", pos=1)
     assert plain(balance_line(balance)).strip() == "5.00 EUR"
     error = FundsError("insufficient_funds", "Not covered.\x1b", state={"available": "1.00"})
     assert plain(error_line(error)) == "✗ Not covered.␛ (available 1.00)"
@@ -203,12 +202,12 @@ def test_places_balances_and_errors():
 def offers(text: str) -> list[str]:
     views = [
         SimpleNamespace(kind="group", title="Flat", peer=None, conv="c_1"),
-        SimpleNamespace(kind="dm", title="", peer=ev.UserView(id=BOB, handle="bob"), conv="c_2"),
+        SimpleNamespace(kind="dm", title="", peer=UserView(id=BOB, handle="bob"), conv="c_2"),
     ]
     me = SimpleNamespace(
-        user=ev.UserView(id=ALICE, handle="alice"),
-        people={user: ev.UserView(id=user, handle=name) for user, name in NAMES.items()},
-        balances={"EUR": payment_events.BalanceView(currency="EUR", available="5.00", held="0.00", pos=1)},
+        user=UserView(id=ALICE, handle="alice"),
+        people={user: UserView(id=user, handle=name) for user, name in NAMES.items()},
+        balances={"EUR": BalanceView(currency="EUR", available="5.00", held="0.00", pos=1)},
         conversations={view.conv: view for view in views},
     )
     found = LineCompleter(me).get_completions(Document(text), CompleteEvent())

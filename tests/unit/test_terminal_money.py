@@ -22,10 +22,10 @@ from tuppence_client.terminal.render_money import MARKS, mark
 from tuppence_client.terminal.style import STYLES
 from tuppence_client.testing import FakeServer
 from tuppence_client.verbs import Previewable, Verbs
-from tuppence_protocol import codec, packets
-from tuppence_protocol import events as ev
-from tuppence_protocol import payment_events as pe
+from tuppence_protocol import codec, kinds, packets
 from tuppence_protocol.errors import Refusal
+from tuppence_protocol.events import Event
+from tuppence_protocol.views import BalanceView, Money, Share, UserView
 
 ALICE = "u_" + "a" * 26
 BOB = "u_" + "b" * 26
@@ -166,9 +166,9 @@ def test_a_complaint_is_in_words_for_people(line, words):
 # --- how it looks --------------------------------------------------------------------------------------
 
 
-def event(kind: str, author: str, body, ref: str = "", conv: str = GROUP, pos: int = 1) -> ev.Event:
+def event(kind: str, author: str, body, ref: str = "", conv: str = GROUP, pos: int = 1) -> Event:
     more = {"ref": ref} if ref else {}
-    return ev.Event(kind, f"e{pos}", conv, pos, pos, author, AT, body, **more)
+    return Event(kind, f"e{pos}", conv, pos, pos, author, AT, body, **more)
 
 
 def shown(kind: str, author: str, body, me: str = ALICE) -> str:
@@ -177,15 +177,15 @@ def shown(kind: str, author: str, body, me: str = ALICE) -> str:
     return re.sub(r"\d\d \w{3,5} \d\d:\d\d", "THEN", plain(line)[7:])
 
 
-def sent(payee: str, state: str = "completed", **more) -> pe.PaymentSent:
-    return pe.PaymentSent("5.00", EUR, payee, state, "alt", **more)
+def sent(payee: str, state: str = "completed", **more) -> kinds.PaymentSent:
+    return kinds.PaymentSent("5.00", EUR, payee, state, "alt", **more)
 
 
-SPLIT = pe.BillSplit(
-    "9.00", EUR, [pe.Share(BOB, "3.00", "paid"), pe.Share(ALICE, "6.00", "open")], "open", AT,
+SPLIT = kinds.BillSplit(
+    "9.00", EUR, [Share(BOB, "3.00", "paid"), Share(ALICE, "6.00", "open")], "open", AT,
     "@bob splits 9.00 EUR", note="pizza",
 )  # fmt: skip
-PACKET = pe.PacketMade(
+PACKET = kinds.PacketMade(
     "8.00", EUR, 4, "lucky", "open", AT, "ab", "@bob put 8.00 EUR into a packet of 4 lucky shares"
 )
 
@@ -199,7 +199,7 @@ PACKET = pe.PacketMade(
             "▼ @bob paid you 5.00 EUR · fee 0.10 taken from it",
         ),
         (
-            "pay.send", ALICE, sent(BOB, received=pe.Money("800", "JPY"), rate="160", note="sushi"),
+            "pay.send", ALICE, sent(BOB, received=Money("800", "JPY"), rate="160", note="sushi"),
             "▲ you paid @bob 5.00 EUR as 800 JPY · sushi",
         ),
         ("pay.send", ALICE, sent(BOB, "pending", expires_at=AT), "△ you offer @bob 5.00 EUR · until THEN"),
@@ -208,21 +208,21 @@ PACKET = pe.PacketMade(
             "▽ @bob offers you 5.00 EUR · until THEN · /accept or /decline",
         ),
         ("pay.send", BOB, sent(CAROL, "pending", expires_at=AT), "◇ @bob offers @carol 5.00 EUR · until THEN"),
-        ("pay.send", BOB, sent(ALICE, settles=pe.Settles("paid")), "▼ @bob paid you 5.00 EUR ✓ as asked"),
+        ("pay.send", BOB, sent(ALICE, settles=kinds.Settles("paid")), "▼ @bob paid you 5.00 EUR ✓ as asked"),
         (
-            "pay.send", BOB, sent(CAROL, settles=pe.Settles("settled", pe.Share(BOB, "5.00", "paid"))),
+            "pay.send", BOB, sent(CAROL, settles=kinds.Settles("settled", Share(BOB, "5.00", "paid"))),
             "◆ @bob paid @carol 5.00 EUR ✓ a share, the split is settled",
         ),
         (
-            "pay.request", BOB, pe.PaymentRequested("5.00", EUR, ALICE, "open", AT, "…", "tea"),
+            "pay.request", BOB, kinds.PaymentRequested("5.00", EUR, ALICE, "open", AT, "…", "tea"),
             "○ @bob asks you for 5.00 EUR · tea · until THEN · /settle or /decline",
         ),
         (
-            "pay.request", ALICE, pe.PaymentRequested("5.00", EUR, BOB, "open", AT, "…"),
+            "pay.request", ALICE, kinds.PaymentRequested("5.00", EUR, BOB, "open", AT, "…"),
             "○ you ask @bob for 5.00 EUR · until THEN",
         ),
         (
-            "pay.request", BOB, pe.PaymentRequested("5.00", EUR, CAROL, "open", AT, "…"),
+            "pay.request", BOB, kinds.PaymentRequested("5.00", EUR, CAROL, "open", AT, "…"),
             "○ @bob asks @carol for 5.00 EUR · until THEN",
         ),
         (
@@ -234,40 +234,40 @@ PACKET = pe.PacketMade(
             "○ @bob put 8.00 EUR into a packet of 4 lucky shares · until THEN · /claim",
         ),
         (
-            "pay.claim", ALICE, pe.PacketClaimed("2.00", EUR, ALICE, 1, 4, "open", "@alice got 2.00 EUR"),
+            "pay.claim", ALICE, kinds.PacketClaimed("2.00", EUR, ALICE, 1, 4, "open", "@alice got 2.00 EUR"),
             "○ @alice got 2.00 EUR · open, share 1 of 4",
         ),
         (
-            "pay.claim", BOB, pe.PacketClaimed("2.00", EUR, BOB, 4, 4, "emptied", "@bob got 2.00 EUR", "00"),
+            "pay.claim", BOB, kinds.PacketClaimed("2.00", EUR, BOB, 4, 4, "emptied", "@bob got 2.00 EUR", "00"),
             "● @bob got 2.00 EUR · emptied, share 4 of 4; /check proves it",
         ),
         (
             "pay.accept", ALICE,
-            pe.PaymentAccepted("5.00", EUR, ALICE, "completed", "@alice accepted", fee="0.1", fee_on="payee"),
+            kinds.PaymentAccepted("5.00", EUR, ALICE, "completed", "@alice accepted", fee="0.1", fee_on="payee"),
             "✓ @alice accepted · completed, fee 0.1 taken from it",
         ),
         (
-            "pay.decline", BOB, pe.PaymentDeclined("declined", "@bob declined", reason="no\x1b"),
+            "pay.decline", BOB, kinds.PaymentDeclined("declined", "@bob declined", reason="no\x1b"),
             "✗ @bob declined · declined · no␛",
         ),
-        ("pay.cancel", BOB, pe.PaymentCancelled("cancelled", "@bob\r cancelled"), "✗ @bob␍ cancelled · cancelled"),
+        ("pay.cancel", BOB, kinds.PaymentCancelled("cancelled", "@bob\r cancelled"), "✗ @bob␍ cancelled · cancelled"),
         (
-            "pay.expire", "server", pe.PaymentExpired("expired", "a packet expired", pe.Money("1.00", EUR), "00"),
+            "pay.expire", "server", kinds.PaymentExpired("expired", "a packet expired", Money("1.00", EUR), "00"),
             "✗ a packet expired · expired, 1.00 EUR went back; /check proves it",
         ),
-        ("pay.expire", "server", pe.PaymentExpired("expired", "a request expired"), "✗ a request expired · expired"),
+        ("pay.expire", "server", kinds.PaymentExpired("expired", "a request expired"), "✗ a request expired · expired"),
         (
-            "pay.refund", BOB, pe.PaymentRefunded("1.00", EUR, ALICE, "partly_refunded", "3.00", "@bob refunded"),
+            "pay.refund", BOB, kinds.PaymentRefunded("1.00", EUR, ALICE, "partly_refunded", "3.00", "@bob refunded"),
             "↩ @bob refunded · partly refunded, 3.00 EUR in all",
         ),
         (
-            "pay.waive", BOB, pe.ShareWaived(ALICE, "settled", pe.Share(ALICE, "6.00", "waived"), "@bob waived"),
+            "pay.waive", BOB, kinds.ShareWaived(ALICE, "settled", Share(ALICE, "6.00", "waived"), "@bob waived"),
             "✓ @bob waived · settled",
         ),
-        ("pay.remind", BOB, pe.PaymentReminded([ALICE], "open", "@bob reminds @alice"), "○ @bob reminds @alice · open"),
-        ("pay.faucet", ALICE, pe.Deposited("9.00", EUR, ALICE, "completed", "…"), "▼ you received 9.00 EUR"),
+        ("pay.remind", BOB, kinds.PaymentReminded([ALICE], "open", "@bob reminds @alice"), "○ @bob reminds @alice · open"),
+        ("pay.faucet", ALICE, kinds.Deposited("9.00", EUR, ALICE, "completed", "…"), "▼ you received 9.00 EUR"),
         (
-            "pay.cancel", BOB, pe.PaymentCancelled("frozen_by_court", "@bob did something new"),
+            "pay.cancel", BOB, kinds.PaymentCancelled("frozen_by_court", "@bob did something new"),
             "· @bob did something new · frozen by court",
         ),
     ],
@@ -279,10 +279,10 @@ def test_every_event_about_money_is_one_line(kind, author, body, line):
 async def test_what_is_over_asks_for_nothing():
     desk = Desk()
     asked = await desk.happens(
-        "pay.request", BOB, pe.PaymentRequested("5.00", EUR, ALICE, "open", AT, "…", "tea")
+        "pay.request", BOB, kinds.PaymentRequested("5.00", EUR, ALICE, "open", AT, "…", "tea")
     )
     assert "· /settle or /decline" in await desk.typed("/history 5")
-    await desk.happens("pay.send", ALICE, sent(BOB, settles=pe.Settles("paid")), asked.id)
+    await desk.happens("pay.send", ALICE, sent(BOB, settles=kinds.Settles("paid")), asked.id)
     again = Desk()
     again.me.past = desk.me.past
     first, second = (await again.typed("/history 5")).splitlines()
@@ -299,12 +299,12 @@ def test_there_is_a_mark_for_every_state_that_is_known():
 @pytest.mark.parametrize(
     ("body", "style"),
     [
-        (pe.PaymentAccepted("5.00", EUR, ALICE, "completed", "…"), "class:in"),
-        (pe.PaymentAccepted("5.00", EUR, BOB, "completed", "…"), "class:good"),
-        (pe.PacketClaimed("5.00", EUR, ALICE, 1, 2, "open", "…"), "class:in"),
-        (pe.PaymentRefunded("5.00", EUR, ALICE, "refunded", "5.00", "…"), "class:in"),
-        (pe.PaymentRefunded("5.00", EUR, BOB, "refunded", "5.00", "…"), "class:between"),
-        (pe.PaymentDeclined("declined", "…"), "class:soft"),
+        (kinds.PaymentAccepted("5.00", EUR, ALICE, "completed", "…"), "class:in"),
+        (kinds.PaymentAccepted("5.00", EUR, BOB, "completed", "…"), "class:good"),
+        (kinds.PacketClaimed("5.00", EUR, ALICE, 1, 2, "open", "…"), "class:in"),
+        (kinds.PaymentRefunded("5.00", EUR, ALICE, "refunded", "5.00", "…"), "class:in"),
+        (kinds.PaymentRefunded("5.00", EUR, BOB, "refunded", "5.00", "…"), "class:between"),
+        (kinds.PaymentDeclined("declined", "…"), "class:soft"),
     ],
 )
 def test_money_that_came_in_is_green(body, style):
@@ -323,9 +323,9 @@ def test_a_moment_in_a_refusal_is_readable():
 
 def offers(text: str) -> list[str]:
     me = SimpleNamespace(
-        user=ev.UserView(ALICE, "alice"),
-        people={user: ev.UserView(user, name) for user, name in NAMES.items()},
-        balances={EUR: pe.BalanceView(EUR, "5.00", "0.00", 1)},
+        user=UserView(ALICE, "alice"),
+        people={user: UserView(user, name) for user, name in NAMES.items()},
+        balances={EUR: BalanceView(EUR, "5.00", "0.00", 1)},
         conversations={},
     )
     return [found.text for found in LineCompleter(me).get_completions(Document(text), CompleteEvent())]
@@ -375,15 +375,15 @@ class Me(Verbs):
     def __init__(self) -> None:
         super().__init__(self._id, lambda: ALICE, self._sent)
         self.preview = Previewable(self._id, lambda: ALICE, self._previewed)
-        self.user = ev.UserView(ALICE, "alice")
+        self.user = UserView(ALICE, "alice")
         self.mode = "live"
-        self.people = {user: ev.UserView(user, name) for user, name in NAMES.items()}
-        bob = ev.ConversationView(DM, "dm", 1, 1, "member", 1, 1, 2, peer=self.people[BOB])
-        flat = ev.ConversationView(GROUP, "group", 1, 1, "member", 1, 1, 3, title="Flat")
+        self.people = {user: UserView(user, name) for user, name in NAMES.items()}
+        bob = kinds.ConversationView(DM, "dm", 1, 1, "member", 1, 1, 2, peer=self.people[BOB])
+        flat = kinds.ConversationView(GROUP, "group", 1, 1, "member", 1, 1, 3, title="Flat")
         self.conversations = {DM: bob, GROUP: flat}
         self.frames: list[dict] = []
-        self.lists: list[pe.PaymentView] = []
-        self.past: list[ev.Event] = []
+        self.lists: list[kinds.PaymentView] = []
+        self.past: list[Event] = []
         self.asked: list[dict] = []
         self._ids = 0
 
@@ -398,9 +398,9 @@ class Me(Verbs):
 
     async def _previewed(self, frame) -> Preview:
         self.asked.append(codec.fields_of(codec.encode(frame)))
-        balance = pe.BalanceView(EUR, "94.90", "0.00", 1)
+        balance = BalanceView(EUR, "94.90", "0.00", 1)
         return Preview(
-            frame.kind, sent(BOB), [pe.Money("5.10", EUR)], [balance], fee=pe.Money("0.10", EUR)
+            frame.kind, sent(BOB), [Money("5.10", EUR)], [balance], fee=Money("0.10", EUR)
         )  # fmt: skip
 
     async def conversation(self, conv):
@@ -424,8 +424,8 @@ class Me(Verbs):
 
     async def quote(self, *, sell, buy, amount, side="sell"):
         self.asked.append({"sell": sell, "buy": buy, "amount": amount, "side": side})
-        return pe.QuoteView(
-            "00000000-0000-7000-8000-00000000abcd", pe.Money(amount, sell), pe.Money("1600", buy), "160", "0.01",
+        return kinds.QuoteView(
+            "00000000-0000-7000-8000-00000000abcd", Money(amount, sell), Money("1600", buy), "160", "0.01",
             "0.20", AT,
         )  # fmt: skip
 
@@ -437,12 +437,12 @@ class Me(Verbs):
     async def statement(self, currency, *, from_=None):
         self.asked.append({"currency": currency})
         lines = [
-            pe.StatementLine(1, AT, "i", DM, "pay.send", "pay.send", "-5.00", "5.00", "bob"),
-            pe.StatementLine(2, AT, "i", DM, "pay.send", "fee", "-0.10", "4.90"),
-            pe.StatementLine(
+            kinds.StatementLine(1, AT, "i", DM, "pay.send", "pay.send", "-5.00", "5.00", "bob"),
+            kinds.StatementLine(2, AT, "i", DM, "pay.send", "fee", "-0.10", "4.90"),
+            kinds.StatementLine(
                 3, AT, "i", DM, "pay.send", "pay.send", "1.00", "5.90", "a_handle_of_thirty_two_letters__"
             ),
-            pe.StatementLine(4, AT, "i", "self", "pay.deposit", "pay.deposit", "0.00", "5.90", "operator"),
+            kinds.StatementLine(4, AT, "i", "self", "pay.deposit", "pay.deposit", "0.00", "5.90", "operator"),
         ]
         return Lines(currency, lines)
 
@@ -490,11 +490,11 @@ class Desk:
         frame = self.me.frames[0]
         return {name: frame[name] for name in ("kind", "conv", "ref", "body") if name in frame}
 
-    async def happens(self, kind: str, author: str, body, ref: str = "", conv: str = DM) -> ev.Event:
+    async def happens(self, kind: str, author: str, body, ref: str = "", conv: str = DM) -> Event:
         self.pos += 1
         own = f"00000000-0000-7000-8000-0000000{self.pos:05d}"
         more = {"ref": ref} if ref else {}
-        happened = ev.Event(kind, own, conv, self.pos, self.pos, author, AT, body, **more)
+        happened = Event(kind, own, conv, self.pos, self.pos, author, AT, body, **more)
         self.me.past.append(happened)
         await self.actions.show_event(happened)
         self.lines.clear()
@@ -545,7 +545,7 @@ async def test_what_is_meant_is_the_last_payment_that_fits():
     assert (await desk.frame("/decline too much"))["body"] == {"reason": "too much"}
     assert (await desk.frame("/cancel"))["ref"] == mine.id
     await desk.happens(
-        "pay.accept", ALICE, pe.PaymentAccepted("5.00", EUR, ALICE, "completed", "…"), second.id
+        "pay.accept", ALICE, kinds.PaymentAccepted("5.00", EUR, ALICE, "completed", "…"), second.id
     )
     assert (await desk.frame("/accept"))["ref"] == first.id
     assert await desk.frame("/refund 2 EUR") == {
@@ -558,15 +558,15 @@ async def test_what_is_meant_is_the_last_payment_that_fits():
 async def test_requests_and_splits():
     desk = Desk(GROUP)
     asked = await desk.happens(
-        "pay.request", BOB, pe.PaymentRequested("5.00", EUR, ALICE, "open", AT, "…"), conv=GROUP
+        "pay.request", BOB, kinds.PaymentRequested("5.00", EUR, ALICE, "open", AT, "…"), conv=GROUP
     )
     assert await desk.frame("/settle") == {
         "kind": "pay.send", "conv": GROUP, "ref": asked.id, "body": FIVE | {"payee": BOB},
     }  # fmt: skip
-    await desk.happens("pay.send", ALICE, sent(BOB, settles=pe.Settles("paid")), asked.id, conv=GROUP)
+    await desk.happens("pay.send", ALICE, sent(BOB, settles=kinds.Settles("paid")), asked.id, conv=GROUP)
     assert "nothing in" in await desk.typed("/settle")
-    mine = pe.BillSplit(
-        "9.00", EUR, [pe.Share(BOB, "4.00", "open"), pe.Share(CAROL, "5.00", "open")], "open", AT, "…"
+    mine = kinds.BillSplit(
+        "9.00", EUR, [Share(BOB, "4.00", "open"), Share(CAROL, "5.00", "open")], "open", AT, "…"
     )
     bill = await desk.happens("pay.split", ALICE, mine, conv=GROUP)
     assert await desk.frame("/waive @bob") == {
@@ -581,7 +581,7 @@ async def test_packets_in_a_group_and_in_a_dm():
     packet = await desk.happens("pay.packet", ALICE, PACKET, conv=GROUP)
     assert (await desk.frame("/claim"))["ref"] == packet.id
     await desk.happens(
-        "pay.claim", ALICE, pe.PacketClaimed("2.00", EUR, ALICE, 1, 4, "open", "…"), packet.id, GROUP
+        "pay.claim", ALICE, kinds.PacketClaimed("2.00", EUR, ALICE, 1, 4, "open", "…"), packet.id, GROUP
     )
     assert "nothing in" in await desk.typed("/claim")
     desk.actions.place = DM
@@ -596,9 +596,9 @@ OLD = "00000000-0000-7000-8000-0000000000ff"
 async def test_a_payment_that_was_not_shown_is_asked_for():
     desk = Desk()
     desk.me.lists = [
-        pe.PaymentView("elsewhere", "pay.send", GROUP, 9, AT, "5.00", EUR, "pending", CAROL, ALICE),
-        pe.PaymentView("over", "pay.send", DM, 8, AT, "5.00", EUR, "completed", BOB, ALICE),
-        pe.PaymentView(OLD, "pay.send", DM, 7, AT, "5.00", EUR, "pending", BOB, ALICE),
+        kinds.PaymentView("elsewhere", "pay.send", GROUP, 9, AT, "5.00", EUR, "pending", CAROL, ALICE),
+        kinds.PaymentView("over", "pay.send", DM, 8, AT, "5.00", EUR, "completed", BOB, ALICE),
+        kinds.PaymentView(OLD, "pay.send", DM, 7, AT, "5.00", EUR, "pending", BOB, ALICE),
     ]
     assert await desk.frame("/accept") == {"kind": "pay.accept", "conv": DM, "ref": OLD, "body": {}}
 
@@ -606,16 +606,16 @@ async def test_a_payment_that_was_not_shown_is_asked_for():
 async def test_the_list_and_its_numbers():
     desk = Desk()
     assert "there is no #1" in await desk.typed("/accept #1")
-    split = [pe.Share(ALICE, "4.00", "open"), pe.Share(BOB, "5.00", "paid")]
+    split = [Share(ALICE, "4.00", "open"), Share(BOB, "5.00", "paid")]
     desk.me.lists = [
-        pe.PaymentView(OLD, "pay.send", GROUP, 9, AT, "5.00", EUR, "pending", CAROL, ALICE),
-        pe.PaymentView("i2", "pay.request", DM, 8, AT, "5.00", EUR, "paid", ALICE, BOB),
-        pe.PaymentView("i3", "pay.split", GROUP, 7, AT, "9.00", EUR, "open", None, BOB, shares=split),
-        pe.PaymentView("i4", "pay.packet", GROUP, 6, AT, "8.00", EUR, "open", ALICE, claimed=1, count=4),
-        pe.PaymentView(
+        kinds.PaymentView(OLD, "pay.send", GROUP, 9, AT, "5.00", EUR, "pending", CAROL, ALICE),
+        kinds.PaymentView("i2", "pay.request", DM, 8, AT, "5.00", EUR, "paid", ALICE, BOB),
+        kinds.PaymentView("i3", "pay.split", GROUP, 7, AT, "9.00", EUR, "open", None, BOB, shares=split),
+        kinds.PaymentView("i4", "pay.packet", GROUP, 6, AT, "8.00", EUR, "open", ALICE, claimed=1, count=4),
+        kinds.PaymentView(
             "i5", "pay.send", DM, 5, AT, "5.00", EUR, "partly_refunded", ALICE, BOB, refunded="1.00"
         ),
-        pe.PaymentView("i6", "pay.deposit", DM, 4, AT, "50.00", EUR, "completed", None, ALICE),
+        kinds.PaymentView("i6", "pay.deposit", DM, 4, AT, "50.00", EUR, "completed", None, ALICE),
     ]
     lines = (await desk.typed("/payments open @bob EUR")).splitlines()
     assert desk.me.asked[-1] == {"state": "open", "with_": "@bob", "currency": EUR, "page": 20}
@@ -640,7 +640,7 @@ async def test_the_list_and_its_numbers():
 @pytest.mark.parametrize("state", ["declined", "cancelled", "expired", "pending"])
 async def test_what_was_never_taken_was_not_paid(state):
     desk = Desk()
-    desk.me.lists = [pe.PaymentView(OLD, "pay.send", DM, 9, AT, "5.00", EUR, state, ALICE, BOB)]
+    desk.me.lists = [kinds.PaymentView(OLD, "pay.send", DM, 9, AT, "5.00", EUR, state, ALICE, BOB)]
     line = await desk.typed("/payments")
     assert "you offered @bob 5.00 EUR" in line
     assert "paid" not in line
@@ -649,10 +649,10 @@ async def test_what_was_never_taken_was_not_paid(state):
 async def test_a_list_has_notes():
     desk = Desk()
     paid = await desk.happens("pay.send", BOB, sent(ALICE, note="rent \x1b[2J"))
-    desk.me.past.append(ev.Event("pay.send", OLD, DM, 9, 9, BOB, AT, sent(ALICE, note="further back")))
+    desk.me.past.append(Event("pay.send", OLD, DM, 9, 9, BOB, AT, sent(ALICE, note="further back")))
     desk.me.lists = [
-        pe.PaymentView(paid.id, "pay.send", DM, 9, AT, "5.00", EUR, "completed", BOB, ALICE),
-        pe.PaymentView(OLD, "pay.send", DM, 9, AT, "5.00", EUR, "completed", BOB, ALICE),
+        kinds.PaymentView(paid.id, "pay.send", DM, 9, AT, "5.00", EUR, "completed", BOB, ALICE),
+        kinds.PaymentView(OLD, "pay.send", DM, 9, AT, "5.00", EUR, "completed", BOB, ALICE),
     ]
     first, second = (await desk.typed("/payments")).splitlines()
     assert "· rent ␛[2J" in first
@@ -780,7 +780,7 @@ async def test_what_is_large_can_be_set():
 
 async def test_a_large_request_asks_before_it_is_paid():
     desk = Desk(GROUP)
-    body = pe.PaymentRequested("500.00", EUR, ALICE, "open", AT, "…")
+    body = kinds.PaymentRequested("500.00", EUR, ALICE, "open", AT, "…")
     asked = await desk.happens("pay.request", BOB, body, conv=GROUP)
     assert "settle 500.00 EUR" in await desk.typed("/settle")
     assert desk.me.frames == []
@@ -814,20 +814,20 @@ async def test_a_command_with_more_lines_does_nothing(text):
 # --- packets are checked ---------------------------------------------------------------------------------------
 
 
-async def ended_packet(desk: Desk, *, honest: bool) -> ev.Event:
+async def ended_packet(desk: Desk, *, honest: bool) -> Event:
     seed, number = bytes(32), 3
     own = f"00000000-0000-7000-8000-0000000{desk.pos + 1:05d}"
     drawn = packets.draw(seed, 900, number, "lucky")
     promise = packets.proof(seed, own, drawn)
-    made = pe.PacketMade("9.00", EUR, number, "lucky", "open", AT, promise, "…")
+    made = kinds.PacketMade("9.00", EUR, number, "lucky", "open", AT, promise, "…")
     packet = await desk.happens("pay.packet", BOB, made, conv=GROUP)
     assert packet.id == own
     for n, (user, share) in enumerate(zip(NAMES, drawn if honest else drawn[::-1], strict=True), 1):
-        await desk.happens("chat.text", BOB, ev.TextPosted("in between"), packet.id, conv=GROUP)
+        await desk.happens("chat.text", BOB, kinds.TextPosted("in between"), packet.id, conv=GROUP)
         end = {"seed": seed.hex()} if n == number else {}
         state = "emptied" if end else "open"
         amount = f"{share // 100}.{share % 100:02d}"
-        body = pe.PacketClaimed(amount, EUR, user, n, number, state, "…", **end)
+        body = kinds.PacketClaimed(amount, EUR, user, n, number, state, "…", **end)
         await desk.happens("pay.claim", user, body, packet.id, conv=GROUP)
     return packet
 
@@ -850,10 +850,10 @@ async def test_a_packet_of_the_list_is_checked():
     desk = Desk(None)
     packet = await ended_packet(desk, honest=True)
     desk.me.lists = [
-        pe.PaymentView(
+        kinds.PaymentView(
             packet.id, "pay.packet", GROUP, 1, AT, "9.00", EUR, "emptied", BOB, claimed=3, count=3
         ),
-        pe.PaymentView("open", "pay.packet", GROUP, 1, AT, "9.00", EUR, "open", BOB, claimed=3, count=3),
+        kinds.PaymentView("open", "pay.packet", GROUP, 1, AT, "9.00", EUR, "open", BOB, claimed=3, count=3),
     ]
     await desk.typed("/payments")
     assert "was fair" in await desk.typed("/check 1")

@@ -1,27 +1,15 @@
 """Tuppence for Python: chat and payments over one connection. Start with `connect`, `login` or `SyncClient`."""
 
-from tuppence_protocol.events import (
+from tuppence_protocol.events import Event, UnknownBody
+from tuppence_protocol.kinds import (
     BalanceNotice,
+    BillSplit,
     ConversationView,
-    Event,
+    Deposited,
     MemberLeft,
     MemberRemoved,
     MembersInvited,
     MemberView,
-    PresenceNotice,
-    ReceiptNotice,
-    RoleGiven,
-    RoomCreated,
-    RoomUpdated,
-    TextPosted,
-    TypingNotice,
-    UnknownBody,
-    UserView,
-)
-from tuppence_protocol.payment_events import (
-    BalanceView,
-    BillSplit,
-    Deposited,
     PacketClaimed,
     PacketMade,
     PaymentAccepted,
@@ -34,12 +22,19 @@ from tuppence_protocol.payment_events import (
     PaymentReversed,
     PaymentSent,
     PaymentView,
+    PresenceNotice,
     QuoteView,
-    Share,
+    ReceiptNotice,
+    RoleGiven,
+    RoomCreated,
+    RoomUpdated,
     ShareWaived,
     StatementLine,
+    TextPosted,
+    TypingNotice,
     Withdrawn,
 )
+from tuppence_protocol.views import BalanceView, Share, UserView
 
 from .accounts import Session, login, register
 from .backoff import Pace

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from tuppence_protocol.events import ErrorBody, UserView
-from tuppence_protocol.views import Extensible
+from tuppence_protocol.kinds import ErrorBody
+from tuppence_protocol.views import Extensible, UserView
 
 from .errors import ConnectionEnded, error_of
 from .loops import need_asyncio

@@ -10,8 +10,9 @@ from typing import Any, Final, Literal
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from tuppence_protocol import payment_events as pe
+from tuppence_protocol import kinds
 from tuppence_protocol.events import Event
+from tuppence_protocol.views import Money, PaymentBody, Share
 
 CARDS_MAX: Final = 10_000
 _TOLD: Final = ("note", "expires_at", "fee", "fee_on", "received", "rate", "count", "mode", "proof")
@@ -49,23 +50,23 @@ class Card(Struct, frozen=True, kw_only=True):
     expires_at: int | None = None
     fee: str | None = None
     fee_on: str | None = None
-    received: pe.Money | None = None
+    received: Money | None = None
     rate: str | None = None
     refunded: str | None = None
     settles: str | None = None
     settled_by: tuple[str, ...] = ()
-    shares: tuple[pe.Share, ...] = ()
+    shares: tuple[Share, ...] = ()
     claims: tuple[Claim, ...] = ()
     claimed: int = 0
     count: int | None = None
     mode: str | None = None
     proof: str | None = None
     seed: str | None = None
-    returned: pe.Money | None = None
+    returned: Money | None = None
     reason: str | None = None
     reminded_at: int | None = None
 
-    def share_of(self, user: str) -> pe.Share | None:
+    def share_of(self, user: str) -> Share | None:
         """That person's share of a split bill."""
         return next((share for share in self.shares if share.user == user), None)
 
@@ -113,7 +114,7 @@ def _asked(card: Card, user: str) -> Iterator[Verb]:
 
 def payment_of(event: Event) -> str:
     """The id of the payment that an event began or acts on."""
-    acts = isinstance(event.body, pe.PaymentBody) and _begun(event) is None
+    acts = isinstance(event.body, PaymentBody) and _begun(event) is None
     return event.ref if acts and event.ref else event.id
 
 
@@ -125,7 +126,7 @@ def fold(events: Iterable[Event]) -> dict[str, Card]:
     return {card.id: card for card in cards}
 
 
-def card_of(payment: Event | pe.PaymentView | Card) -> Card | None:
+def card_of(payment: Event | kinds.PaymentView | Card) -> Card | None:
     """The card that an event begins, or that a line of `payments()` tells; None where it begins none."""
     match payment:
         case Card():
@@ -185,9 +186,9 @@ class Cards:
 def _concerned(event: Event) -> tuple[str, ...]:
     """The payments that an event says something about."""
     match event.body:
-        case pe.PaymentSent(settles=pe.Settles()) if event.ref:
+        case kinds.PaymentSent(settles=kinds.Settles()) if event.ref:
             return (event.id, event.ref)
-    return (payment_of(event),) if isinstance(event.body, pe.PaymentBody) else ()
+    return (payment_of(event),) if isinstance(event.body, PaymentBody) else ()
 
 
 def _folded(payment: str, events: dict[str, Event]) -> Card | None:
@@ -205,17 +206,17 @@ def _begun(event: Event) -> Card | None:
     body = event.body
     begun: dict[str, Any] = {}
     match body:
-        case pe.PaymentSent(amount=amount):
+        case kinds.PaymentSent(amount=amount):
             begun = {"payer": event.from_, "payee": body.payee, "settles": body.settles and event.ref}
-        case pe.Deposited(amount=amount):
+        case kinds.Deposited(amount=amount):
             begun = {"payee": body.payee}
-        case pe.Withdrawn(amount=amount):
+        case kinds.Withdrawn(amount=amount):
             begun = {"payer": body.payer}
-        case pe.PaymentRequested(amount=amount):
+        case kinds.PaymentRequested(amount=amount):
             begun = {"payer": body.payer, "payee": event.from_}
-        case pe.BillSplit(total=amount):
+        case kinds.BillSplit(total=amount):
             begun = {"payee": event.from_, "shares": tuple(body.shares)}
-        case pe.PacketMade(total=amount):
+        case kinds.PacketMade(total=amount):
             begun = {"payer": event.from_}
         case _:
             return None
@@ -230,34 +231,34 @@ def _begun(event: Event) -> Card | None:
 def _after(card: Card, event: Event) -> Card:
     """The card after an event about it."""
     body = event.body
-    assert isinstance(body, pe.PaymentBody)
+    assert isinstance(body, PaymentBody)
     card = replace(card, last_pos=event.pos)
     match body:
-        case pe.PaymentSent(settles=pe.Settles() as settles):
+        case kinds.PaymentSent(settles=kinds.Settles() as settles):
             card = _with_share(card, settles.share or None)
             return replace(card, state=settles.state, settled_by=(*card.settled_by, event.id))
-        case pe.PacketClaimed():
+        case kinds.PacketClaimed():
             claim = Claim(body.payee, body.amount, body.share, event.at)
             card = replace(card, claims=(*card.claims, claim), claimed=card.claimed + 1)
             card = replace(card, seed=body.seed or card.seed)
-        case pe.PaymentAccepted():
+        case kinds.PaymentAccepted():
             card = replace(card, fee=body.fee or card.fee, fee_on=body.fee_on or card.fee_on)
-        case pe.PaymentDeclined():
+        case kinds.PaymentDeclined():
             card = replace(_with_share(card, body.share or None), reason=body.reason or card.reason)
-        case pe.PaymentCancelled():
+        case kinds.PaymentCancelled():
             card = _ended(card, body.state)
-        case pe.PaymentExpired():
+        case kinds.PaymentExpired():
             card = replace(_ended(card, body.state), returned=body.returned or None, seed=body.seed or None)
-        case pe.PaymentRefunded() | pe.PaymentReversed():
+        case kinds.PaymentRefunded() | kinds.PaymentReversed():
             card = replace(card, refunded=body.refunded)
-        case pe.ShareWaived():
+        case kinds.ShareWaived():
             card = _with_share(card, body.share)
-        case pe.PaymentReminded():
+        case kinds.PaymentReminded():
             card = replace(card, reminded_at=event.at)
     return replace(card, state=body.state)
 
 
-def _with_share(card: Card, now: pe.Share | None) -> Card:
+def _with_share(card: Card, now: Share | None) -> Card:
     if now is None:
         return card
     return replace(card, shares=tuple(now if share.user == now.user else share for share in card.shares))

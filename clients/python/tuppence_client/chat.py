@@ -8,8 +8,7 @@ from typing import Generic, TypeVar
 
 from msgspec import UNSET
 
-from tuppence_protocol import frames as fr
-from tuppence_protocol import shapes
+from tuppence_protocol import kinds, shapes
 
 R = TypeVar("R")
 
@@ -27,9 +26,9 @@ class Chat(Generic[R]):
         `text` has up to 8,000 characters; `ref` is the id of the event that it replies to. Raises
         `ShapeError`, `PlaceError`, `IdError` (another text was sent under that id).
         """
-        body = fr.TextBody(text=text)
+        body = kinds.TextBody(text=text)
         return self.__do(
-            fr.ChatText(id=id or self.__new_id(), conv=conv, ref=UNSET if ref is None else ref, body=body)
+            kinds.ChatText(id=id or self.__new_id(), conv=conv, ref=UNSET if ref is None else ref, body=body)
         )
 
     def create_room(self, title: str, members: Iterable[str] = (), *, id: str | None = None) -> R:  # noqa: A002
@@ -38,15 +37,15 @@ class Chat(Generic[R]):
         `title` has up to 120 characters, `members` up to 200 people. Raises `ShapeError`, `PlaceError`,
         `LimitError`.
         """
-        body = fr.CreateBody(title=title, members=list(members))
-        return self.__do(fr.RoomCreate(id=id or self.__new_id(), body=body))
+        body = kinds.CreateBody(title=title, members=list(members))
+        return self.__do(kinds.RoomCreate(id=id or self.__new_id(), body=body))
 
     def rename(self, conv: str, title: str) -> R:
         """Give a group another title (owner, admin) of up to 120 characters; a `RoomUpdated`.
 
         Raises `PlaceError`, `ShapeError`.
         """
-        return self.__do(fr.RoomUpdate(id=self.__new_id(), conv=conv, body=fr.UpdateBody(title=title)))
+        return self.__do(kinds.RoomUpdate(id=self.__new_id(), conv=conv, body=kinds.UpdateBody(title=title)))
 
     def invite(self, conv: str, *users: str) -> R:
         """Bring up to 200 people into a group (owner, admin); they see it from this event on. A
@@ -54,21 +53,23 @@ class Chat(Generic[R]):
 
         Raises `PlaceError`, `StateError` (already_member), `LimitError` (room_full).
         """
-        return self.__do(fr.RoomInvite(id=self.__new_id(), conv=conv, body=fr.InviteBody(users=list(users))))
+        return self.__do(
+            kinds.RoomInvite(id=self.__new_id(), conv=conv, body=kinds.InviteBody(users=list(users)))
+        )
 
     def remove(self, conv: str, user: str) -> R:
         """Take a person out of a group (owner; admin for members and readers); a `MemberRemoved`.
 
         Raises `PlaceError`.
         """
-        return self.__do(fr.RoomRemove(id=self.__new_id(), conv=conv, body=fr.RemoveBody(user=user)))
+        return self.__do(kinds.RoomRemove(id=self.__new_id(), conv=conv, body=kinds.RemoveBody(user=user)))
 
     def leave(self, conv: str) -> R:
         """Leave a group; a `MemberLeft`.
 
         Raises `PlaceError`, `StateError` (last_owner).
         """
-        return self.__do(fr.RoomLeave(id=self.__new_id(), conv=conv))
+        return self.__do(kinds.RoomLeave(id=self.__new_id(), conv=conv))
 
     def set_role(self, conv: str, user: str, role: shapes.GivenRole) -> R:
         """Give a person in a group another role (owner): "owner", "admin", "member" or "reader"; a
@@ -76,4 +77,6 @@ class Chat(Generic[R]):
 
         Raises `PlaceError`, `StateError` (last_owner).
         """
-        return self.__do(fr.RoomRole(id=self.__new_id(), conv=conv, body=fr.RoleBody(user=user, role=role)))
+        return self.__do(
+            kinds.RoomRole(id=self.__new_id(), conv=conv, body=kinds.RoleBody(user=user, role=role))
+        )

@@ -14,11 +14,11 @@ from typing import Any
 
 from msgspec import UNSET
 
-from tuppence_protocol import codec, payment_events
-from tuppence_protocol import events as ev
-from tuppence_protocol import frames as fr
+from tuppence_protocol import codec, kinds
+from tuppence_protocol.events import Event
 from tuppence_protocol.limits import PAGE_EVENTS_DEFAULT, PAGE_ROWS_MAX
 from tuppence_protocol.session import ClientSession
+from tuppence_protocol.views import BalanceView, UserView
 
 from .backoff import Pace
 from .chat import Chat
@@ -39,7 +39,7 @@ CLIENT_NAME = "tuppence-py/0.1"
 EVENTS_MAX = 10_000
 
 
-class Client(Chat[Coroutine[Any, Any, ev.Event]], Payments):
+class Client(Chat[Coroutine[Any, Any, Event]], Payments):
     """One user's connection; made by `connect`.
 
     Sending raises the `TuppenceError` of the refusal's family, shape errors before anything is sent, and
@@ -56,7 +56,7 @@ class Client(Chat[Coroutine[Any, Any, ev.Event]], Payments):
     # --- what is kept fresh -------------------------------------------------------------------------
 
     @property
-    def user(self) -> ev.UserView:
+    def user(self) -> UserView:
         """Who one is."""
         return self._core.mirror.user
 
@@ -66,22 +66,22 @@ class Client(Chat[Coroutine[Any, Any, ev.Event]], Payments):
         return self._core.mirror.mode
 
     @property
-    def balances(self) -> Mapping[str, payment_events.BalanceView]:
+    def balances(self) -> Mapping[str, BalanceView]:
         """One's balances by currency, as last told."""
         return self._core.mirror.balances
 
     @property
-    def conversations(self) -> Mapping[str, ev.ConversationView]:
+    def conversations(self) -> Mapping[str, kinds.ConversationView]:
         """One's conversations by id (the latest ones), as last told; unread = `seq` - `read`."""
         return self._core.mirror.conversations
 
-    async def conversation(self, conv: str) -> ev.ConversationView | None:
+    async def conversation(self, conv: str) -> kinds.ConversationView | None:
         """Where a conversation that an event named stands; waits until it is known, None if it is not to be."""
         await self._core.placed(conv)
         return self.conversations.get(conv)
 
     @property
-    def people(self) -> Mapping[str, ev.UserView]:
+    def people(self) -> Mapping[str, UserView]:
         """The people met so far, by user id."""
         return self._core.mirror.people
 
@@ -105,7 +105,7 @@ class Client(Chat[Coroutine[Any, Any, ev.Event]], Payments):
         """An id to save before sending, so that the same frame can be sent again after a crash."""
         return self._core.new_id()
 
-    def id_for(self, event: ev.Event, purpose: str = "") -> str:
+    def id_for(self, event: Event, purpose: str = "") -> str:
         """The id of what one does because of an event, the same whenever it is asked for.
 
         A program that is given an event again sends the same frame again, which then has the same one
@@ -117,16 +117,16 @@ class Client(Chat[Coroutine[Any, Any, ev.Event]], Payments):
 
     def typing(self, conv: str) -> None:
         """Tell the others that one is writing; holds for 6 s."""
-        self._core.tell(fr.LiveTyping(conv=conv))
+        self._core.tell(kinds.LiveTyping(conv=conv))
 
     def read(self, conv: str, seq: int) -> None:
         """Mark everything up to `seq` as read; kept and told again after a reconnect."""
         place = self._core.mirror.conv_with(conv) or conv
-        self._core.mark(fr.LiveRead(conv=place, body=fr.ReadBody(seq=seq)))
+        self._core.mark(kinds.LiveRead(conv=place, body=kinds.ReadBody(seq=seq)))
 
     def watch(self, *users: str) -> None:
         """Ask for the presence of these people ("@handle" or "u_…") from now on, instead of those before."""
-        self._core.watch(fr.LiveWatch(body=fr.WatchBody(users=list(users))))
+        self._core.watch(kinds.LiveWatch(body=kinds.WatchBody(users=list(users))))
 
     # --- ask --------------------------------------------------------------------------------------------
 
@@ -137,65 +137,65 @@ class Client(Chat[Coroutine[Any, Any, ev.Event]], Payments):
         before: int | None = None,
         after: int | None = None,
         limit: int = PAGE_EVENTS_DEFAULT,
-    ) -> list[ev.Event]:
+    ) -> list[Event]:
         """Events of a conversation in order: the `limit` (up to 200) before a seq, after a seq, or the
         latest.
 
         Raises `PlaceError` where the conversation is not there or not one's own.
         """
-        body = fr.HistoryBody(
+        body = kinds.HistoryBody(
             before=UNSET if before is None else before, after=UNSET if after is None else after, limit=limit
         )
-        result = await self._core.ask(fr.AskHistory(id=self.new_id(), conv=conv, body=body))
-        assert isinstance(result, ev.HistoryResult)
+        result = await self._core.ask(kinds.AskHistory(id=self.new_id(), conv=conv, body=body))
+        assert isinstance(result, kinds.HistoryResult)
         return [codec.open_event(event) for event in result.events]
 
-    async def event(self, id: str) -> ev.Event:  # noqa: A002 - the wire's name
+    async def event(self, id: str) -> Event:  # noqa: A002 - the wire's name
         """One event by its id; `PlaceError` where it is not one's to see."""
-        result = await self._core.ask(fr.AskEvent(id=self.new_id(), body=fr.EventBody(id=id)))
-        assert isinstance(result, ev.EventResult)
+        result = await self._core.ask(kinds.AskEvent(id=self.new_id(), body=kinds.EventBody(id=id)))
+        assert isinstance(result, kinds.EventResult)
         return codec.open_event(result.event)
 
     async def list_conversations(
         self, *, before: int | None = None, limit: int = PAGE_EVENTS_DEFAULT
-    ) -> list[ev.ConversationView]:
+    ) -> list[kinds.ConversationView]:
         """One's conversations, latest first, up to 200 at a time; `before` is the `pos` of the last one had.
 
         Each has `conv`, `kind`, `seq`, `pos`, `role`, `since`, `read`, `members`, `title` or `peer`. Raises
         `SessionError`.
         """
-        body = fr.PageBody(before=UNSET if before is None else before, limit=limit)
-        result = await self._core.ask(fr.AskConversations(id=self.new_id(), body=body))
-        assert isinstance(result, ev.ConversationsResult)
+        body = kinds.PageBody(before=UNSET if before is None else before, limit=limit)
+        result = await self._core.ask(kinds.AskConversations(id=self.new_id(), body=body))
+        assert isinstance(result, kinds.ConversationsResult)
         self._core.mirror.place(result.conversations)
         return result.conversations
 
-    async def members(self, conv: str) -> list[ev.MemberView]:
+    async def members(self, conv: str) -> list[kinds.MemberView]:
         """Everybody in a conversation, by user id, with `user`, `role`, `read` and `delivered` (seqs).
 
         Several pages are asked for where there are many. Raises `PlaceError`.
         """
-        found: list[ev.MemberView] = []
+        found: list[kinds.MemberView] = []
         while True:
-            body = fr.MembersBody(after=found[-1].user.id if found else UNSET, limit=PAGE_ROWS_MAX)
-            result = await self._core.ask(fr.AskMembers(id=self.new_id(), conv=conv, body=body))
-            assert isinstance(result, ev.MembersResult)
+            body = kinds.MembersBody(after=found[-1].user.id if found else UNSET, limit=PAGE_ROWS_MAX)
+            result = await self._core.ask(kinds.AskMembers(id=self.new_id(), conv=conv, body=body))
+            assert isinstance(result, kinds.MembersResult)
             found += result.members
             self._core.mirror.meet(member.user for member in result.members)
             if result.complete or not result.members:
                 return found
 
-    async def find_user(self, handle: str) -> ev.UserView:
+    async def find_user(self, handle: str) -> UserView:
         """A person by handle or user id; `PlaceError` where there is none."""
-        body = fr.UserBody(handle=handle)
-        result = await self._core.ask(fr.AskUser(id=self.new_id(), body=body))
-        assert isinstance(result, ev.UserResult)
+        body = kinds.UserBody(handle=handle)
+        result = await self._core.ask(kinds.AskUser(id=self.new_id(), body=body))
+        assert isinstance(result, kinds.UserResult)
         self._core.mirror.meet([result.user])
         return result.user
 
     # --- listen -------------------------------------------------------------------------------------------
 
-    def events(self, conv: str | None = None) -> Stream[ev.Event]:
+    def events(self, conv: str | None = None) -> Stream[Event]:
         """All events, or those of one conversation, each once and in order, one's own included.
 
         Subscribes at once; the first stream also has what came since `connect`. At most 10,000 (see
@@ -212,7 +212,7 @@ class Client(Chat[Coroutine[Any, Any, ev.Event]], Payments):
         if conv.startswith("c_"):
             return self._core.events.subscribe(lambda event: event.conv == conv)
 
-        async def here(event: ev.Event) -> bool:
+        async def here(event: Event) -> bool:
             await self._core.placed(event.conv)
             return self._core.mirror.conv_with(conv) == event.conv
 
@@ -295,7 +295,7 @@ async def _running(core: Core) -> AsyncIterator[None]:
         core.end(ConnectionEnded(1000, "closed by this client"), wanted=True)
 
 
-def _own(saved: SavedCursor, user: ev.UserView, state: str | os.PathLike[str] | None) -> None:
+def _own(saved: SavedCursor, user: UserView, state: str | os.PathLike[str] | None) -> None:
     if saved.user != user.id:
         raise StateFileError(
             "state_of_another", f"{state} is the state of another person, not @{user.handle}"
@@ -307,7 +307,7 @@ def _following(core: Core, saved: SavedCursor, queue_max: int) -> Following:
     session = core.session
     session.resume(saved.epoch, saved.pos)
 
-    def read(after: int, upto: int) -> AsyncIterator[ev.Event]:
+    def read(after: int, upto: int) -> AsyncIterator[Event]:
         pace = core.limits.ask if core.limits else None
         return missed(Client(core), after, upto, pace.per_s if pace else None)
 

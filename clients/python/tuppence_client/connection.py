@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 from websockets.typing import Subprotocol
 
-from tuppence_protocol.events import ByeBody, Error
+from tuppence_protocol.kinds import ByeBody, Error
 from tuppence_protocol.limits import SUBPROTOCOL
 from tuppence_protocol.session import ClientSession, Effect, Ended, Noticed, Opened
 

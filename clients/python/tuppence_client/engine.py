@@ -12,11 +12,10 @@ from typing import Any, Final, TypeVar
 
 from msgspec import Raw
 
-from tuppence_protocol import codec, shapes, views
-from tuppence_protocol import events as ev
-from tuppence_protocol import frames as fr
+from tuppence_protocol import codec, kinds, shapes, views
 from tuppence_protocol import session as ss
 from tuppence_protocol.errors import Refusal
+from tuppence_protocol.events import Event
 
 from .backoff import Pace
 from .connection import Link
@@ -35,7 +34,7 @@ NOTICES_MAX: Final = 1_000
 @dataclass
 class _Question:
     raw: bytes
-    answer: "asyncio.Future[Raw | ev.ErrorBody]"
+    answer: "asyncio.Future[Raw | kinds.ErrorBody]"
     sent: bool = False
     lost: int = 0
 
@@ -57,17 +56,17 @@ class Core:
         self.mirror = Mirror()
         self.link = Link(url, session, self, pace, tokens, tls)
         self.new_id = Ids()
-        self.events: Fanout[ev.Event] = Fanout(queue_max, lossy=False)
+        self.events: Fanout[Event] = Fanout(queue_max, lossy=False)
         self.notices: Fanout[Notice] = Fanout(NOTICES_MAX, lossy=True)
         self.following: Following | None = None
-        self.limits: ev.LimitsView | None = None
+        self.limits: kinds.LimitsView | None = None
         self.current = State.CONNECTING
         self.changed = asyncio.Event()
         self.ended: ConnectionEnded | None = None
         self.first_failure: ConnectionEnded | None = None
         self._watching: bytes | None = None
-        self._marks: dict[str, fr.LiveRead] = {}
-        self._commits: dict[str, asyncio.Future[ev.Event | ev.ErrorBody]] = {}
+        self._marks: dict[str, kinds.LiveRead] = {}
+        self._commits: dict[str, asyncio.Future[Event | kinds.ErrorBody]] = {}
         self._questions: dict[str, _Question] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._refreshing: asyncio.Task[None] | None = None
@@ -76,7 +75,7 @@ class Core:
 
     # --- what the user waits for ------------------------------------------------------------------
 
-    async def commit(self, frame: shapes.Durable) -> ev.Event:
+    async def commit(self, frame: shapes.Durable) -> Event:
         """Send a durable frame until its outcome is known; re-sent under its id over every reconnect."""
         self._check(frame)
         if frame.id in self._commits:
@@ -98,12 +97,12 @@ class Core:
         if self.session.ready:
             self.link.post(raw)
 
-    def watch(self, frame: fr.LiveWatch) -> None:
+    def watch(self, frame: kinds.LiveWatch) -> None:
         """Send the whole set now and on every new connection, until there is another."""
         self._watching = self._check(frame)
         self.tell(frame)
 
-    def mark(self, frame: fr.LiveRead) -> None:
+    def mark(self, frame: kinds.LiveRead) -> None:
         """Send a read mark now, and again on a new connection if the server does not have it then."""
         self.tell(frame)
         self._marks[frame.conv] = frame
@@ -125,13 +124,13 @@ class Core:
             raise error_of(refusal)
         return raw
 
-    async def _retried(self, attempt: Callable[[], Awaitable[T | ev.ErrorBody]]) -> T:
+    async def _retried(self, attempt: Callable[[], Awaitable[T | kinds.ErrorBody]]) -> T:
         now = asyncio.get_running_loop().time
         deadline_s: float | None = None
         tries = 0
         while True:
             answer = await attempt()
-            if not isinstance(answer, ev.ErrorBody):
+            if not isinstance(answer, kinds.ErrorBody):
                 return answer
             pause_s = self.pace.backoff(tries, answer.retry_ms)
             deadline_s = deadline_s or now() + self.pace.retry_s
@@ -140,9 +139,9 @@ class Core:
             await asyncio.sleep(pause_s)
             tries += 1
 
-    async def _commit_once(self, frame: shapes.Durable) -> ev.Event | ev.ErrorBody:
+    async def _commit_once(self, frame: shapes.Durable) -> Event | kinds.ErrorBody:
         self._refuse_if_ended()
-        answer: asyncio.Future[ev.Event | ev.ErrorBody] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Event | kinds.ErrorBody] = asyncio.get_running_loop().create_future()
         self._commits[frame.id] = answer
         try:
             raw = self.session.submit(frame)
@@ -152,7 +151,7 @@ class Core:
         finally:
             del self._commits[frame.id]
 
-    async def _ask_once(self, id: str, raw: bytes) -> Raw | ev.ErrorBody:  # noqa: A002 - the wire's name
+    async def _ask_once(self, id: str, raw: bytes) -> Raw | kinds.ErrorBody:  # noqa: A002 - the wire's name
         self._refuse_if_ended()
         question = _Question(raw, asyncio.get_running_loop().create_future())
         self._questions[id] = question
@@ -229,7 +228,7 @@ class Core:
         for task in self._tasks:
             task.cancel()
 
-    def _opened(self, ready: ev.ReadyBody) -> None:
+    def _opened(self, ready: kinds.ReadyBody) -> None:
         self.mirror.open(ready)
         self.limits = ready.limits
         self._replayed = 0
@@ -248,7 +247,7 @@ class Core:
         else:
             self.state(State.CATCHING_UP, None, None)
 
-    def _reset(self, ready: ev.ReadyBody) -> bool:
+    def _reset(self, ready: kinds.ReadyBody) -> bool:
         """Whether events were missed that nothing brings."""
         following = self.following
         if following is None:
@@ -261,7 +260,7 @@ class Core:
         self._was_online = True
         self.state(State.ONLINE, None, None)
 
-    def _deliver(self, event: ev.Event) -> None:
+    def _deliver(self, event: Event) -> None:
         self._replayed += self.current is State.CATCHING_UP
         if not self.mirror.event(event) and self._refreshing is None:
             self._refreshing = self._spawn(self._refresh())
@@ -271,16 +270,16 @@ class Core:
 
     def _notice(self, message: codec.ServerMessage) -> None:
         match message:
-            case ev.Synced() if self.current is State.CATCHING_UP:
+            case kinds.Synced() if self.current is State.CATCHING_UP:
                 self._online()
                 self.notices.push(Resumed(self._replayed))
-            case ev.BalanceNotice(body=view):
+            case kinds.BalanceNotice(body=view):
                 self.mirror.balance(view)
                 self.notices.push(message)
-            case ev.ReceiptNotice():
+            case kinds.ReceiptNotice():
                 self.mirror.receipt(message)
                 self.notices.push(message)
-            case ev.TypingNotice() | ev.PresenceNotice() | ev.Error():
+            case kinds.TypingNotice() | kinds.PresenceNotice() | kinds.Error():
                 self.notices.push(message)
 
     # --- what the core does by itself ------------------------------------------------------------------
@@ -294,8 +293,8 @@ class Core:
     async def _refresh(self) -> None:
         """Ask for the conversations, since an event named one that is not known."""
         try:
-            result = await self.ask(fr.AskConversations(id=self.new_id()))
-            if isinstance(result, ev.ConversationsResult):
+            result = await self.ask(kinds.AskConversations(id=self.new_id()))
+            if isinstance(result, kinds.ConversationsResult):
                 self.mirror.place(result.conversations)
         except TuppenceError:
             pass  # the next event of that conversation asks again
@@ -311,7 +310,7 @@ class Core:
             except TuppenceError:
                 self.link.drop()  # the cursor stands before the gap, so resume brings what is missing
                 return
-            assert isinstance(result, ev.HistoryResult)
+            assert isinstance(result, kinds.HistoryResult)
             effects = self.session.fill(result.events)
             for effect in effects or self.session.skip(conv):
                 self.effect(effect)

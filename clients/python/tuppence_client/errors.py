@@ -3,7 +3,7 @@
 from typing import Final
 
 from tuppence_protocol.errors import CLOSE_NAMES, CLOSES, CODES, Family, Refusal, reconnects
-from tuppence_protocol.events import ErrorBody
+from tuppence_protocol.kinds import ErrorBody
 
 
 class TuppenceError(Exception):

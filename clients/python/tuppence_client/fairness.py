@@ -10,11 +10,12 @@ from typing import Final, cast
 from msgspec import Struct
 
 from tuppence_protocol import packets
-from tuppence_protocol import payment_events as pe
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.events import Event
+from tuppence_protocol.kinds import PacketClaimed, PacketMade, PaymentExpired
 from tuppence_protocol.limits import PACKET_SHARES_MAX
 from tuppence_protocol.money import format_amount, parse_amount
+from tuppence_protocol.views import Money
 
 _SEED: Final = re.compile(rf"[0-9a-f]{{{2 * packets.SEED_BYTES}}}", re.ASCII)
 
@@ -33,9 +34,9 @@ def check_packet(packet: Event, claims: Iterable[Event], end: Event) -> PacketCh
     `claims` are all `pay.claim` events about it; `end` is the last of them, or the `pay.expire`.
     """
     made, seed = packet.body, getattr(end.body, "seed", None)
-    if not isinstance(made, pe.PacketMade):
+    if not isinstance(made, PacketMade):
         return PacketCheck(fair=False, wrong=("this is no packet",))
-    if end.ref != packet.id or not isinstance(end.body, (pe.PacketClaimed, pe.PaymentExpired)):
+    if end.ref != packet.id or not isinstance(end.body, (PacketClaimed, PaymentExpired)):
         return PacketCheck(fair=False, wrong=("this is not the end of that packet",))
     total = parse_amount(made.total, made.currency)
     drawable = made.mode in ("equal", "lucky") and 1 <= made.count <= PACKET_SHARES_MAX
@@ -48,7 +49,7 @@ def check_packet(packet: Event, claims: Iterable[Event], end: Event) -> PacketCh
     wrong: list[str] = []
     if not packets.is_fair(packet.id, total, made.count, mode, made.proof, bytes.fromhex(seed)):
         wrong.append("the shares that follow from the seed are not those that were promised")
-    taken = {claim.id: claim for claim in (*claims, end) if isinstance(claim.body, pe.PacketClaimed)}
+    taken = {claim.id: claim for claim in (*claims, end) if isinstance(claim.body, PacketClaimed)}
     wrong += _claims(packet, drawn, sorted(taken.values(), key=lambda claim: claim.pos))
     wrong += _rest(made, drawn, len(taken), end)
     shares = tuple(format_amount(share, made.currency) for share in drawn)
@@ -61,7 +62,7 @@ def _claims(packet: Event, drawn: list[int], claims: list[Event]) -> Iterator[st
     people: set[str] = set()
     for place, event in enumerate(claims, 1):
         claim = event.body
-        assert isinstance(claim, pe.PacketClaimed)
+        assert isinstance(claim, PacketClaimed)
         if event.ref != packet.id or event.conv != packet.conv:
             yield f"claim {place} is about another packet"
         if event.pos <= packet.pos:
@@ -78,12 +79,12 @@ def _claims(packet: Event, drawn: list[int], claims: list[Event]) -> Iterator[st
         people.add(claim.payee)
 
 
-def _rest(made: pe.PacketMade, drawn: list[int], claimed: int, end: Event) -> Iterator[str]:
+def _rest(made: PacketMade, drawn: list[int], claimed: int, end: Event) -> Iterator[str]:
     """What is wrong with the end: all were claimed, or what was not went back."""
-    if isinstance(end.body, pe.PacketClaimed):
+    if isinstance(end.body, PacketClaimed):
         if claimed != made.count:
             yield f"{claimed} of {made.count} claims are known"
         return
-    rest = pe.Money(format_amount(sum(drawn[claimed:]), made.currency), made.currency)
+    rest = Money(format_amount(sum(drawn[claimed:]), made.currency), made.currency)
     if getattr(end.body, "returned", None) != rest:
         yield f"{rest.amount} {rest.currency} should have gone back"

@@ -5,7 +5,8 @@ import heapq
 from collections.abc import AsyncIterator
 from typing import Final, Protocol
 
-from tuppence_protocol.events import ConversationView, Event
+from tuppence_protocol.events import Event
+from tuppence_protocol.kinds import ConversationView
 from tuppence_protocol.limits import PAGE_EVENTS_MAX
 
 from .errors import PlaceError

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.money import format_amount, parse_amount, parse_money
-from tuppence_protocol.payment_events import Money as ToldMoney
+from tuppence_protocol.views import Money as ToldMoney
 
 from .errors import error_of
 

@@ -3,13 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tuppence_protocol.events import (
-    BalanceNotice,
-    Error,
-    PresenceNotice,
-    ReceiptNotice,
-    TypingNotice,
-)
+from tuppence_protocol.kinds import BalanceNotice, Error, PresenceNotice, ReceiptNotice, TypingNotice
 
 from .errors import ConnectionEnded
 

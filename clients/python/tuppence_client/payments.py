@@ -6,13 +6,12 @@ from typing import Any, Literal
 
 from msgspec import UNSET, Struct
 
-from tuppence_protocol import codec
-from tuppence_protocol import events as ev
-from tuppence_protocol import payment_events as pe
-from tuppence_protocol import payments as pf
-from tuppence_protocol.frames import AskWallet
+from tuppence_protocol import codec, kinds
+from tuppence_protocol.events import Event
+from tuppence_protocol.kinds import AskWallet
 from tuppence_protocol.limits import PAGE_EVENTS_DEFAULT, PAGE_ROWS_MAX
 from tuppence_protocol.shapes import Durable
+from tuppence_protocol.views import BalanceView, Extensible, Money
 
 from .engine import Core
 from .money import Amount, amount_in
@@ -26,10 +25,10 @@ class Preview(Struct, frozen=True):
     """What would come of a frame: the event's `body`, what would leave or be held, and the balances then."""
 
     kind: str
-    body: ev.EventBody
-    spends: list[pe.Money]
-    balances: list[pe.BalanceView]
-    fee: pe.Money | None = None
+    body: Extensible
+    spends: list[Money]
+    balances: list[BalanceView]
+    fee: Money | None = None
 
 
 class Previews(Previewable[Coroutine[Any, Any, Preview]]):
@@ -44,14 +43,14 @@ class Previews(Previewable[Coroutine[Any, Any, Preview]]):
 
     async def __call__(self, frame: PreviewFrame) -> Preview:
         """What would come of a frame if it were sent now."""
-        asked = pf.AskPreview(id=self.__core.new_id(), body=pf.PreviewBody(frame=frame))
+        asked = kinds.AskPreview(id=self.__core.new_id(), body=kinds.PreviewBody(frame=frame))
         found = await self.__core.ask(asked)
-        assert isinstance(found, pe.PreviewResult)
+        assert isinstance(found, kinds.PreviewResult)
         body = codec.decode_body(found.kind, found.body)
         return Preview(found.kind, body, found.spends, found.balances, found.fee)
 
 
-class Statement(AsyncIterator[pe.StatementLine]):
+class Statement(AsyncIterator[kinds.StatementLine]):
     """What moved a balance, oldest first: `async for line in await me.statement("EUR")`.
 
     `opening` is the balance before the first line, `closing` that after the last page that has been read: after
@@ -59,7 +58,7 @@ class Statement(AsyncIterator[pe.StatementLine]):
     """
 
     def __init__(
-        self, first: pe.StatementResult, more: Callable[[int], Awaitable[pe.StatementResult]]
+        self, first: kinds.StatementResult, more: Callable[[int], Awaitable[kinds.StatementResult]]
     ) -> None:
         self.currency = first.currency
         self.opening = first.opening
@@ -68,7 +67,7 @@ class Statement(AsyncIterator[pe.StatementLine]):
         self._given = 0
         self._more = more
 
-    async def __anext__(self) -> pe.StatementLine:
+    async def __anext__(self) -> kinds.StatementLine:
         while self._given == len(self._page.lines):
             if self._page.next is None:
                 raise StopAsyncIteration
@@ -78,7 +77,7 @@ class Statement(AsyncIterator[pe.StatementLine]):
         return self._page.lines[self._given - 1]
 
 
-class Payments(Verbs[Coroutine[Any, Any, ev.Event]]):
+class Payments(Verbs[Coroutine[Any, Any, Event]]):
     """The part of the client that is about money."""
 
     def __init__(self, core: Core) -> None:
@@ -86,29 +85,29 @@ class Payments(Verbs[Coroutine[Any, Any, ev.Event]]):
         self.__core = core
         self.preview = Previews(core)
 
-    async def submit(self, frame: Durable) -> ev.Event:
+    async def submit(self, frame: Durable) -> Event:
         """Send a frame made by hand, say one that was saved before a crash; the stored event."""
         return await self.__core.commit(frame)
 
-    async def wallet(self) -> list[pe.BalanceView]:
+    async def wallet(self) -> list[BalanceView]:
         """One's balances as the ledger has them now."""
         result = await self.__core.ask(AskWallet(id=self.__core.new_id()))
-        assert isinstance(result, ev.WalletResult)
+        assert isinstance(result, kinds.WalletResult)
         for view in result.balances:
             self.__core.mirror.balance(view)
         return result.balances
 
     async def quote(
         self, *, sell: str, buy: str, amount: Amount, side: Literal["sell", "buy"] = "sell"
-    ) -> pe.QuoteView:
+    ) -> kinds.QuoteView:
         """A rate that holds for a while: sell so much, or buy so much, by the `side` that `amount` is of.
 
         Then `me.pay(conv, quote.sell, quote=quote)`. `ServerError` (rate_unavailable) where there is none now.
         """
         text, _ = amount_in(sell if side == "sell" else buy, amount)
-        body = pf.QuoteBody(sell=sell.upper(), buy=buy.upper(), amount=text, side=side)
-        result = await self.__core.ask(pf.AskQuote(id=self.__core.new_id(), body=body))
-        assert isinstance(result, pe.QuoteResult)
+        body = kinds.QuoteBody(sell=sell.upper(), buy=buy.upper(), amount=text, side=side)
+        result = await self.__core.ask(kinds.AskQuote(id=self.__core.new_id(), body=body))
+        assert isinstance(result, kinds.QuoteResult)
         return result.quote
 
     async def payments(
@@ -118,19 +117,19 @@ class Payments(Verbs[Coroutine[Any, Any, ev.Event]]):
         with_: str | None = None,
         currency: str | None = None,
         page: int = PAGE_EVENTS_DEFAULT,
-    ) -> AsyncIterator[pe.PaymentView]:
+    ) -> AsyncIterator[kinds.PaymentView]:
         """One's payments as they stand, latest first, asked for `page` by `page`; all filters must hold."""
         before: int | None = None
         while True:
-            body = pf.PaymentsBody(
+            body = kinds.PaymentsBody(
                 state=UNSET if state is None else state,
                 with_=UNSET if with_ is None else with_,
                 currency=UNSET if currency is None else currency.upper(),
                 before=UNSET if before is None else before,
                 limit=page,
             )
-            result = await self.__core.ask(pf.AskPayments(id=self.__core.new_id(), body=body))
-            assert isinstance(result, pe.PaymentsResult)
+            result = await self.__core.ask(kinds.AskPayments(id=self.__core.new_id(), body=body))
+            assert isinstance(result, kinds.PaymentsResult)
             for view in result.payments:
                 yield view
             before = result.next
@@ -147,16 +146,16 @@ class Payments(Verbs[Coroutine[Any, Any, ev.Event]]):
     ) -> Statement:
         """What moved one's balance in a currency between two moments; the first page is read, the rest as needed."""
 
-        async def ask(after: int | None) -> pe.StatementResult:
-            body = pf.StatementBody(
+        async def ask(after: int | None) -> kinds.StatementResult:
+            body = kinds.StatementBody(
                 currency=currency.upper(),
                 from_=UNSET if from_ is None else _ms(from_),
                 to=UNSET if to is None else _ms(to),
                 after=UNSET if after is None else after,
                 limit=page,
             )
-            result = await self.__core.ask(pf.AskStatement(id=self.__core.new_id(), body=body))
-            assert isinstance(result, pe.StatementResult)
+            result = await self.__core.ask(kinds.AskStatement(id=self.__core.new_id(), body=body))
+            assert isinstance(result, kinds.StatementResult)
             return result
 
         return Statement(await ask(None), ask)

@@ -7,21 +7,22 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from tuppence_protocol import events as ev
-from tuppence_protocol import payment_events
+from tuppence_protocol import kinds
+from tuppence_protocol.events import Event
+from tuppence_protocol.views import BalanceView, UserView
 
 
 class Mirror:
     """A copy of what the server last said."""
 
     def __init__(self) -> None:
-        self.user = ev.UserView(id="", handle="")
+        self.user = UserView(id="", handle="")
         self.mode = "live"
-        self.balances: dict[str, payment_events.BalanceView] = {}
-        self.conversations: dict[str, ev.ConversationView] = {}
-        self.people: dict[str, ev.UserView] = {}
+        self.balances: dict[str, BalanceView] = {}
+        self.conversations: dict[str, kinds.ConversationView] = {}
+        self.people: dict[str, UserView] = {}
 
-    def open(self, ready: ev.ReadyBody) -> None:
+    def open(self, ready: kinds.ReadyBody) -> None:
         """Start from what `ready` says."""
         self.user = ready.user
         self.mode = ready.mode
@@ -30,11 +31,11 @@ class Mirror:
         self.meet([ready.user])
         self.place(ready.conversations)
 
-    def meet(self, people: Iterable[ev.UserView]) -> None:
+    def meet(self, people: Iterable[UserView]) -> None:
         """Remember people by id."""
         self.people.update((person.id, person) for person in people)
 
-    def place(self, views: Iterable[ev.ConversationView]) -> None:
+    def place(self, views: Iterable[kinds.ConversationView]) -> None:
         """Take in conversations as the server lists them."""
         for view in views:
             known = self.conversations.get(view.conv)
@@ -44,13 +45,13 @@ class Mirror:
             if view.peer is not None:
                 self.meet([view.peer])
 
-    def balance(self, view: payment_events.BalanceView) -> None:
+    def balance(self, view: BalanceView) -> None:
         """Take in a balance, unless a later one is known."""
         known = self.balances.get(view.currency)
         if known is None or view.pos >= known.pos:
             self.balances[view.currency] = view
 
-    def receipt(self, notice: ev.ReceiptNotice) -> None:
+    def receipt(self, notice: kinds.ReceiptNotice) -> None:
         """Another device of one's own has read."""
         if notice.from_ == self.user.id:
             self.read(notice.conv, notice.body.read)
@@ -61,7 +62,7 @@ class Mirror:
         if view is not None and seq > view.read:
             self.conversations[conv] = replace(view, read=seq)
 
-    def event(self, event: ev.Event) -> bool:
+    def event(self, event: Event) -> bool:
         """Take in an event; False where the conversation is not known yet, or changed beyond the event."""
         view = self.conversations.get(event.conv)
         if view is None or event.seq <= view.seq:
@@ -70,20 +71,20 @@ class Mirror:
         read = event.seq if mine and view.read == event.seq - 1 else view.read
         view = replace(view, seq=event.seq, pos=event.pos, read=read)
         match event.body:
-            case ev.RoomUpdated(title=title):
+            case kinds.RoomUpdated(title=title):
                 view = replace(view, title=title)
-            case ev.MembersInvited(users=users):
+            case kinds.MembersInvited(users=users):
                 view = replace(view, members=view.members + len(users))
-            case ev.MemberRemoved(user=user):
+            case kinds.MemberRemoved(user=user):
                 return self._left(view, user)
-            case ev.MemberLeft():
+            case kinds.MemberLeft():
                 return self._left(view, event.from_)
-            case ev.RoleGiven(user=self.user.id, role=role):
+            case kinds.RoleGiven(user=self.user.id, role=role):
                 view = replace(view, role=role)
         self.conversations[event.conv] = view
         return True
 
-    def _left(self, view: ev.ConversationView, user: str) -> bool:
+    def _left(self, view: kinds.ConversationView, user: str) -> bool:
         if user == self.user.id:
             del self.conversations[view.conv]
         else:

@@ -10,9 +10,10 @@ from contextlib import AbstractAsyncContextManager
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 
-from tuppence_protocol.events import ConversationView, Event, UserView
+from tuppence_protocol.events import Event
+from tuppence_protocol.kinds import ConversationView, StatementLine
 from tuppence_protocol.limits import PAGE_ROWS_MAX
-from tuppence_protocol.payment_events import BalanceView, StatementLine
+from tuppence_protocol.views import BalanceView, UserView
 
 from .backoff import Pace
 from .chat import Chat

@@ -12,10 +12,9 @@ from typing import Any, Self, cast
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from tuppence_protocol import codec, shapes
-from tuppence_protocol import events as ev
-from tuppence_protocol import frames as fr
+from tuppence_protocol import codec, kinds, shapes
 from tuppence_protocol.errors import CLOSES, CloseCode, Refusal
+from tuppence_protocol.events import Event
 from tuppence_protocol.session import Refused, ServerSession
 
 from .fake.book import Book
@@ -43,7 +42,7 @@ class FakeServer:
         self.book.mode = mode
         self.heartbeat_ms = heartbeat_ms
         self.received: list[shapes.Frame] = []
-        self.hellos: list[fr.HelloBody] = []
+        self.hellos: list[kinds.HelloBody] = []
         self.expired: set[str] = set()
         self.can_resume = True
         self.muted = False
@@ -154,10 +153,10 @@ class FakeServer:
             socket.transport.abort()
         elif act is not Act.IGNORE:
             match frame:
-                case fr.Hello(body):
+                case kinds.Hello(body):
                     await self._hello(socket, session, body)
-                case fr.Ping() if not self.muted:
-                    await socket.send(codec.encode(ev.Pong(body=ev.PongBody(now=now_ms()))), text=True)
+                case kinds.Ping() if not self.muted:
+                    await socket.send(codec.encode(kinds.Pong(body=kinds.PongBody(now=now_ms()))), text=True)
                 case shapes.Durable():
                     await self._durable(socket, frame, cut=act is Act.CUT_AFTER)
                 case shapes.Ask():
@@ -166,7 +165,7 @@ class FakeServer:
                 case shapes.Live():
                     await self._live(self._open[socket], frame)
 
-    async def _hello(self, socket: ServerConnection, session: ServerSession, hello: fr.HelloBody) -> None:
+    async def _hello(self, socket: ServerConnection, session: ServerSession, hello: kinds.HelloBody) -> None:
         self.hellos.append(hello)
         if hello.token in self.expired:
             await self._say_bye(socket, CLOSES["token_expired"])
@@ -186,7 +185,7 @@ class FakeServer:
             end = self.book.pos
             for event in self.book.visible(handle, after=cast("int", hello.pos)):
                 await socket.send(codec.encode(event), text=True)
-            await socket.send(codec.encode(ev.Synced(body=ev.SyncedBody(pos=end))), text=True)
+            await socket.send(codec.encode(kinds.Synced(body=kinds.SyncedBody(pos=end))), text=True)
 
     async def _durable(self, socket: ServerConnection, frame: shapes.Durable, *, cut: bool) -> None:
         handle = self._open[socket]
@@ -201,7 +200,7 @@ class FakeServer:
         else:
             await self._broadcast(outcome)
 
-    async def _broadcast(self, event: ev.Event) -> None:
+    async def _broadcast(self, event: Event) -> None:
         for socket, who in list(self._open.items()):
             if not self.book.sees(who, event):
                 continue
@@ -211,7 +210,7 @@ class FakeServer:
             try:
                 await socket.send(codec.encode(event), text=True)
                 for view in self.book.moved(who, event):
-                    await socket.send(codec.encode(ev.BalanceNotice(body=view)), text=True)
+                    await socket.send(codec.encode(kinds.BalanceNotice(body=view)), text=True)
             except ConnectionClosed:
                 continue
 

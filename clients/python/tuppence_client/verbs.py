@@ -10,8 +10,7 @@ from typing import Generic, Literal, TypeVar
 
 from msgspec import UNSET, UnsetType
 
-from tuppence_protocol import payment_events as pe
-from tuppence_protocol import payments as pf
+from tuppence_protocol import kinds
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.events import Event
 from tuppence_protocol.money import format_amount, parse_amount
@@ -23,11 +22,13 @@ from .money import Amount, Money, amount_in, amount_of
 
 R = TypeVar("R")
 T = TypeVar("T")
-Payment = Event | pe.PaymentView | Card | tuple[str, str]
+Payment = Event | kinds.PaymentView | Card | tuple[str, str]
 """A payment to act on: an event about it, a line of `payments()`, a card, or its id and conversation."""
 Part = str | tuple[str, Amount]
 """A person of a split bill, with or without what is theirs to pay."""
-PreviewFrame = pf.PaySend | pf.PayRequest | pf.PaySplit | pf.PayPacket | pf.PayAccept | pf.PayRefund
+PreviewFrame = (
+    kinds.PaySend | kinds.PayRequest | kinds.PaySplit | kinds.PayPacket | kinds.PayAccept | kinds.PayRefund
+)
 _ASKS_NOTHING = Refusal("forbidden", "This asks you for no money.", "$.ref")
 _OTHER_CURRENCY = Refusal("bad_frame", "That is not the currency that was received.", "$.body.amount")
 _TOO_MANY = Refusal("split_sum", "The shares do not leave enough for the others.", "$.body.shares")
@@ -53,7 +54,7 @@ class Previewable(Generic[R]):
         ref: str | None = None,
         accept: bool = False,
         expires_s: int | None = None,
-        quote: pe.QuoteView | str | None = None,
+        quote: kinds.QuoteView | str | None = None,
         not_after: int | None = None,
         id: str | None = None,  # noqa: A002 - the wire's name
     ) -> R:
@@ -69,7 +70,7 @@ class Previewable(Generic[R]):
         already_paid).
         """
         amount, currency = amount_of(money)
-        body = pf.SendBody(
+        body = kinds.SendBody(
             amount=amount,
             currency=currency,
             payee=_given(payee),
@@ -77,13 +78,13 @@ class Previewable(Generic[R]):
             not_after=_given(not_after),
             accept=True if accept else UNSET,
             expires_s=_given(expires_s),
-            quote=quote.id if isinstance(quote, pe.QuoteView) else _given(quote),
+            quote=quote.id if isinstance(quote, kinds.QuoteView) else _given(quote),
         )
-        return self._put(pf.PaySend(id=id or self.__new_id(), conv=conv, ref=_given(ref), body=body))
+        return self._put(kinds.PaySend(id=id or self.__new_id(), conv=conv, ref=_given(ref), body=body))
 
     def settle(
         self,
-        asked: Event | pe.PaymentView | Card,
+        asked: Event | kinds.PaymentView | Card,
         *,
         note: str | None = None,
         id: str | None = None,  # noqa: A002
@@ -120,14 +121,14 @@ class Previewable(Generic[R]):
         `LimitError` (too_many_requests).
         """
         amount, currency = amount_of(money)
-        body = pf.RequestBody(
+        body = kinds.RequestBody(
             amount=amount,
             currency=currency,
             payer=_given(payer),
             note=_given(note),
             expires_s=_given(expires_s),
         )
-        return self._put(pf.PayRequest(id=id or self.__new_id(), conv=conv, body=body))
+        return self._put(kinds.PayRequest(id=id or self.__new_id(), conv=conv, body=body))
 
     def split(
         self,
@@ -146,14 +147,14 @@ class Previewable(Generic[R]):
         `state`), `state`, `expires_at` (ms). Raises `ShapeError` (split_sum), `PlaceError` (not_a_member).
         """
         total, currency = amount_of(money)
-        body = pf.SplitBody(
+        body = kinds.SplitBody(
             total=total,
             currency=currency,
             shares=_shares(total, currency, list(shares)),
             note=_given(note),
             expires_s=_given(expires_s),
         )
-        return self._put(pf.PaySplit(id=id or self.__new_id(), conv=conv, body=body))
+        return self._put(kinds.PaySplit(id=id or self.__new_id(), conv=conv, body=body))
 
     def packet(
         self,
@@ -175,7 +176,7 @@ class Previewable(Generic[R]):
         Raises `ShapeError` (split_sum), `FundsError`, `LimitError`, `AccountError`, `PlaceError`.
         """
         total, currency = amount_of(money)
-        body = pf.PacketBody(
+        body = kinds.PacketBody(
             total=total,
             currency=currency,
             count=count,
@@ -183,7 +184,7 @@ class Previewable(Generic[R]):
             note=_given(note),
             expires_s=_given(expires_s),
         )
-        return self._put(pf.PayPacket(id=id or self.__new_id(), conv=conv, body=body))
+        return self._put(kinds.PayPacket(id=id or self.__new_id(), conv=conv, body=body))
 
     def accept(self, payment: Payment, *, id: str | None = None) -> R:  # noqa: A002
         """Take a payment that waits for one's acceptance; a `PaymentAccepted` with `amount`, `currency`,
@@ -193,7 +194,7 @@ class Previewable(Generic[R]):
         (balance_limit).
         """
         ref, conv = _target(payment)
-        return self._put(pf.PayAccept(id=id or self.__new_id(), conv=conv, ref=ref))
+        return self._put(kinds.PayAccept(id=id or self.__new_id(), conv=conv, ref=ref))
 
     def refund(
         self,
@@ -211,8 +212,8 @@ class Previewable(Generic[R]):
         """
         ref, conv = _target(payment)
         part = UNSET if amount is None else _part(amount, _received_in(payment))
-        body = pf.RefundBody(amount=part)
-        return self._put(pf.PayRefund(id=id or self.__new_id(), conv=conv, ref=ref, body=body))
+        body = kinds.RefundBody(amount=part)
+        return self._put(kinds.PayRefund(id=id or self.__new_id(), conv=conv, ref=ref, body=body))
 
 
 class Verbs(Previewable[R]):
@@ -230,7 +231,7 @@ class Verbs(Previewable[R]):
         Raises `StateError` (packet_empty, already_claimed, expired), `PlaceError`, `AccountError`.
         """
         ref, conv = _target(payment)
-        return self._act(pf.PayClaim(id=id or self.__new_id(), conv=conv, ref=ref))
+        return self._act(kinds.PayClaim(id=id or self.__new_id(), conv=conv, ref=ref))
 
     def decline(
         self,
@@ -246,8 +247,8 @@ class Verbs(Previewable[R]):
         `ShapeError`.
         """
         ref, conv = _target(payment)
-        body = pf.DeclineBody(reason=_given(reason))
-        return self._act(pf.PayDecline(id=id or self.__new_id(), conv=conv, ref=ref, body=body))
+        body = kinds.DeclineBody(reason=_given(reason))
+        return self._act(kinds.PayDecline(id=id or self.__new_id(), conv=conv, ref=ref, body=body))
 
     def cancel(self, payment: Payment, *, id: str | None = None) -> R:  # noqa: A002
         """Take back one's own waiting payment, request or split; a `PaymentCancelled` with `state`.
@@ -255,7 +256,7 @@ class Verbs(Previewable[R]):
         Raises `PlaceError` (forbidden, not_found), `StateError` (not_pending, already_paid …).
         """
         ref, conv = _target(payment)
-        return self._act(pf.PayCancel(id=id or self.__new_id(), conv=conv, ref=ref))
+        return self._act(kinds.PayCancel(id=id or self.__new_id(), conv=conv, ref=ref))
 
     def waive(self, payment: Payment, user: str, *, id: str | None = None) -> R:  # noqa: A002
         """Let a person ("@handle" or "u_…") off their share of one's split; a `ShareWaived` with `share` and
@@ -264,8 +265,8 @@ class Verbs(Previewable[R]):
         Raises `PlaceError`, `StateError`.
         """
         ref, conv = _target(payment)
-        body = pf.WaiveBody(user=user)
-        return self._act(pf.PayWaive(id=id or self.__new_id(), conv=conv, ref=ref, body=body))
+        body = kinds.WaiveBody(user=user)
+        return self._act(kinds.PayWaive(id=id or self.__new_id(), conv=conv, ref=ref, body=body))
 
     def remind(self, payment: Payment, *, id: str | None = None) -> R:  # noqa: A002
         """Remind those who have not answered one's request or split, at most once an hour; a
@@ -274,7 +275,7 @@ class Verbs(Previewable[R]):
         Raises `LimitError` (too_soon), `PlaceError`, `StateError`.
         """
         ref, conv = _target(payment)
-        return self._act(pf.PayRemind(id=id or self.__new_id(), conv=conv, ref=ref))
+        return self._act(kinds.PayRemind(id=id or self.__new_id(), conv=conv, ref=ref))
 
     def faucet(self, money: Money, *, id: str | None = None) -> R:  # noqa: A002
         """Give oneself play money, at most 1,000 major units at a time.
@@ -282,8 +283,8 @@ class Verbs(Previewable[R]):
         Raises `PlaceError` (forbidden) where the server is no sandbox, `ShapeError`, `AccountError`.
         """
         amount, currency = amount_of(money)
-        body = pf.FaucetBody(amount=amount, currency=currency)
-        return self._act(pf.PayFaucet(id=id or self.__new_id(), conv="self", body=body))
+        body = kinds.FaucetBody(amount=amount, currency=currency)
+        return self._act(kinds.PayFaucet(id=id or self.__new_id(), conv="self", body=body))
 
 
 def _given(value: T | None) -> T | UnsetType:
@@ -318,7 +319,7 @@ def _part(amount: Money | Amount, currency: str | None) -> str:
     return part
 
 
-def _shares(total: str, currency: str, parts: list[Part]) -> list[pf.SplitShare]:
+def _shares(total: str, currency: str, parts: list[Part]) -> list[kinds.SplitShare]:
     """All with an amount, or none: the server makes those equal."""
     given = {n: amount_in(currency, part[1])[0] for n, part in enumerate(parts) if isinstance(part, tuple)}
     others = [n for n in range(len(parts)) if n not in given]
@@ -329,7 +330,7 @@ def _shares(total: str, currency: str, parts: list[Part]) -> list[pf.SplitShare]
         each, more = divmod(left, len(others))
         given |= {n: format_amount(each + (k < more), currency) for k, n in enumerate(others)}
     return [
-        pf.SplitShare(user=part[0] if isinstance(part, tuple) else part, amount=given.get(n, UNSET))
+        kinds.SplitShare(user=part[0] if isinstance(part, tuple) else part, amount=given.get(n, UNSET))
         for n, part in enumerate(parts)
     ]
 

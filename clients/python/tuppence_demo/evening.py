@@ -10,8 +10,8 @@ from tuppence_client.errors import ServerError
 from tuppence_client.fairness import check_packet
 from tuppence_client.streams import Stream
 from tuppence_client.terminal.render import event_lines, plain
-from tuppence_protocol import payment_events as pe
 from tuppence_protocol.events import Event
+from tuppence_protocol.kinds import BillSplit, PaymentSent, QuoteView, Settles
 
 from .conversation import STEP_S, Out, expect
 
@@ -82,7 +82,7 @@ async def _request(table: _Table) -> None:
     )
     paid = await table.all(alice, await alice.settle(asked))
     body = paid.body
-    expect(isinstance(body, pe.PaymentSent) and bool(body.settles), "the request is settled by the payment")
+    expect(isinstance(body, PaymentSent) and bool(body.settles), "the request is settled by the payment")
 
 
 async def _offers(table: _Table) -> None:
@@ -108,13 +108,13 @@ async def _split(table: _Table) -> None:
     parts = [f"@{me.user.handle}" for me in (alice, bob, carol)]
     bill = await table.all(alice, await alice.split(table.conv, "10.00 EUR", parts, note="pizza"))
     body = bill.body
-    assert isinstance(body, pe.BillSplit)
+    assert isinstance(body, BillSplit)
     expect([share.amount for share in body.shares] == ["3.34", "3.33", "3.33"], "the odd cent is told")
     await table.all(bob, await bob.settle(bill))
     last = await table.all(carol, await carol.settle(bill))
     paid = last.body
-    assert isinstance(paid, pe.PaymentSent)
-    assert isinstance(paid.settles, pe.Settles)
+    assert isinstance(paid, PaymentSent)
+    assert isinstance(paid.settles, Settles)
     expect(paid.settles.state == "settled", "the split is settled with its last share")
 
 
@@ -161,11 +161,11 @@ async def _exchange(table: _Table) -> None:
     sent = await alice.pay(table.conv, quote.sell, payee=f"@{bob.user.handle}", quote=quote)
     await table.all(alice, sent)
     body = sent.body
-    assert isinstance(body, pe.PaymentSent)
+    assert isinstance(body, PaymentSent)
     expect(body.received == quote.buy, "the payee got what was promised")
 
 
-async def _cost(table: _Table, to: str, quote: pe.QuoteView) -> None:
+async def _cost(table: _Table, to: str, quote: QuoteView) -> None:
     """What it would cost, before it is paid; looking moves nothing."""
     alice, *_ = table.people
     before = [(view.currency, view.available) for view in await alice.wallet()]

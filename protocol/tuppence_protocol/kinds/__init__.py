@@ -9,37 +9,31 @@ from typing import Final
 from tuppence_protocol.shapes import Frame
 from tuppence_protocol.views import Extensible, PaymentBody, ServerFrame
 
-from . import (
-    chat_read,
-    chat_text,
-    pay_answer,
-    pay_deposit,
-    pay_packet,
-    pay_quote,
-    pay_refund,
-    pay_request,
-    pay_send,
-    pay_split,
-    people,
-    room,
-    session,
-    wallet,
-)  # fmt: skip
+from .chat_read import *
+from .chat_text import *
 from .kind import Kind
+from .pay_answer import *
+from .pay_deposit import *
+from .pay_packet import *
+from .pay_quote import *
+from .pay_refund import *
+from .pay_request import *
+from .pay_send import *
+from .pay_split import *
+from .people import *
+from .room import *
+from .session import *
+from .wallet import *
 
 KINDS: Final[tuple[Kind, ...]] = (
-    session.HELLO, session.PING, session.READY, session.SYNCED, session.PONG, session.BYE, session.ERROR,
-    session.RESULT,
-    chat_text.CHAT_TEXT,
-    pay_send.PAY_SEND, pay_request.PAY_REQUEST, pay_split.PAY_SPLIT, pay_packet.PAY_PACKET, pay_packet.PAY_CLAIM,
-    pay_answer.PAY_ACCEPT, pay_answer.PAY_DECLINE, pay_answer.PAY_CANCEL, pay_refund.PAY_REFUND, pay_split.PAY_WAIVE,
-    pay_request.PAY_REMIND, pay_deposit.PAY_FAUCET, pay_deposit.PAY_DEPOSIT, pay_deposit.PAY_WITHDRAW,
-    pay_refund.PAY_REVERSE, pay_answer.PAY_EXPIRE,
-    room.ROOM_CREATE, room.ROOM_UPDATE, room.ROOM_INVITE, room.ROOM_REMOVE, room.ROOM_LEAVE, room.ROOM_ROLE,
-    chat_text.LIVE_TYPING, chat_read.LIVE_READ, people.LIVE_WATCH, chat_read.LIVE_RECEIPT, people.LIVE_PRESENCE,
-    wallet.LIVE_BALANCE,
-    chat_read.ASK_HISTORY, chat_read.ASK_CONVERSATIONS, chat_read.ASK_EVENT, room.ASK_MEMBERS, people.ASK_USER,
-    wallet.ASK_WALLET, wallet.ASK_PAYMENTS, wallet.ASK_STATEMENT, pay_quote.ASK_QUOTE, pay_quote.ASK_PREVIEW,
+    HELLO, PING, READY, SYNCED, PONG, BYE, ERROR, RESULT,
+    CHAT_TEXT,
+    PAY_SEND, PAY_REQUEST, PAY_SPLIT, PAY_PACKET, PAY_CLAIM, PAY_ACCEPT, PAY_DECLINE, PAY_CANCEL, PAY_REFUND,
+    PAY_WAIVE, PAY_REMIND, PAY_FAUCET, PAY_DEPOSIT, PAY_WITHDRAW, PAY_REVERSE, PAY_EXPIRE,
+    ROOM_CREATE, ROOM_UPDATE, ROOM_INVITE, ROOM_REMOVE, ROOM_LEAVE, ROOM_ROLE,
+    LIVE_TYPING, LIVE_READ, LIVE_WATCH, LIVE_RECEIPT, LIVE_PRESENCE, LIVE_BALANCE,
+    ASK_HISTORY, ASK_CONVERSATIONS, ASK_EVENT, ASK_MEMBERS, ASK_USER, ASK_WALLET, ASK_PAYMENTS, ASK_STATEMENT,
+    ASK_QUOTE, ASK_PREVIEW,
 )  # fmt: skip
 """In the order of the schema and of the spec's tables."""
 

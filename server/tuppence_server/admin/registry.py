@@ -7,9 +7,10 @@ import msgspec
 
 from tuppence_protocol.codec import fields_of
 from tuppence_protocol.errors import Refusal
+from tuppence_protocol.kinds import LISTED
 from tuppence_protocol.money import format_amount
 from tuppence_server.domain.rows import CLOSED, FROZEN_IN, FROZEN_OUT, User
-from tuppence_server.reports.payments import LISTED_KINDS, payment_view
+from tuppence_server.reports.payments import payment_view
 from tuppence_server.store.contract import Item, Listed, Store, Wanted
 
 from .arguments import PEOPLE_LISTED_MAX
@@ -74,7 +75,7 @@ class Registry:
         if event is None:
             return NO_PAYMENT
         head, body = fields_of(event.head), fields_of(event.body)
-        if head["kind"] not in LISTED_KINDS:
+        if head["kind"] not in LISTED:
             return NO_PAYMENT
         row = kept.payments.get(payment)
         if head["kind"] == "pay.claim":

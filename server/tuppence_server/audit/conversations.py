@@ -10,21 +10,21 @@ from typing import Final
 
 from msgspec import DecodeError, Struct, json
 
-from tuppence_protocol.events import (
+from tuppence_protocol.kinds import (
     EVENT_BODIES,
-    EventBody,
     MemberRemoved,
     MembersInvited,
     RoleGiven,
     RoomCreated,
     RoomUpdated,
 )
+from tuppence_protocol.views import Extensible
 from tuppence_server.domain.rows import Conversation, Member, User
 
 from .legs import Envelope, Mismatch, head_of, must_be
 from .range import Act
 
-_bodies: Final[dict[str, Callable[[bytes], EventBody]]] = {
+_bodies: Final[dict[str, Callable[[bytes], Extensible]]] = {
     kind: json.Decoder(body).decode for kind, body in EVENT_BODIES.items() if kind.startswith("room.")
 }
 
@@ -66,7 +66,7 @@ class Rooms:
             except Mismatch as odd:
                 self._wrong(f"pos {act.pos}: {odd}")
 
-    def _fold(self, head: Envelope, body: EventBody) -> None:
+    def _fold(self, head: Envelope, body: Extensible) -> None:
         if isinstance(body, RoomCreated):
             must_be((body.kind, head.seq, head.conv in self._groups), ("group", 1, False))
             stays = {user: Stay("member", 1) for user in (head.from_, *body.members)}

@@ -9,8 +9,9 @@ from typing import Final
 from msgspec import UNSET, DecodeError, Struct, UnsetType, field, json
 
 from tuppence_protocol.errors import Refusal
+from tuppence_protocol.kinds import PAYMENT_BODIES, Deposited, PaymentSent, Withdrawn
 from tuppence_protocol.money import format_amount, parse_amount
-from tuppence_protocol.payment_events import PAYMENT_BODIES, Deposited, PaymentBody, PaymentSent, Withdrawn
+from tuppence_protocol.views import PaymentBody
 from tuppence_server.domain.rows import OPERATOR, Payment, Share
 from tuppence_server.store.contract import MoveRow
 

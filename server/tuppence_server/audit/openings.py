@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from tuppence_protocol.kinds import BillSplit, PacketMade, PaymentRequested, PaymentSent
 from tuppence_protocol.packets import Mode, draw, proof
-from tuppence_protocol.payment_events import BillSplit, PacketMade, PaymentRequested, PaymentSent
 from tuppence_server.domain.rows import Payment, PaymentKind, Share
 
 from .legs import Envelope, Leg, Mismatch, customer, minor, must_be, operator, single

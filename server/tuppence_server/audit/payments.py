@@ -11,7 +11,8 @@ from typing import Final
 from msgspec import DecodeError, Struct
 from msgspec.structs import replace
 
-from tuppence_protocol.payment_events import PaymentBody, PaymentSent
+from tuppence_protocol.kinds import PaymentSent
+from tuppence_protocol.views import PaymentBody
 from tuppence_server.domain.rows import Payment, PaymentKind, Share
 from tuppence_server.store.contract import Kept, Ledger, MoveRow
 

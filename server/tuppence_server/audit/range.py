@@ -13,7 +13,7 @@ from typing import Final
 
 from msgspec import DecodeError, Struct, field, json
 
-from tuppence_protocol.payment_events import PAYMENT_BODIES, Deposited, PaymentSent, Withdrawn
+from tuppence_protocol.kinds import PAYMENT_BODIES, Deposited, PaymentSent, Withdrawn
 from tuppence_protocol.views import SERVER_AUTHOR
 from tuppence_server.domain.chain import CHAIN_VERSION
 from tuppence_server.store.contract import MoveRow, Piece

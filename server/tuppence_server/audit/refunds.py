@@ -1,7 +1,7 @@
 """Refunds: of what a payment brought its payee, never more than that, and as much as its row says."""
 
+from tuppence_protocol.kinds import PaymentRefunded, PaymentReversed, PaymentSent
 from tuppence_protocol.money import format_amount
-from tuppence_protocol.payment_events import PaymentRefunded, PaymentReversed, PaymentSent
 from tuppence_protocol.views import SERVER_AUTHOR
 
 from .legs import Mismatch, customer, given_back, head_of, minor, must_be, said, single

@@ -5,9 +5,7 @@ from typing import Final
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from tuppence_protocol.money import format_amount
-from tuppence_protocol.payment_events import (
-    Money,
+from tuppence_protocol.kinds import (
     PacketClaimed,
     PaymentAccepted,
     PaymentCancelled,
@@ -18,8 +16,9 @@ from tuppence_protocol.payment_events import (
     Settles,
     ShareWaived,
 )
-from tuppence_protocol.payment_events import Share as ShareView
-from tuppence_protocol.views import SERVER_AUTHOR
+from tuppence_protocol.money import format_amount
+from tuppence_protocol.views import SERVER_AUTHOR, Money
+from tuppence_protocol.views import Share as ShareView
 from tuppence_server.domain.rows import Share
 
 from .legs import Mismatch, claimed, held, minor, must_be, unclaimed

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
-from tuppence_protocol.limits import ACCEPT_S_DEFAULT, REQUEST_S_DEFAULT
+from tuppence_protocol.kinds import LASTS_S
 from tuppence_protocol.money import format_amount, in_equal_parts, parse_amount
 
 from .book import Book
@@ -22,10 +22,6 @@ _PERSON: Final = frozenset({"payee", "payer", "user"})
 _PEOPLE: Final = frozenset({"members", "users"})
 _OPTIONAL: Final = ("note", "not_after", "mentions", "accept", "quote", "reason")
 _SAID_BY_REF: Final = ("amount", "currency")
-_LASTING: Final = {
-    "pay.send": ACCEPT_S_DEFAULT, "pay.packet": ACCEPT_S_DEFAULT,
-    "pay.request": REQUEST_S_DEFAULT, "pay.split": REQUEST_S_DEFAULT,
-}  # fmt: skip
 
 
 def difference(book: Book, event: LoggedEvent, request: Request) -> str | None:
@@ -88,8 +84,8 @@ def _body_difference(
     for name in _OPTIONAL:
         if name in stored and name not in sent:
             return f"$.body.{name}"
-    if head["kind"] in _LASTING and "expires_at" in stored and "expires_s" not in sent:
-        return None if stored["expires_at"] == _expiry(head, _LASTING[head["kind"]]) else "$.body.expires_s"
+    if head["kind"] in LASTS_S and "expires_at" in stored and "expires_s" not in sent:
+        return None if stored["expires_at"] == _expiry(head, LASTS_S[head["kind"]]) else "$.body.expires_s"
     return None
 
 

@@ -2,8 +2,8 @@
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
+from tuppence_protocol.kinds import PaymentSent
 from tuppence_protocol.money import parse_amount
-from tuppence_protocol.payment_events import PaymentSent
 
 from .rows import LoggedEvent, Payment
 

@@ -7,9 +7,9 @@ from zlib import crc32
 
 import msgspec
 
-from tuppence_protocol import codec, frames, payments
+from tuppence_protocol import codec, kinds
 from tuppence_protocol.errors import Refusal
-from tuppence_protocol.shapes import Durable
+from tuppence_protocol.shapes import Acting, Durable
 
 from . import commands, stale
 from .book import Book
@@ -38,25 +38,25 @@ def _rule(
 
 RULES: Final[dict[type, tuple[Needs, Rule]]] = dict(
     (
-        _rule(frames.ChatText, messages.needs_text, messages.text),
-        _rule(payments.PaySend, send.needs_send, send.send),
-        _rule(payments.PayRequest, requests.needs_request, requests.request_money),
-        _rule(payments.PaySplit, requests.needs_split, requests.split),
-        _rule(payments.PayPacket, packets.needs_packet, packets.packet),
-        _rule(payments.PayClaim, needs_acting, packets.claim),
-        _rule(payments.PayAccept, needs_acting, answers.accept),
-        _rule(payments.PayDecline, needs_acting, answers.decline),
-        _rule(payments.PayCancel, needs_acting, answers.cancel),
-        _rule(payments.PayRefund, needs_acting, answers.refund),
-        _rule(payments.PayWaive, requests.needs_waive, requests.waive),
-        _rule(payments.PayRemind, needs_acting, requests.remind),
-        _rule(payments.PayFaucet, deposits.needs_faucet, deposits.faucet),
-        _rule(frames.RoomCreate, rooms.needs_create, rooms.create),
-        _rule(frames.RoomUpdate, rooms.needs_group, rooms.update),
-        _rule(frames.RoomInvite, rooms.needs_group, rooms.invite),
-        _rule(frames.RoomRemove, rooms.needs_group, rooms.remove),
-        _rule(frames.RoomLeave, rooms.needs_group, rooms.leave),
-        _rule(frames.RoomRole, rooms.needs_group, rooms.role),
+        _rule(kinds.ChatText, messages.needs_text, messages.text),
+        _rule(kinds.PaySend, send.needs_send, send.send),
+        _rule(kinds.PayRequest, requests.needs_request, requests.request_money),
+        _rule(kinds.PaySplit, requests.needs_split, requests.split),
+        _rule(kinds.PayPacket, packets.needs_packet, packets.packet),
+        _rule(kinds.PayClaim, needs_acting, packets.claim),
+        _rule(kinds.PayAccept, needs_acting, answers.accept),
+        _rule(kinds.PayDecline, needs_acting, answers.decline),
+        _rule(kinds.PayCancel, needs_acting, answers.cancel),
+        _rule(kinds.PayRefund, needs_acting, answers.refund),
+        _rule(kinds.PayWaive, requests.needs_waive, requests.waive),
+        _rule(kinds.PayRemind, needs_acting, requests.remind),
+        _rule(kinds.PayFaucet, deposits.needs_faucet, deposits.faucet),
+        _rule(kinds.RoomCreate, rooms.needs_create, rooms.create),
+        _rule(kinds.RoomUpdate, rooms.needs_group, rooms.update),
+        _rule(kinds.RoomInvite, rooms.needs_group, rooms.invite),
+        _rule(kinds.RoomRemove, rooms.needs_group, rooms.remove),
+        _rule(kinds.RoomLeave, rooms.needs_group, rooms.leave),
+        _rule(kinds.RoomRole, rooms.needs_group, rooms.role),
         _rule(commands.Deposit, deposits.needs_deposit, deposits.deposit),
         _rule(commands.Withdraw, corrections.needs_withdraw, corrections.withdraw),
         _rule(commands.Reverse, corrections.needs_reverse, corrections.reverse),
@@ -77,10 +77,10 @@ RULES: Final[dict[type, tuple[Needs, Rule]]] = dict(
 )
 _FROM_PEOPLE: Final = frozenset(kind for kind in RULES if issubclass(kind, Durable))
 _REMEMBERED_REFUSALS: Final = frozenset(
-    (*payments.PAYMENT_FRAMES, commands.Deposit, commands.Withdraw, commands.Reverse)
+    kind for kind in RULES if attrgetter("__struct_config__.tag")(kind) in kinds.REFUSAL_STAYS
 )
 ACTS_ON: Final[dict[type, Callable[[Any], str | None]]] = {
-    **{kind: attrgetter("ref") for kind in RULES if issubclass(kind, (payments.PaySend, payments.Acting))},
+    **{kind: attrgetter("ref") for kind in RULES if issubclass(kind, (kinds.PaySend, Acting))},
     commands.Expire: attrgetter("payment"),
     commands.Reverse: attrgetter("payment"),
     commands.Preview: lambda preview: acted_on(preview.frame),

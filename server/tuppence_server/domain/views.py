@@ -1,8 +1,8 @@
 """Rows as the wire shows them; the same for every store."""
 
-from tuppence_protocol.events import ConversationView, MemberView, UserView
+from tuppence_protocol.kinds import ConversationView, MemberView, QuoteView
 from tuppence_protocol.money import format_amount
-from tuppence_protocol.payment_events import BalanceView, Money, QuoteView
+from tuppence_protocol.views import BalanceView, Money, UserView
 
 from .rows import Conversation, Member, Quote, User
 

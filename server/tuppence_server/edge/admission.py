@@ -5,8 +5,7 @@ from msgspec import UNSET
 
 from tuppence_protocol import codec, limits
 from tuppence_protocol.errors import CLOSES, CloseCode
-from tuppence_protocol.events import LimitsView, RateView, Ready, ReadyBody, Synced, SyncedBody
-from tuppence_protocol.frames import Hello
+from tuppence_protocol.kinds import Hello, LimitsView, RateView, Ready, ReadyBody, Synced, SyncedBody
 from tuppence_server.config.networks import key
 from tuppence_server.domain.commands import StartEpoch
 from tuppence_server.domain.request import Request as Submission

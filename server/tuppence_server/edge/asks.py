@@ -6,11 +6,8 @@ from typing import Final
 import structlog
 from msgspec.structs import asdict
 
-from tuppence_protocol import codec
+from tuppence_protocol import codec, kinds
 from tuppence_protocol.errors import Refusal
-from tuppence_protocol.frames import AskConversations, AskEvent, AskHistory, AskMembers, AskUser, AskWallet
-from tuppence_protocol.payment_events import PaymentsResult, StatementResult
-from tuppence_protocol.payments import AskPayments, AskPreview, AskQuote, AskStatement
 from tuppence_protocol.shapes import Ask
 from tuppence_server.domain.commands import Preview
 from tuppence_server.domain.effects import Previewed
@@ -80,39 +77,39 @@ async def result_of(services: Services, user: str, frame: Ask) -> bytes | Refusa
     """The `result` frame for a question of this person, or the refusal."""
     store = services.store
     match frame:
-        case AskHistory():
+        case kinds.AskHistory():
             return await _history(store, user, frame)
-        case AskConversations():
+        case kinds.AskConversations():
             before = _given(frame.body.before)
             views, complete = await store.conversations(user, before, frame.body.limit)
             return codec.encode_result(frame.id, conversations=views, complete=complete)
-        case AskEvent():
+        case kinds.AskEvent():
             event = await store.event(user, frame.body.id)
             return NO_EVENT if event is None else codec.encode_result(frame.id, event=codec.stored(event))
-        case AskMembers():
+        case kinds.AskMembers():
             after = frame.body.after or ""
             found = await store.members(user, frame.conv, after, frame.body.limit)
             if found is None:
                 return NO_CONVERSATION
             return codec.encode_result(frame.id, members=found[0], complete=found[1])
-        case AskUser():
+        case kinds.AskUser():
             view = await store.person(frame.body.handle)
             return NO_USER if view is None else codec.encode_result(frame.id, user=view)
-        case AskWallet():
+        case kinds.AskWallet():
             funds, pos = await store.funds(user)
             return codec.encode_result(
                 frame.id, balances=[balance_view(f.currency, f.available, f.held, pos) for f in funds]
             )
-        case AskPayments() | AskStatement():
+        case kinds.AskPayments() | kinds.AskStatement():
             return await _looked_up(store, user, frame)
-        case AskQuote():
+        case kinds.AskQuote():
             return await _quote(services, user, frame)
-        case AskPreview():
+        case kinds.AskPreview():
             return await _preview(services, user, frame)
     raise AssertionError(f"no answer for {frame.kind}")
 
 
-async def _history(store: Store, user: str, frame: AskHistory) -> bytes | Refusal:
+async def _history(store: Store, user: str, frame: kinds.AskHistory) -> bytes | Refusal:
     body = frame.body
     page = await store.history(user, frame.conv, _given(body.before), _given(body.after), body.limit)
     if page is None:
@@ -121,21 +118,23 @@ async def _history(store: Store, user: str, frame: AskHistory) -> bytes | Refusa
     return codec.encode_result(frame.id, events=events, complete=page.complete)
 
 
-async def _looked_up(store: Store, user: str, frame: AskPayments | AskStatement) -> bytes | Refusal:
-    found: PaymentsResult | StatementResult | Refusal
-    if isinstance(frame, AskPayments):
+async def _looked_up(
+    store: Store, user: str, frame: kinds.AskPayments | kinds.AskStatement
+) -> bytes | Refusal:
+    found: kinds.PaymentsResult | kinds.StatementResult | Refusal
+    if isinstance(frame, kinds.AskPayments):
         found = await listed(store, user, frame.body)
     else:
         found = await page(store, user, frame.body)
     return found if isinstance(found, Refusal) else codec.encode_result(frame.id, **asdict(found))
 
 
-async def _quote(services: Services, user: str, frame: AskQuote) -> bytes | Refusal:
+async def _quote(services: Services, user: str, frame: kinds.AskQuote) -> bytes | Refusal:
     found = await quote(services.exchange_rates, services.pipeline, user, frame.body)
     return found if isinstance(found, Refusal) else codec.encode_result(frame.id, quote=quote_view(found))
 
 
-async def _preview(services: Services, user: str, frame: AskPreview) -> bytes | Refusal:
+async def _preview(services: Services, user: str, frame: kinds.AskPreview) -> bytes | Refusal:
     inner = frame.body.frame
     if not codec.is_id(inner.id):
         return BAD_INNER_ID

@@ -14,8 +14,7 @@ from websockets.server import ServerProtocol
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import CLOSES, RFC6455_CLOSES, CloseCode, Refusal
-from tuppence_protocol.events import Bye, ByeBody
-from tuppence_protocol.frames import Hello, Ping
+from tuppence_protocol.kinds import Bye, ByeBody, Hello, Ping
 from tuppence_protocol.limits import (
     CONTROL_FRAMES_BURST_MAX,
     CONTROL_FRAMES_PER_S_MAX,

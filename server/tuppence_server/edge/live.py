@@ -6,8 +6,7 @@ import structlog
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
-from tuppence_protocol.events import Pong, PongBody, TypingNotice
-from tuppence_protocol.frames import LiveRead, LiveTyping, LiveWatch, Ping
+from tuppence_protocol.kinds import LiveRead, LiveTyping, LiveWatch, Ping, Pong, PongBody, TypingNotice
 from tuppence_protocol.shapes import Live
 from tuppence_server.domain.commands import MarkSeen
 from tuppence_server.domain.effects import Outcome

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from tuppence_protocol.events import RateView
+from tuppence_protocol.kinds import RateView
 
 PENALTY_REFUSALS_MAX: Final = 20
 """Answers of rate_limited within PENALTY_WINDOW_S before the connection is closed."""

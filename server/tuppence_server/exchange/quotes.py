@@ -4,7 +4,7 @@ from fractions import Fraction
 from typing import Protocol
 
 from tuppence_protocol.errors import Refusal
-from tuppence_protocol.payments import QuoteBody
+from tuppence_protocol.kinds import QuoteBody
 from tuppence_server import ids
 from tuppence_server.domain.commands import OpenQuote
 from tuppence_server.domain.effects import Quoted

@@ -6,13 +6,7 @@ from typing import Final, NamedTuple
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import CLOSES, CloseCode
-from tuppence_protocol.events import (
-    BalanceNotice,
-    PresenceBody,
-    PresenceNotice,
-    ReceiptBody,
-    ReceiptNotice,
-)
+from tuppence_protocol.kinds import BalanceNotice, PresenceBody, PresenceNotice, ReceiptBody, ReceiptNotice
 from tuppence_protocol.limits import RECEIPT_MEMBERS_MAX
 from tuppence_server.domain.effects import (
     Balance,

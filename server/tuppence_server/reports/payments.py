@@ -5,17 +5,17 @@ from typing import Final
 from msgspec import UNSET, Struct
 
 from tuppence_protocol import codec
-from tuppence_protocol.limits import PAGE_BYTES_MAX, PAGE_ROWS_MAX
-from tuppence_protocol.money import format_amount
-from tuppence_protocol.payment_events import (
+from tuppence_protocol.kinds import (
     Deposited,
-    Money,
     PacketClaimed,
+    PaymentsBody,
     PaymentsResult,
     PaymentView,
     Withdrawn,
 )
-from tuppence_protocol.payments import PaymentsBody
+from tuppence_protocol.limits import PAGE_BYTES_MAX, PAGE_ROWS_MAX
+from tuppence_protocol.money import format_amount
+from tuppence_protocol.views import Money
 from tuppence_server.domain.pay.payments import share_view
 from tuppence_server.domain.payment_from_event import payment_of
 from tuppence_server.domain.rows import Payment
@@ -70,8 +70,6 @@ async def listed(store: Store, user: str, body: PaymentsBody) -> PaymentsResult:
 
 
 _MADE_AT_ONCE: Final = frozenset({"pay.deposit", "pay.withdraw", "pay.faucet", "pay.claim"})
-LISTED_KINDS: Final = _MADE_AT_ONCE | {"pay.send", "pay.request", "pay.split", "pay.packet"}
-"""Kinds whose events are payments of their own."""
 
 
 def payment_view(item: Item) -> PaymentView:

@@ -16,9 +16,8 @@ from msgspec import UNSET, Struct, UnsetType
 from tuppence_protocol import codec
 from tuppence_protocol.currencies import exponent
 from tuppence_protocol.errors import Refusal
+from tuppence_protocol.kinds import StatementBody, StatementLine, StatementResult
 from tuppence_protocol.money import format_amount
-from tuppence_protocol.payment_events import StatementLine, StatementResult
-from tuppence_protocol.payments import StatementBody
 from tuppence_server.domain.rows import OPERATOR
 from tuppence_server.store.contract import Movement, Span, Store
 

@@ -13,8 +13,9 @@ from unicodedata import normalize
 
 from msgspec import Struct
 
-from tuppence_protocol.events import ConversationView, MemberView, UserView
+from tuppence_protocol.kinds import ConversationView, MemberView
 from tuppence_protocol.limits import PAGE_BYTES_MAX
+from tuppence_protocol.views import UserView
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.changes import Changes
 from tuppence_server.domain.keys import Keys

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, ge
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
 from tuppence_protocol.errors import CLOSES, CODES, RFC6455_CLOSES
-from tuppence_protocol.frames import CLIENT_FRAMES
+from tuppence_protocol.kinds import CLIENT_FRAMES
 from tuppence_server import __version__
 
 _COMMIT_BUCKETS_S = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.0)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from tuppence_protocol import codec
+from tuppence_protocol.kinds import LISTED
 from tuppence_server.domain.rows import (
     WAITING,
     Account,
@@ -35,18 +36,6 @@ from tuppence_server.store.contract import (
     Total,
 )
 
-_LISTED = frozenset(
-    {
-        "pay.send",
-        "pay.request",
-        "pay.split",
-        "pay.packet",
-        "pay.claim",
-        "pay.deposit",
-        "pay.withdraw",
-        "pay.faucet",
-    }
-)
 _THROUGH = frozenset({"exchange", "pay.packet", "pay.claim"})
 """Codes of transfers in which money goes through an account of the operator, from or to a person."""
 _GIVING_BACK = frozenset({"pay.refund", "pay.reverse"})
@@ -90,7 +79,7 @@ class MemoryMoney:
 
     def _item(self, user: str, event: LoggedEvent) -> Iterator[Item]:
         head, body = codec.decode_head(event.head), codec.fields_of(event.body)
-        if head["kind"] not in _LISTED or body.get("shortfall") == body.get("amount", 0):
+        if head["kind"] not in LISTED or body.get("shortfall") == body.get("amount", 0):
             return  # the operator alone bore it
         payment = self._payments.get(str(head["ref" if head["kind"] == "pay.claim" else "id"]))
         split = payment is not None and payment.kind == "split"

@@ -12,8 +12,9 @@ from msgspec.structs import replace
 from tests.support.memory_store.audit import MemoryAudit
 
 from tuppence_protocol.codec import splice
-from tuppence_protocol.events import ConversationView, MemberView, UserView
+from tuppence_protocol.kinds import ConversationView, MemberView
 from tuppence_protocol.limits import READY_CONVERSATIONS_MAX, RESUME_BYTES_MAX, RESUME_EVENTS_MAX
+from tuppence_protocol.views import UserView
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.changes import Changes
 from tuppence_server.domain.keys import Keys

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from msgspec import UNSET, Struct
 
-from tuppence_protocol import codec, limits, payment_events, payments, shapes
-from tuppence_protocol import events as ev
-from tuppence_protocol import frames as fr
+from tuppence_protocol import codec, kinds, limits, payments, shapes
 from tuppence_protocol.errors import Refusal
+from tuppence_protocol.events import Event
 from tuppence_protocol.money import format_amount
+from tuppence_protocol.views import BalanceView, UserView
 
 NOT_FOUND = Refusal("not_found", "There is no such thing, or it is not yours to see.")
 
@@ -34,7 +34,7 @@ class Place:
     since: dict[str, int] = field(default_factory=dict)
     until: dict[str, int] = field(default_factory=dict)
     read: dict[str, int] = field(default_factory=dict)
-    events: list[ev.Event] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
 
 
 class Reads:
@@ -43,10 +43,10 @@ class Reads:
     def __init__(self) -> None:
         self.mode = "live"
         self.epoch = secrets.token_hex(4)
-        self.users: dict[str, ev.UserView] = {}
+        self.users: dict[str, UserView] = {}
         self.places: dict[str, Place] = {}
-        self.log: list[ev.Event] = []
-        self.by_id: dict[str, ev.Event | Refusal] = {}
+        self.log: list[Event] = []
+        self.by_id: dict[str, Event | Refusal] = {}
         self.money: dict[tuple[str, str], int] = {}
 
     @property
@@ -54,12 +54,12 @@ class Reads:
         """The end of the log."""
         return len(self.log)
 
-    def person(self, name: str) -> ev.UserView | None:
+    def person(self, name: str) -> UserView | None:
         """A user by handle, with or without @, or by id."""
         found = self.users.get(name.removeprefix("@"))
         return found or next((user for user in self.users.values() if user.id == name), None)
 
-    def place_of(self, me: ev.UserView, name: str) -> Place | None:
+    def place_of(self, me: UserView, name: str) -> Place | None:
         """The conversation that a user calls `name`, if it exists and is theirs."""
         if name.startswith("c_"):
             place = self.places.get(name)
@@ -73,21 +73,21 @@ class Reads:
 
     # --- what a member sees --------------------------------------------------------------------------
 
-    def sees(self, handle: str, event: ev.Event) -> bool:
+    def sees(self, handle: str, event: Event) -> bool:
         """True where the event is for that user: a member then, or the one it removes."""
         me = self.users[handle].id
         place = self.places[event.conv]
         since, until = place.since.get(me), place.until.get(me, event.seq)
         return since is not None and since <= event.seq <= until
 
-    def visible(self, handle: str, after: int = 0) -> list[ev.Event]:
+    def visible(self, handle: str, after: int = 0) -> list[Event]:
         """The part of the log behind a cursor that is for that user."""
         return [event for event in self.log[after:] if self.sees(handle, event)]
 
-    def ready(self, handle: str, heartbeat_ms: int, *, resumed: bool, epoch: object) -> ev.Ready:
+    def ready(self, handle: str, heartbeat_ms: int, *, resumed: bool, epoch: object) -> kinds.Ready:
         """The answer to a good hello."""
-        bounds = ev.LimitsView(limits.FRAME_BYTES_MAX, limits.TEXT_CHARS_MAX, limits.PAGE_EVENTS_MAX)
-        body = ev.ReadyBody(
+        bounds = kinds.LimitsView(limits.FRAME_BYTES_MAX, limits.TEXT_CHARS_MAX, limits.PAGE_EVENTS_MAX)
+        body = kinds.ReadyBody(
             user=self.users[handle],
             session=new_id("s_"),
             epoch=self.epoch,
@@ -101,21 +101,21 @@ class Reads:
             mode=self.mode,
             why=UNSET if resumed else self._why(epoch),
         )
-        return ev.Ready(body=body)
+        return kinds.Ready(body=body)
 
     def _why(self, epoch: object) -> str:
         return "first" if epoch is UNSET else "too_far" if epoch == self.epoch else "epoch"
 
-    def views(self, handle: str) -> list[ev.ConversationView]:
+    def views(self, handle: str) -> list[kinds.ConversationView]:
         """That user's conversations, latest first."""
         me = self.users[handle].id
         places = [place for place in self.places.values() if me in place.members]
         return sorted((self._view(place, me) for place in places), key=lambda view: -view.pos)
 
-    def _view(self, place: Place, me: str) -> ev.ConversationView:
+    def _view(self, place: Place, me: str) -> kinds.ConversationView:
         others = [user for user in self.users.values() if user.id in place.members and user.id != me]
         last = place.events[-1] if place.events else None
-        return ev.ConversationView(
+        return kinds.ConversationView(
             conv=place.conv,
             kind=place.kind,
             seq=last.seq if last else 0,
@@ -128,20 +128,18 @@ class Reads:
             peer=others[0] if place.kind == "dm" else None,
         )
 
-    def wallet(self, handle: str) -> list[payment_events.BalanceView]:
+    def wallet(self, handle: str) -> list[BalanceView]:
         """That user's balances."""
         me = self.users[handle].id
         return [
-            payment_events.BalanceView(
-                currency, format_amount(minor, currency), format_amount(0, currency), self.pos
-            )
+            BalanceView(currency, format_amount(minor, currency), format_amount(0, currency), self.pos)
             for (user, currency), minor in self.money.items()
             if user == me
         ]
 
-    def moved(self, handle: str, event: ev.Event) -> list[payment_events.BalanceView]:
+    def moved(self, handle: str, event: Event) -> list[BalanceView]:
         """The balances of that user that the event moved."""
-        if not isinstance(event.body, payment_events.PaymentSent):
+        if not isinstance(event.body, kinds.PaymentSent):
             return []
         if self.users[handle].id not in {event.from_, event.body.payee}:
             return []
@@ -161,26 +159,26 @@ class Reads:
     def _members(self, handle: str, frame: shapes.Ask) -> dict[str, object] | None:
         me = self.users[handle]
         match frame:
-            case fr.AskHistory(conv=conv, body=body):
+            case kinds.AskHistory(conv=conv, body=body):
                 place = self.place_of(me, conv)
                 return self._history(handle, place, body) if place else None
-            case fr.AskConversations():
+            case kinds.AskConversations():
                 return {"conversations": self.views(handle), "complete": True}
-            case fr.AskEvent(body=wanted):
+            case kinds.AskEvent(body=wanted):
                 found = self.by_id.get(wanted.id)
-                seen = isinstance(found, ev.Event) and self.sees(handle, found)
+                seen = isinstance(found, Event) and self.sees(handle, found)
                 return {"event": found} if seen else None
-            case fr.AskMembers(conv=conv):
+            case kinds.AskMembers(conv=conv):
                 place = self.place_of(me, conv)
                 return {"members": self._people(place), "complete": True} if place else None
-            case fr.AskUser(body=named):
+            case kinds.AskUser(body=named):
                 person = self.person(named.handle)
                 return {"user": person} if person else None
-            case fr.AskWallet():
+            case kinds.AskWallet():
                 return {"balances": self.wallet(handle)}
         return None
 
-    def _history(self, handle: str, place: Place, body: fr.HistoryBody) -> dict[str, object]:
+    def _history(self, handle: str, place: Place, body: kinds.HistoryBody) -> dict[str, object]:
         seen = [event for event in place.events if self.sees(handle, event)]
         if isinstance(body.after, int):
             after = [event for event in seen if event.seq > body.after]
@@ -189,30 +187,33 @@ class Reads:
             seen = [event for event in seen if event.seq < body.before]
         return {"events": seen[-body.limit :], "complete": len(seen) <= body.limit}
 
-    def _people(self, place: Place) -> list[ev.MemberView]:
+    def _people(self, place: Place) -> list[kinds.MemberView]:
         return [
-            ev.MemberView(user, place.members[user.id], place.read.get(user.id, 0), len(place.events))
+            kinds.MemberView(user, place.members[user.id], place.read.get(user.id, 0), len(place.events))
             for user in sorted(self.users.values(), key=lambda user: user.id)
             if user.id in place.members
         ]
 
-    def notices(self, me: ev.UserView, frame: shapes.Live) -> Iterator[tuple[Struct, str]]:
+    def notices(self, me: UserView, frame: shapes.Live) -> Iterator[tuple[Struct, str]]:
         """What a live frame makes the server tell, and to whom (handle)."""
-        if isinstance(frame, fr.LiveWatch):
+        if isinstance(frame, kinds.LiveWatch):
             for name in frame.body.users:
                 person = self.person(name)
                 if person is not None:
-                    yield ev.PresenceNotice(body=ev.PresenceBody(user=person.id, online=True)), me.handle
+                    yield (
+                        kinds.PresenceNotice(body=kinds.PresenceBody(user=person.id, online=True)),
+                        me.handle,
+                    )
             return
-        assert isinstance(frame, (fr.LiveTyping, fr.LiveRead))
+        assert isinstance(frame, (kinds.LiveTyping, kinds.LiveRead))
         place = self.place_of(me, frame.conv)
         if place is None:
             return
-        notice: Struct = ev.TypingNotice(conv=place.conv, from_=me.id)
-        if isinstance(frame, fr.LiveRead):
+        notice: Struct = kinds.TypingNotice(conv=place.conv, from_=me.id)
+        if isinstance(frame, kinds.LiveRead):
             place.read[me.id] = mark = max(place.read.get(me.id, 0), frame.body.seq)
-            body = ev.ReceiptBody(delivered=len(place.events), read=mark)
-            notice = ev.ReceiptNotice(conv=place.conv, from_=me.id, body=body)
+            body = kinds.ReceiptBody(delivered=len(place.events), read=mark)
+            notice = kinds.ReceiptNotice(conv=place.conv, from_=me.id, body=body)
         for user in self.users.values():
             if user.id in place.members and user is not me:
                 yield notice, user.handle

@@ -5,9 +5,10 @@ from typing import Final, cast
 
 from tuppence_client.client import Client
 from tuppence_client.errors import PlaceError, TuppenceError
-from tuppence_protocol.events import ConversationView, Event, UserView
+from tuppence_protocol.events import Event
+from tuppence_protocol.kinds import ConversationView
 from tuppence_protocol.shapes import GivenRole
-from tuppence_protocol.views import SERVER_AUTHOR
+from tuppence_protocol.views import SERVER_AUTHOR, UserView
 
 from . import commands as cmd
 from .help import HELP, TOPIC_OF, TOPICS, Complaint

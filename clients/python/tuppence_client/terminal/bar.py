@@ -7,15 +7,10 @@ from prompt_toolkit.utils import get_cwidth
 
 from tuppence_client.client import Client
 from tuppence_client.notices import Notice, State
-from tuppence_protocol.events import (
-    ConversationView,
-    Event,
-    PresenceNotice,
-    ReceiptNotice,
-    TypingNotice,
-    UserView,
-)
+from tuppence_protocol.events import Event
+from tuppence_protocol.kinds import ConversationView, PresenceNotice, ReceiptNotice, TypingNotice
 from tuppence_protocol.limits import TYPING_MS
+from tuppence_protocol.views import UserView
 
 from .render import place_title
 from .sanitize import clean

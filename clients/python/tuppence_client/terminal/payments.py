@@ -12,10 +12,10 @@ from tuppence_client.errors import PlaceError
 from tuppence_client.fairness import check_packet
 from tuppence_client.verbs import Previewable
 from tuppence_protocol.currencies import EXPONENTS
-from tuppence_protocol.events import ConversationView, Event
+from tuppence_protocol.events import Event
+from tuppence_protocol.kinds import ConversationView, PaymentView
 from tuppence_protocol.limits import PAGE_EVENTS_MAX
 from tuppence_protocol.money import format_amount, in_equal_parts, parse_amount
-from tuppence_protocol.payment_events import PaymentView
 
 from . import money_commands as mc
 from .render_money import (

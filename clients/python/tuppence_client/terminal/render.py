@@ -5,8 +5,9 @@ from zlib import crc32
 
 from tuppence_client.cards import Card
 from tuppence_client.errors import TuppenceError
-from tuppence_protocol.events import ConversationView, Event, TextPosted
-from tuppence_protocol.payment_events import BalanceView, PaymentBody
+from tuppence_protocol.events import Event
+from tuppence_protocol.kinds import ConversationView, TextPosted
+from tuppence_protocol.views import BalanceView, PaymentBody
 
 from .render_money import money_line
 from .sanitize import clean, clean_lines

@@ -10,9 +10,9 @@ from typing import Final
 from tuppence_client.cards import Card, card_of
 from tuppence_client.fairness import PacketCheck
 from tuppence_client.payments import Preview
-from tuppence_protocol import payment_events as pe
+from tuppence_protocol import kinds
 from tuppence_protocol.events import Event
-from tuppence_protocol.views import SERVER_AUTHOR
+from tuppence_protocol.views import SERVER_AUTHOR, Money
 
 from .sanitize import clean
 from .style import Line, Names
@@ -58,20 +58,20 @@ def money_line(event: Event, me: str, name: Names, card: Card | None = None) -> 
     card = card or card_of(event)
     waits = [] if card is None else list(_waits(card, me))
     match body:
-        case pe.PaymentSent():
+        case kinds.PaymentSent():
             return [*_sent(event.from_, body, me, name), *_note(body), *_terms(body), *waits]
-        case pe.Deposited():
+        case kinds.Deposited():
             who = "you" if body.payee == me else f"@{name(body.payee)}"
             return [("class:in", f"▼ {who} received {_sum(body.amount, body.currency)}"), *_note(body)]
-        case pe.Withdrawn():
+        case kinds.Withdrawn():
             who = "your balance" if body.payer == me else f"the balance of @{name(body.payer)}"
             taken = f"▲ {_sum(body.amount, body.currency)} were taken out of {who}"
             return [("class:out", taken), *_borne(body), *_because(body)]
-        case pe.PaymentRequested():
+        case kinds.PaymentRequested():
             return [*_requested(event.from_, body, me, name), *_note(body), *waits]
-        case pe.BillSplit():
+        case kinds.BillSplit():
             return [*_told(event, me), *_note(body), *_share(body, me), *waits]
-        case pe.PacketMade():
+        case kinds.PacketMade():
             return [*_told(event, me), *_note(body), *waits]
     return [*_told(event, me), *_outcome(event, me)]
 
@@ -93,9 +93,9 @@ def _wanted(card: Card, me: str) -> list[str]:
     return [f"/{verb}" for verb in ("settle", "accept", "claim", "decline") if verb in may]
 
 
-def _sent(author: str, body: pe.PaymentSent, me: str, name: Names) -> Line:
+def _sent(author: str, body: kinds.PaymentSent, me: str, name: Names) -> Line:
     money = _sum(body.amount, body.currency)
-    if isinstance(body.received, pe.Money):
+    if isinstance(body.received, Money):
         money += f" as {_sum(body.received.amount, body.received.currency)}"
     waits = body.state == "pending"
     if author == me:
@@ -108,18 +108,18 @@ def _sent(author: str, body: pe.PaymentSent, me: str, name: Names) -> Line:
     return [("class:between", f"{'◇' if waits else '◆'} {payer} {verb} @{name(body.payee)} {money}")]
 
 
-def _terms(body: pe.PaymentSent) -> Iterator[tuple[str, str]]:
+def _terms(body: kinds.PaymentSent) -> Iterator[tuple[str, str]]:
     """What else there is to a payment: its fee, what it settles."""
     if body.fee:
         how = "taken from it" if body.fee_on == "payee" else "on top"
         yield ("class:soft", f" · fee {clean(body.fee)} {how}")
-    if isinstance(body.settles, pe.Settles):
+    if isinstance(body.settles, kinds.Settles):
         state = clean(body.settles.state)
         what = f"a share, the split is {state}" if body.settles.share else "as asked"
         yield ("class:good", f" {mark('paid')} {what}")
 
 
-def _requested(author: str, body: pe.PaymentRequested, me: str, name: Names) -> Line:
+def _requested(author: str, body: kinds.PaymentRequested, me: str, name: Names) -> Line:
     money = _sum(body.amount, body.currency)
     if author == me:
         return [("class:in", f"○ you ask @{name(body.payer)} for {money}")]
@@ -132,7 +132,9 @@ def _told(event: Event, me: str) -> Line:
     """What the server says of it, behind the mark of its state; green where money came in."""
     body = event.body
     state = getattr(body, "state", "")
-    moved = isinstance(body, pe.PaymentAccepted | pe.PacketClaimed | pe.PaymentRefunded | pe.PaymentReversed)
+    moved = isinstance(
+        body, kinds.PaymentAccepted | kinds.PacketClaimed | kinds.PaymentRefunded | kinds.PaymentReversed
+    )
     arrived = moved and getattr(body, "payee", "") == me
     style = "class:in" if arrived else _STYLES.get(mark(state), "class:soft")
     return [(style, f"{mark(state)} {clean(getattr(body, 'alt', '') or event.kind)}")]
@@ -143,36 +145,36 @@ def _outcome(event: Event, me: str) -> Iterator[tuple[str, str]]:
     body = event.body
     yield ("class:soft", f" · {clean(getattr(body, 'state', '')).replace('_', ' ')}")
     match body:
-        case pe.PacketClaimed():
+        case kinds.PacketClaimed():
             yield ("class:soft", f", share {body.share} of {body.count}")
-        case pe.PaymentAccepted() if body.fee and body.fee_on == "payee" and body.payee == me:
+        case kinds.PaymentAccepted() if body.fee and body.fee_on == "payee" and body.payee == me:
             yield ("class:soft", f", fee {clean(body.fee)} taken from it")
-        case pe.PaymentRefunded():
+        case kinds.PaymentRefunded():
             yield ("class:soft", f", {_sum(body.refunded, body.currency)} in all")
-        case pe.PaymentReversed():
+        case kinds.PaymentReversed():
             yield from _borne(body)
             yield from _because(body)
-        case pe.PaymentDeclined(reason=str(reason)):
+        case kinds.PaymentDeclined(reason=str(reason)):
             yield ("class:note", f" · {clean(reason)}")
-        case pe.PaymentExpired(returned=pe.Money() as returned):
+        case kinds.PaymentExpired(returned=Money() as returned):
             yield ("class:soft", f", {_sum(returned.amount, returned.currency)} went back")
-    if isinstance(body, (pe.PacketClaimed, pe.PaymentExpired)) and body.seed:
+    if isinstance(body, (kinds.PacketClaimed, kinds.PaymentExpired)) and body.seed:
         yield ("class:soft", "; /check proves it")
 
 
-def _borne(body: pe.Withdrawn | pe.PaymentReversed) -> Line:
+def _borne(body: kinds.Withdrawn | kinds.PaymentReversed) -> Line:
     """What was not there."""
     if not body.shortfall:
         return []
     return [("class:soft", f", {_sum(body.shortfall, body.currency)} of it borne by the operator")]
 
 
-def _because(body: pe.Withdrawn | pe.PaymentReversed) -> Line:
+def _because(body: kinds.Withdrawn | kinds.PaymentReversed) -> Line:
     """Why the operator did it."""
     return [("class:note", f" · {clean(body.reason)}"), *_note(body)]
 
 
-def _share(body: pe.BillSplit, me: str) -> Line:
+def _share(body: kinds.BillSplit, me: str) -> Line:
     mine = next((share for share in body.shares if share.user == me), None)
     if mine is None:
         return []
@@ -182,7 +184,7 @@ def _share(body: pe.BillSplit, me: str) -> Line:
 # --- lists and answers ------------------------------------------------------------------------------------
 
 
-def payment_line(number: int, view: pe.PaymentView, me: str, name: Names, note: str | None = None) -> Line:
+def payment_line(number: int, view: kinds.PaymentView, me: str, name: Names, note: str | None = None) -> Line:
     """One line of /payments; `note` is that of the payment's event."""
     card = card_of(view)
     assert card is not None, "every line of a list is a card"
@@ -223,7 +225,7 @@ def _who(user: str, me: str, name: Names) -> str:
     return "you" if user == me else f"@{name(user)}"
 
 
-def statement_line(line: pe.StatementLine) -> Line:
+def statement_line(line: kinds.StatementLine) -> Line:
     """One line of /statement; `with_` is a handle, or `operator`."""
     other = clean(line.with_ or "")
     person = f"@{other}  " if other not in {"", "operator", SERVER_AUTHOR} else f"{other}  " if other else ""
@@ -243,7 +245,7 @@ def balance_at(word: str, balance: str, currency: str) -> Line:
     return [("class:soft", f"  {word:<14}"), ("class:me", f"{_sum(balance, currency):>30}")]
 
 
-def quote_line(quote: pe.QuoteView, payee: str) -> Line:
+def quote_line(quote: kinds.QuoteView, payee: str) -> Line:
     """What a quote says, as a question."""
     fee = f" and a fee of {_sum(quote.fee, quote.sell.currency)}" if quote.fee.strip("0.") else ""
     terms = f"rate {clean(quote.rate)}, margin {_sum(quote.margin, quote.sell.currency)}"

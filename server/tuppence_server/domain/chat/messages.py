@@ -2,7 +2,7 @@
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
-from tuppence_protocol.frames import ChatText
+from tuppence_protocol.kinds import ChatText
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.facts import Append, Decision, Fact, OpenConversation
 from tuppence_server.domain.keys import Keys

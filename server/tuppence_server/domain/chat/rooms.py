@@ -5,7 +5,7 @@ from typing import Final
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
-from tuppence_protocol.frames import RoomCreate, RoomInvite, RoomLeave, RoomRemove, RoomRole, RoomUpdate
+from tuppence_protocol.kinds import RoomCreate, RoomInvite, RoomLeave, RoomRemove, RoomRole, RoomUpdate
 from tuppence_protocol.limits import GROUPS_PER_PERSON_MAX, ROOM_MEMBERS_MAX
 from tuppence_protocol.shapes import InPlace
 from tuppence_server.domain.book import Book

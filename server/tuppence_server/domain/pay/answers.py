@@ -7,17 +7,19 @@ from msgspec.structs import replace
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
-from tuppence_protocol.money import amount_form, format_amount, parse_amount
-from tuppence_protocol.payment_events import (
-    Money,
+from tuppence_protocol.kinds import (
+    PayAccept,
+    PayCancel,
+    PayDecline,
     PaymentAccepted,
     PaymentCancelled,
     PaymentDeclined,
     PaymentExpired,
     PaymentRefunded,
+    PayRefund,
 )
-from tuppence_protocol.payments import PayAccept, PayCancel, PayDecline, PayRefund
-from tuppence_protocol.views import SERVER_AUTHOR
+from tuppence_protocol.money import amount_form, format_amount, parse_amount
+from tuppence_protocol.views import SERVER_AUTHOR, Money
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.commands import Expire
 from tuppence_server.domain.facts import Append, Decision, Fact, KeepPayment, KeepShare, Move

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
+from tuppence_protocol.kinds import PaymentReversed, Withdrawn
 from tuppence_protocol.money import format_amount
-from tuppence_protocol.payment_events import PaymentReversed, Withdrawn
 from tuppence_protocol.views import SERVER_AUTHOR
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.chat.lookup import need_person

@@ -5,10 +5,9 @@ from msgspec import UNSET
 from tuppence_protocol import codec
 from tuppence_protocol.currencies import exponent
 from tuppence_protocol.errors import Refusal
+from tuppence_protocol.kinds import Deposited, PayFaucet
 from tuppence_protocol.limits import FAUCET_MAJOR_MAX
 from tuppence_protocol.money import format_amount
-from tuppence_protocol.payment_events import Deposited
-from tuppence_protocol.payments import PayFaucet
 from tuppence_protocol.views import SERVER_AUTHOR
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.chat.lookup import find_place, need_person, need_place

@@ -7,10 +7,9 @@ from msgspec.structs import replace
 
 from tuppence_protocol import codec, packets
 from tuppence_protocol.errors import Refusal
+from tuppence_protocol.kinds import PacketClaimed, PacketMade, PayClaim, PayPacket
 from tuppence_protocol.limits import ACCEPT_S_DEFAULT
 from tuppence_protocol.money import format_amount
-from tuppence_protocol.payment_events import PacketClaimed, PacketMade
-from tuppence_protocol.payments import PayClaim, PayPacket
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.chat.lookup import membership, need_place, peer_of
 from tuppence_server.domain.chat.messages import READERS_WATCH, writable

@@ -4,8 +4,8 @@ from typing import Final
 
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.money import format_amount
-from tuppence_protocol.payment_events import Share as ShareView
-from tuppence_protocol.payments import Acting
+from tuppence_protocol.shapes import Acting
+from tuppence_protocol.views import Share as ShareView
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.chat.lookup import find_place, need_place, need_user
 from tuppence_server.domain.keys import Keys

@@ -7,16 +7,21 @@ from msgspec.structs import replace
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
-from tuppence_protocol.limits import REMIND_MS_MIN, REQUEST_S_DEFAULT, REQUESTS_OPEN_PER_PAIR_MAX
-from tuppence_protocol.money import format_amount, in_equal_parts
-from tuppence_protocol.payment_events import (
+from tuppence_protocol.kinds import (
     BillSplit,
     PaymentReminded,
     PaymentRequested,
+    PayRemind,
+    PayRequest,
+    PaySend,
+    PaySplit,
+    PayWaive,
+    RequestBody,
     Settles,
     ShareWaived,
 )
-from tuppence_protocol.payments import PayRemind, PayRequest, PaySend, PaySplit, PayWaive, RequestBody
+from tuppence_protocol.limits import REMIND_MS_MIN, REQUEST_S_DEFAULT, REQUESTS_OPEN_PER_PAIR_MAX
+from tuppence_protocol.money import format_amount, in_equal_parts
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.chat.lookup import (
     NO_CONVERSATION,

@@ -7,10 +7,10 @@ from msgspec.structs import replace
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
+from tuppence_protocol.kinds import PaymentSent, PaySend, SendBody
 from tuppence_protocol.limits import ACCEPT_S_DEFAULT
 from tuppence_protocol.money import format_amount
-from tuppence_protocol.payment_events import Money, PaymentSent
-from tuppence_protocol.payments import PaySend, SendBody
+from tuppence_protocol.views import Money
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.chat.lookup import (
     find_person,

@@ -8,8 +8,8 @@ from typing import Any, Final, TypeVar
 import aiosqlite
 
 from tuppence_protocol.codec import encode_object, splice
-from tuppence_protocol.events import ConversationView, MemberView, UserView
-from tuppence_protocol.views import SERVER_AUTHOR
+from tuppence_protocol.kinds import ConversationView, MemberView
+from tuppence_protocol.views import SERVER_AUTHOR, UserView
 from tuppence_server.domain.rows import (
     OPERATOR,
     Account,

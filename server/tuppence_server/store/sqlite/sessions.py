@@ -10,7 +10,7 @@ import aiosqlite
 import msgspec
 
 from tuppence_protocol.codec import encode_object, splice
-from tuppence_protocol.events import ConversationView
+from tuppence_protocol.kinds import ConversationView
 from tuppence_protocol.limits import READY_CONVERSATIONS_MAX, RESUME_BYTES_MAX, RESUME_EVENTS_MAX
 from tuppence_server.domain.rows import Conversation, LogHead, Member, Session, User
 from tuppence_server.domain.views import conversation_view
