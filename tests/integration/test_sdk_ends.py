@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.support.server import ROOT
+from tests.support.waiting import WAIT_S
 
 from tuppence_client import (
     ConnectionEnded,
@@ -98,7 +99,7 @@ async def test_a_token_that_has_run_out_is_the_end_where_there_is_no_other(serve
         server.expired.add(token)
         server.cut("alice")
         with pytest.raises(ConnectionEnded) as caught:
-            await waiting
+            await asyncio.wait_for(waiting, WAIT_S)
         assert (caught.value.close_code, caught.value.final) == (EXPIRED, True)
         with pytest.raises(ConnectionEnded):
             await alice.wallet()

@@ -1,11 +1,12 @@
 """What is tested alone is part of a server too: the composition root puts it where it works."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from tests.contract.stores import command, opened, wire_id
+from tests.contract.stores import World, command, opened, wire_id
 from tests.support.waiting import WAIT_S
 
 from tuppence_server import app
@@ -16,6 +17,7 @@ from tuppence_server.domain.commands import CreateUser
 from tuppence_server.edge.services import Services
 from tuppence_server.edge.timer_wheel import WHEEL_SLOTS
 from tuppence_server.edge.unread import UNREAD_TOTAL_BYTES_MAX
+from tuppence_server.opening import opened_store
 from tuppence_server.store.contract import Store
 
 EARLIER_KIB, NOW_KIB = 64, 8
@@ -121,3 +123,26 @@ async def test_checks_of_the_ledger_come_as_often_as_the_setting_says(
     async with opened("memory", tmp_path) as store:
         await Root(tmp_path, store, monkeypatch).look(turn, verify_every_hours=hours)
     assert kept == [hours]
+
+
+async def test_a_server_and_a_command_go_on_from_a_commit_that_has_no_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login, made while the clock was ten days ahead: the head of the log does not tell of it."""
+    ahead = time.time_ns() // 10**6 + 864_000_000
+    settings = Settings(data=tmp_path, password_workers=1, password_memory_kib=NOW_KIB)
+    async with opened_store(tmp_path, make=True) as store:
+        world = World(store)
+        await world.register("alice")
+        world.now = ahead
+        await world.log_in("alice", 1)
+        assert (await store.head()).at < ahead
+
+        async def no_earlier(services: Services) -> None:
+            assert services.pipeline.now_ms() >= ahead
+            assert services.clock_ms() >= ahead
+            assert b"tuppence_clock_jumps_total 0.0" not in services.metrics.text(), "it is told"
+
+        await Root(tmp_path, store, monkeypatch).look(no_earlier)
+    async with app.opened_office(settings) as (office, _):
+        assert office._clock_ms() >= ahead
