@@ -177,6 +177,20 @@ def test_every_command_stops_before_it_folds_a_damaged_log(
     assert "14 commits" in done.stdout
 
 
+async def test_what_is_opened_without_what_is_lost_is_of_the_new_epoch_before_anybody_comes(
+    killed: tuple[Path, list[int]], tmp_path: Path
+) -> None:
+    """Clients whose cursor is still in the log would notice nothing; once it has its epoch, it keeps that."""
+    folder, ends = killed
+    path = damaged(folder, tmp_path) / DATABASE
+    flip(path.with_name(path.name + "-wal"), 8 * (HEADER_BYTES + (ends[5] + 1) * FRAME_BYTES + 100))
+    for epoch_after_loss in ("e_new", "e_newer"):
+        store = SqliteStore(path, epoch_after_loss=epoch_after_loss)
+        head = await store.open()
+        await store.close()
+        assert (head.epoch, head.pos) == ("e_new", 6)
+
+
 async def test_going_on_without_what_is_lost_is_a_new_epoch_and_keeps_the_log_as_it_was(
     faulty: Server,
 ) -> None:

@@ -234,6 +234,20 @@ async def test_a_check_ends_with_the_server_that_asked_for_it_and_says_nothing(f
     assert not faulty.faults()
 
 
+async def test_a_check_whose_server_is_gone_ends_before_its_report(tmp_path: Path) -> None:
+    """Even where somebody still reads what it tells, so that no broken pipe ends it."""
+    async with opened("sqlite", tmp_path) as store:
+        await busy_world(store)
+        check = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "tuppence_server.checking", str(tmp_path / "tuppence.db")),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        told, _ = await check.communicate()
+    assert (check.returncode, b'"problems"' in told) == (0, False), told
+
+
 async def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
