@@ -4,7 +4,7 @@ import inspect
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,6 +68,7 @@ READS: Final[dict[str, Read]] = {
 }
 
 
+@asynccontextmanager
 async def traced(folder: Path) -> AsyncIterator[tuple[BusyWorld, set[str]]]:
     """A busy ledger, and every statement that its readers and its road's loads run."""
     said: set[str] = set()
@@ -91,7 +92,7 @@ def scanned(plan: list[str], sql: str, tables: set[str]) -> set[str]:
 
 
 async def test_no_read_goes_through_a_whole_table(tmp_path: Path) -> None:
-    async for world, said in traced(tmp_path):
+    async with traced(tmp_path) as (world, said):
         await world.log_in("alice", 1)
         for read in READS.values():
             await read(world)

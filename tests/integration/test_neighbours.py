@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+from tests.support.waiting import WAIT_S
 from tests.support.server import Server, serving
 from tests.support.tls import make_pair
 
@@ -41,6 +42,8 @@ async def test_a_suspended_server_is_told_after_a_bounded_wait(
             assert access is not None
             admin_client.look(access)
             os.kill(server.pid, signal.SIGSTOP)
+            # Who would wait for ever gets an answer then, and fails.
+            wake = asyncio.get_running_loop().call_later(WAIT_S, os.kill, server.pid, signal.SIGCONT)
             for call in (
                 lambda access=access: admin_client.look(access),
                 lambda access=access: admin_client._remotely(access, "user.list", {}),
@@ -50,6 +53,7 @@ async def test_a_suspended_server_is_told_after_a_bounded_wait(
                     short.setattr(admin_client, "LIFE_S_MAX", 0.3)
                     with pytest.raises(Unreachable, match=f"kill -CONT {server.pid}"):
                         await asyncio.to_thread(call)
+            wake.cancel()
             os.kill(server.pid, signal.SIGCONT)
             assert await asyncio.to_thread(admin_client._remotely, access, "user.list", {}) == []
         finally:

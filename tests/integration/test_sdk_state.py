@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
+from tests.support.waiting import WAIT_S
 from tests.support.server import serving
 
 from tuppence_client import Client, ConnectionEnded, Event, Pace, Reset, StateFileError, SyncClient, connect
@@ -26,7 +27,10 @@ async def server() -> AsyncIterator[FakeServer]:
 
 @asynccontextmanager
 async def bot(server: FakeServer, state: Path, **options: int) -> AsyncIterator[Client]:
-    async with connect(server.url, token=server.token("bob"), state=state, pace=FAST, **options) as me:
+    async with (
+        asyncio.timeout(WAIT_S),
+        connect(server.url, token=server.token("bob"), state=state, pace=FAST, **options) as me,
+    ):
         yield me
 
 

@@ -240,7 +240,7 @@ async def test_a_check_whose_server_is_gone_ends_before_its_report(tmp_path: Pat
         await busy_world(store)
         check = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "tuppence_server.checking", str(tmp_path / "tuppence.db")),
+            *("-m", "tuppence_server.audit.process", str(tmp_path / "tuppence.db")),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
         )
