@@ -6,6 +6,7 @@ import time
 import pytest
 from tests.support.wire import TEXT, frame_bytes, make, new_id
 
+from tuppence_server.edge.arrivals import OF_PERSON
 from tuppence_server.edge.rate_limits import HOUSEHOLD, LIMITED, LOGIN, PENALTY_REFUSALS_MAX, STRANGER
 
 pytestmark = pytest.mark.settings(RATE_LIMITS="on", TRUSTED_PROXIES="127.0.0.1")
@@ -42,6 +43,21 @@ async def test_a_new_connection_brings_no_new_pace(server, clean):
                 stored += await over_http(server, alice.token, make("chat.text", "self", text="x")) == 200
         await (client.close() if clean else client.drop())
     assert LIMITED.durable.burst <= stored <= watch.most
+
+
+async def test_hellos_have_a_pace(server):
+    (alice,) = await server.people("alice")
+    for _ in range(OF_PERSON.burst):
+        await (await server.connect(alice)).close()
+    for _ in range(20):
+        client = await server.dial()
+        await client.send({"kind": "hello", "body": {"token": alice.token}})
+        told = await client.read()
+        if told["kind"] == "bye":
+            break
+        await client.close()
+    assert (told["body"].get("code"), told["body"].get("reason")) == (4005, "rate_limited")
+    assert told["body"]["retry_ms"] > 0
 
 
 async def test_asks_over_http_and_sockets_and_other_routes_are_one_lane(server):
