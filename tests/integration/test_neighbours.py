@@ -16,9 +16,9 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from tests.support.waiting import WAIT_S
 from tests.support.server import Server, serving
 from tests.support.tls import make_pair
+from tests.support.waiting import WAIT_S
 
 from tuppence_server.app import AdminAccess
 from tuppence_server.cli import admin_client

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
-from tests.support.waiting import WAIT_S
 from tests.support.server import serving
+from tests.support.waiting import WAIT_S
 
 from tuppence_client import Client, ConnectionEnded, Event, Pace, Reset, StateFileError, SyncClient, connect
 from tuppence_client.testing import FakeServer
