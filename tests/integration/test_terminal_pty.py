@@ -1,5 +1,6 @@
 """The terminal client on a real terminal: what is to be seen, at every size, whatever happens meanwhile."""
 
+import asyncio
 import re
 import sys
 from contextlib import AbstractAsyncContextManager
@@ -68,6 +69,25 @@ async def test_what_is_typed_fast_is_never_mixed_into_the_talk(tmp_path: Path) -
             texts = [(await anext(events)).body for _ in range(30)]
             assert [getattr(body, "text", "") for body in texts] == [f"line {n:02d}" for n in range(30)]
             seen = await screen.until("line 29")
+            shown = [row for row in seen if "line" in row]
+            assert all(re.fullmatch(r"\d\d:\d\d  you  line \d\d", row) for row in shown), shown
+
+
+@pytest.mark.parametrize("between_keys_s", [0, 0.0003, 0.001, 0.003])
+async def test_keys_that_come_while_lines_are_printed_are_not_echoed_into_them(
+    tmp_path: Path, between_keys_s: float
+) -> None:
+    async with serving(tmp_path) as server:
+        await server.people("alice", "bob")
+        async with chat(server, "alice") as screen:
+            await screen.until("online")
+            screen.type("/to @bob")
+            await screen.until("── @bob ──")
+            for key in "\r".join(f"line {n:02d}" for n in range(60)):
+                screen.type(key, enter=False)
+                await asyncio.sleep(between_keys_s)
+            screen.type("")
+            seen = await screen.until("you  line 59")
             shown = [row for row in seen if "line" in row]
             assert all(re.fullmatch(r"\d\d:\d\d  you  line \d\d", row) for row in shown), shown
 

@@ -179,8 +179,10 @@ class Terminal:
         )
         self._session = session
         session.default_buffer.on_text_changed += self._typing
-        # Between two prompts the terminal must not echo what is typed into the talk.
-        with patch_stdout(raw=True), session.app.input.raw_mode():
+        # Neither between two prompts nor while a line is printed above one may the terminal echo what is typed.
+        keyboard = session.app.input
+        keyboard.cooked_mode = keyboard.raw_mode  # type: ignore[method-assign]
+        with patch_stdout(raw=True), keyboard.raw_mode():
             while True:
                 try:
                     yield await session.prompt_async(self._prompt)
