@@ -1,1 +1,1 @@
-"""The wire of Tuppence: frames, codec, money, errors, limits and the Sans-I/O session. Pure, for every client."""
+"""The wire of Tuppence: kinds, codec, money, errors, limits and the Sans-I/O session. Pure."""

@@ -102,8 +102,10 @@ def decode_client(raw: bytes | str) -> Decoded | Refusal:
             return incomplete
         if _id(frame.id) is None:  # type: ignore[attr-defined]
             return _bad_id(frame.id)  # type: ignore[attr-defined]
-        if type(frame) in _in_place and frame.ref is not msgspec.UNSET and _id(frame.ref) is None:  # type: ignore[attr-defined]
-            return _BAD_REF
+        if type(frame) in _in_place:
+            ref = frame.ref  # type: ignore[attr-defined]
+            if ref is not msgspec.UNSET and _id(ref) is None:
+                return _BAD_REF
     return Decoded(frame, content)
 
 

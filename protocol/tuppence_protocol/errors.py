@@ -29,107 +29,83 @@ class Code(msgspec.Struct, frozen=True):
 
     name: str
     number: int
-    family: Family
     status: int
     final: bool
     meaning: str
 
+    @property
+    def family(self) -> Family:
+        """The hundreds of its number, in the order of the families."""
+        return _FAMILIES[self.number // 100 - 1]
 
-def _entries() -> tuple[Code, ...]:
-    shape, session, ident = Family.SHAPE, Family.SESSION, Family.ID
-    place, account, state = Family.PLACE, Family.ACCOUNT, Family.STATE
-    limits, funds, server = Family.LIMITS, Family.FUNDS, Family.SERVER
-    return (
-        Code("bad_json", 101, shape, 400, True, "The text is not one JSON object in UTF-8."),
-        Code("bad_frame", 102, shape, 400, True, "A member is missing, unknown or of the wrong type."),
-        Code("unknown_kind", 103, shape, 400, True, "This server knows no such kind of frame."),
-        Code("too_big", 104, shape, 400, True, "The frame or one of its members is too long."),
-        Code("bad_id", 105, shape, 400, True, "The id is not a lower-case UUID of version 4 or 7."),
-        Code("amount_format", 106, shape, 400, True, "The amount is not a decimal string in major units."),
-        Code("amount_range", 107, shape, 400, True, "The amount is zero, too large or too finely divided."),
-        Code("unknown_currency", 108, shape, 400, True, "The currency is unknown or not enabled here."),
-        Code(
-            "split_sum",
-            109,
-            shape,
-            400,
-            True,
-            "The shares do not add up to the total, or are too many for it.",
-        ),
-        Code("not_ready", 201, session, 401, False, "Say hello first."),
-        Code("bad_token", 202, session, 401, True, "The token is unknown, expired or revoked."),
-        Code("bad_credentials", 203, session, 401, True, "Handle and password do not match."),
-        Code("rate_limited", 204, session, 429, False, "Too many frames; wait retry_ms and send again."),
-        Code("busy", 205, session, 503, False, "The server's inbox is full; wait retry_ms and send again."),
-        Code("id_reused", 301, ident, 409, True, "This id was used with other content."),
-        Code("id_taken", 302, ident, 409, True, "This id belongs to somebody else's frame."),
-        Code("handle_taken", 303, ident, 409, True, "The handle, or one that looks like it, is taken."),
-        Code("not_found", 401, place, 404, True, "There is no such thing, or it is not yours to see."),
-        Code("forbidden", 402, place, 403, True, "You may see this but not do it."),
-        Code("not_a_member", 403, place, 403, True, "That person is not in this conversation."),
-        Code("account_disabled", 501, account, 403, True, "The user is disabled."),
-        Code("account_frozen", 502, account, 403, True, "Your account is frozen; ask the operator."),
-        Code("account_closed", 503, account, 403, True, "Your account is closed."),
-        Code("payee_unavailable", 504, account, 409, True, "The payee cannot receive this now."),
-        Code("same_account", 505, account, 400, True, "Payer and payee are the same."),
-        Code("expired", 601, state, 409, True, "The time for this has passed."),
-        Code("already_member", 602, state, 409, True, "That person is in this conversation already."),
-        Code("last_owner", 603, state, 409, True, "A group keeps at least one owner."),
-        Code("not_pending", 604, state, 409, True, "This waits for nothing; `state` tells how it stands."),
-        Code("already_paid", 605, state, 409, True, "This has been paid."),
-        Code("already_declined", 606, state, 409, True, "This has been declined."),
-        Code("already_cancelled", 607, state, 409, True, "This has been cancelled."),
-        Code("already_claimed", 608, state, 409, True, "You have had your share of this packet."),
-        Code("already_refunded", 609, state, 409, True, "All of this has been refunded."),
-        Code("already_requested", 610, state, 409, True, "The same request to this person is still open."),
-        Code("packet_empty", 611, state, 409, True, "All shares of this packet are claimed."),
-        Code("exceeds_refundable", 612, state, 409, True, "That is more than is left to refund."),
-        Code("quote_expired", 613, state, 409, True, "The quote's time is over; ask for another."),
-        Code("quote_used", 614, state, 409, True, "The quote has been used; ask for another."),
-        Code("not_empty", 615, state, 409, True, "The account still holds money, or money waits for it."),
-        Code("room_full", 701, limits, 409, True, "The conversation has as many members as it may."),
-        Code("limit_per_payment", 703, limits, 403, True, "That is more than one payment may be."),
-        Code(
-            "limit_daily",
-            704,
-            limits,
-            403,
-            True,
-            "That would pass the limit of 24 hours; `state` tells more.",
-        ),
-        Code(
-            "limit_monthly",
-            705,
-            limits,
-            403,
-            True,
-            "That would pass the limit of 30 days; `state` tells more.",
-        ),
-        Code("velocity", 706, limits, 403, True, "That would be too many payments in an hour."),
-        Code("too_many_requests", 707, limits, 409, True, "Too many requests to this person are still open."),
-        Code("too_soon", 708, limits, 409, True, "A reminder was sent a short while ago."),
-        Code(
-            "too_many_groups", 709, limits, 409, True, "That person is in as many groups as anybody may be."
-        ),
-        Code("insufficient_funds", 801, funds, 402, True, "The available balance does not cover this."),
-        Code(
-            "balance_limit", 802, funds, 409, True, "The payee's balance would pass what an account may hold."
-        ),
-        Code("unavailable", 901, server, 503, False, "The server cannot store now; retry with the same id."),
-        Code("rate_unavailable", 903, server, 503, False, "There is no exchange rate for this now."),
-        Code("internal", 902, server, 500, False, "The server failed; retry with the same id."),
+
+_FAMILIES: Final = tuple(Family)
+CODES: Final = {
+    code.name: code
+    for code in (
+        Code("bad_json", 101, 400, True, "The text is not one JSON object in UTF-8."),
+        Code("bad_frame", 102, 400, True, "A member is missing, unknown or of the wrong type."),
+        Code("unknown_kind", 103, 400, True, "This server knows no such kind of frame."),
+        Code("too_big", 104, 400, True, "The frame or one of its members is too long."),
+        Code("bad_id", 105, 400, True, "The id is not a lower-case UUID of version 4 or 7."),
+        Code("amount_format", 106, 400, True, "The amount is not a decimal string in major units."),
+        Code("amount_range", 107, 400, True, "The amount is zero, too large or too finely divided."),
+        Code("unknown_currency", 108, 400, True, "The currency is unknown or not enabled here."),
+        Code("split_sum", 109, 400, True, "The shares do not add up to the total, or are too many for it."),
+        Code("not_ready", 201, 401, False, "Say hello first."),
+        Code("bad_token", 202, 401, True, "The token is unknown, expired or revoked."),
+        Code("bad_credentials", 203, 401, True, "Handle and password do not match."),
+        Code("rate_limited", 204, 429, False, "Too many frames; wait retry_ms and send again."),
+        Code("busy", 205, 503, False, "The server's inbox is full; wait retry_ms and send again."),
+        Code("id_reused", 301, 409, True, "This id was used with other content."),
+        Code("id_taken", 302, 409, True, "This id belongs to somebody else's frame."),
+        Code("handle_taken", 303, 409, True, "The handle, or one that looks like it, is taken."),
+        Code("not_found", 401, 404, True, "There is no such thing, or it is not yours to see."),
+        Code("forbidden", 402, 403, True, "You may see this but not do it."),
+        Code("not_a_member", 403, 403, True, "That person is not in this conversation."),
+        Code("account_disabled", 501, 403, True, "The user is disabled."),
+        Code("account_frozen", 502, 403, True, "Your account is frozen; ask the operator."),
+        Code("account_closed", 503, 403, True, "Your account is closed."),
+        Code("payee_unavailable", 504, 409, True, "The payee cannot receive this now."),
+        Code("same_account", 505, 400, True, "Payer and payee are the same."),
+        Code("expired", 601, 409, True, "The time for this has passed."),
+        Code("already_member", 602, 409, True, "That person is in this conversation already."),
+        Code("last_owner", 603, 409, True, "A group keeps at least one owner."),
+        Code("not_pending", 604, 409, True, "This waits for nothing; `state` tells how it stands."),
+        Code("already_paid", 605, 409, True, "This has been paid."),
+        Code("already_declined", 606, 409, True, "This has been declined."),
+        Code("already_cancelled", 607, 409, True, "This has been cancelled."),
+        Code("already_claimed", 608, 409, True, "You have had your share of this packet."),
+        Code("already_refunded", 609, 409, True, "All of this has been refunded."),
+        Code("already_requested", 610, 409, True, "The same request to this person is still open."),
+        Code("packet_empty", 611, 409, True, "All shares of this packet are claimed."),
+        Code("exceeds_refundable", 612, 409, True, "That is more than is left to refund."),
+        Code("quote_expired", 613, 409, True, "The quote's time is over; ask for another."),
+        Code("quote_used", 614, 409, True, "The quote has been used; ask for another."),
+        Code("not_empty", 615, 409, True, "The account still holds money, or money waits for it."),
+        Code("room_full", 701, 409, True, "The conversation has as many members as it may."),
+        Code("limit_per_payment", 703, 403, True, "That is more than one payment may be."),
+        Code("limit_daily", 704, 403, True, "That would pass the limit of 24 hours; `state` tells more."),
+        Code("limit_monthly", 705, 403, True, "That would pass the limit of 30 days; `state` tells more."),
+        Code("velocity", 706, 403, True, "That would be too many payments in an hour."),
+        Code("too_many_requests", 707, 409, True, "Too many requests to this person are still open."),
+        Code("too_soon", 708, 409, True, "A reminder was sent a short while ago."),
+        Code("too_many_groups", 709, 409, True, "That person is in as many groups as anybody may be."),
+        Code("insufficient_funds", 801, 402, True, "The available balance does not cover this."),
+        Code("balance_limit", 802, 409, True, "The payee's balance would pass what an account may hold."),
+        Code("unavailable", 901, 503, False, "The server cannot store now; retry with the same id."),
+        Code("rate_unavailable", 903, 503, False, "There is no exchange rate for this now."),
+        Code("internal", 902, 500, False, "The server failed; retry with the same id."),
     )
-
-
-CODES: Final = {code.name: code for code in _entries()}
+}
 
 
 @final
 class Refusal(msgspec.Struct, frozen=True, omit_defaults=True):
     """An expected "no": a value, never an exception. `field` is a JSON path, `state` what now is.
 
-    What every frame passes asks `type(x) is Refusal`: for anything else, `isinstance` with a msgspec class takes
-    several times as long.
+    What every frame passes asks `type(x) is Refusal`: for anything else, `isinstance` with a msgspec class
+    takes several times as long.
     """
 
     code: str

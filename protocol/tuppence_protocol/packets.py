@@ -1,7 +1,7 @@
-"""Red packets that anybody can check: the shares follow from a seed, and the seed is promised before it is told.
+"""Red packets that anybody can check: shares follow from a seed, and it is promised before it is told.
 
-The event of a packet carries `proof`, a SHA-256 over the seed and the shares. The seed is told when the packet
-ends. Whoever has both draws the shares again and sees that they were settled before the first claim.
+The event of a packet carries `proof`, a SHA-256 over the seed and the shares. The seed is told when the
+packet ends. Whoever has both draws the shares again and sees that they were settled before the first claim.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ _NAME: Final = b"tuppence-packet-1"
 
 
 def draw(seed: bytes, total: int, count: int, mode: Mode) -> list[int]:
-    """The shares in the order in which they are claimed, minor units; each is at least 1 and they sum to `total`.
+    """The shares in the order in which they are claimed, minor units, each at least 1; they sum to `total`.
 
     Equal shares differ by 1 at most, the larger first. Of lucky ones each is uniform between 1 and twice the
     mean of what is left, the last takes the rest, and the order is shuffled, so that to be early is no luck.

@@ -5,7 +5,6 @@ codec. The functions are pure and deterministic; only `main` writes files.
 """
 
 import json
-import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -153,6 +152,7 @@ def asyncapi() -> Schema:
     definitions = _definitions()
     received, sent = _messages(definitions, _FRAMES), _messages(definitions, _sent())
     names = [*received, *sent]
+    spoken = f"Text messages, one JSON object each, at most {limits.FRAME_BYTES_MAX} bytes."
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -173,7 +173,7 @@ def asyncapi() -> Schema:
         "channels": {
             "socket": {
                 "address": "/v1/ws",
-                "description": f"Text messages, one JSON object each, at most {limits.FRAME_BYTES_MAX} bytes.",
+                "description": spoken,
                 "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
             }
         },
@@ -230,8 +230,9 @@ def pretty(document: Schema) -> str:
 def with_tables(text: str) -> str:
     """The text with what stands between `<!-- generated:NAME -->` and `<!-- /generated -->` made anew."""
     for name, table in tables().items():
-        between = re.compile(rf"(<!-- generated:{name} -->\n).*?(<!-- /generated -->)", re.DOTALL)
-        text = between.sub(lambda found, table=table: f"{found[1]}{table}{found[2]}", text)  # type: ignore[misc]
+        before, opened, after = text.partition(f"<!-- generated:{name} -->\n")
+        if opened:
+            text = f"{before}{opened}{table}<!-- /generated -->{after.partition('<!-- /generated -->')[2]}"
     return text
 
 

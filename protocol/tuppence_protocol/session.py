@@ -1,7 +1,8 @@
 """The session without I/O, both sides. Bytes go in, decisions come out; no clock, no socket, no randomness.
 
-The server side says what a received frame may do now. The client side keeps the resume cursor, the frames that
-have not been settled yet, and the rule that turns what arrives into every event once, in order, without a gap.
+The server side says what a received frame may do now. The client side keeps the resume cursor, the frames
+that have not been settled yet, and the rule that turns what arrives into every event once, in order and
+without a gap.
 """
 
 from enum import Enum
@@ -197,7 +198,7 @@ class ClientSession:
         self.unsettled.pop(id, None)
 
     def lost(self) -> None:
-        """The connection is gone; what was held comes again with the replay, so the cursor stays before it."""
+        """The connection is gone; what was held comes again with the replay, so the cursor stays behind."""
         self.ready = self.caught_up = False
         self._held.clear()
         self._seen_pos = self.pos
@@ -218,7 +219,7 @@ class ClientSession:
         return effects
 
     def skip(self, conv: str) -> list[Effect]:
-        """Deliver what is held in `conv` although events before it are missing: the server has none to give."""
+        """Deliver what is held in `conv` although events before it are missing: the server has none."""
         held = self._held.get(conv)
         return self._release(held.pop(min(held))) if held else []
 

@@ -38,7 +38,7 @@ class ServerFrame(Struct, frozen=True, tag_field="kind"):
 
 
 class PaymentBody(Extensible, frozen=True):
-    """The body of an event of money: it tells its payment's new `state`, and `alt` for whoever knows no more."""
+    """The body of an event of money: it tells the new `state` of its payment."""
 
     @property
     def state(self) -> State:

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from tuppence_protocol import limits, schema
+from tuppence_protocol.kinds import KINDS
+from tuppence_protocol.kinds.kind import QUOTE
 
-from . import money_vectors, packet_vectors, payment_samples, samples
+from . import money_vectors, packet_vectors, samples
+from .moments import MOMENTS
 from .mutations import mutations, text
 from .odd_texts import INVALID, VALID
 
@@ -20,7 +23,7 @@ VECTORS: Final = Path(__file__).parents[2] / "protocol" / "vectors"
 
 def valid() -> Iterator[Row]:
     """Frames that every server takes; `same` names a row whose content is the same under one id."""
-    for kind in samples.WHOLE_BODIES:
+    for kind in samples.SENT:
         yield {"name": f"{kind}: whole", "frame": text(samples.whole(kind)), "kind": kind}
         yield {"name": f"{kind}: bare", "frame": text(samples.bare(kind)), "kind": kind}
     longest = samples.bare("chat.text") | {"body": {"text": "é" * limits.TEXT_CHARS_MAX}}
@@ -44,7 +47,7 @@ def _payments() -> Iterator[Row]:
         ("pay.send", "waits for the payee", {"accept": True}),
         ("pay.send", "waits a second", {"accept": True, "expires_s": limits.EXPIRES_S_MIN}),
         ("pay.send", "waits the longest", {"accept": True, "expires_s": limits.EXPIRES_S_MAX}),
-        ("pay.send", "by a quote", {"quote": payment_samples.QUOTE}),
+        ("pay.send", "by a quote", {"quote": QUOTE}),
         ("pay.split", "the most shares", {"shares": [share] * limits.SPLIT_SHARES_MAX}),
         ("pay.packet", "one share", {"count": 1, "mode": "equal"}),
         ("pay.packet", "the most shares", {"count": limits.PACKET_SHARES_MAX}),
@@ -58,7 +61,7 @@ def _payments() -> Iterator[Row]:
             "frame": text(frame | {"body": frame.get("body", {}) | members}),
             "kind": kind,
         }
-    for kind in payment_samples.PREVIEWED:
+    for kind in samples.PREVIEWED:
         for what, inner in (("whole", samples.whole(kind)), ("bare", samples.bare(kind))):
             frame = samples.preview(inner)
             yield {"name": f"ask.preview: of {kind}, {what}", "frame": text(frame), "kind": "ask.preview"}
@@ -73,17 +76,17 @@ def invalid() -> Iterator[Row]:
 def events() -> Iterator[Row]:
     """Events as a server sends them; `body` is what a client of this version reads."""
     defs = schema.json_schema()["$defs"]
-    for kind, body in samples.EVENT_BODIES.items():
+    for kind, body in _told().items():
         yield _event_row(f"{kind}: whole", samples.event(kind, body), body)
         link = defs[schema.event_name(kind)]["properties"]["body"]["$ref"]
         needed = {name: body[name] for name in body if name in defs[link.rpartition("/")[2]]["required"]}
         yield _event_row(f"{kind}: bare", samples.event(kind, needed), needed)
         newer = samples.event(kind, body | {"x_new": {"a": [1]}}) | {"x_new": None, "ref": samples.OTHER_ID}
         yield _event_row(f"{kind}: with members that are new", newer, body)
-    for kind in ("pay.deposit", "pay.withdraw", "pay.reverse", "pay.expire"):
-        author = samples.event(kind, samples.EVENT_BODIES[kind]) | {"from": "server"}
-        yield _event_row(f"{kind}: written by the server", author, author["body"])
-    for what, kind, body in payment_samples.MOMENTS:
+    for kind in (kind for kind in KINDS if kind.by_server):
+        author = samples.event(kind.name, kind.told) | {"from": "server"}
+        yield _event_row(f"{kind.name}: written by the server", author, author["body"])
+    for what, kind, body in MOMENTS:
         yield _event_row(f"{kind}: {what}", samples.event(kind, body), body)
     for kind in ("chat.hologram", "pay.barter", "room.paint"):
         newer = samples.event(kind, {"alt": "Something new", "x_new": [1, {"y": None}]})
@@ -92,8 +95,20 @@ def events() -> Iterator[Row]:
     yield _event_row("chat.hologram: unknown, without alt", silent, {"alt": ""})
 
 
+def _told() -> dict[str, Row]:
+    """The bodies of events, in the order of the file: the operator's and the server's beside those that they answer."""
+    names = [kind.name for kind in KINDS if kind.event]
+    for name, before in (
+        ("pay.deposit", "pay.send"), ("pay.withdraw", "pay.deposit"), ("pay.reverse", "pay.withdraw"),
+        ("pay.faucet", "pay.reverse"), ("pay.expire", "pay.cancel"),
+    ):  # fmt: skip
+        names.remove(name)
+        names.insert(names.index(before) + 1, name)
+    return {name: samples.BY_NAME[name].told for name in names}
+
+
 def _event_row(name: str, event: Row, body: Row) -> Row:
-    known = event["kind"] in samples.EVENT_BODIES
+    known = event["kind"] in samples.BY_NAME
     return {"name": name, "raw": text(event), "kind": event["kind"], "known": known, "body": body}
 
 

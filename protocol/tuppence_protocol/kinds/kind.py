@@ -1,4 +1,4 @@
-"""What a kind is: one declaration, from which the codec, the schema, the spec's tables and every set of kinds are read."""
+"""What a kind is: one declaration, from which codec, schema, spec and every set of kinds are read."""
 
 from typing import Any, Final
 
@@ -20,11 +20,12 @@ Example = dict[str, Any]
 class Kind(Struct, frozen=True):
     """One kind: the classes of what goes under its name, what holds of it, and an example of each body.
 
-    Examples are as the wire has them: `sent` is a frame's body with every member, `bare` one with those that must
-    be there, where the class does not tell; `told` is the body of an event. `by_server` tells the meaning of an
-    event that no frame makes. Events that `act` always name, by `ref`, the payment that they are about, as those of
-    `Acting` frames do; a `listed` one is a payment of its own, a line of `ask.payments`. Where a `refusal_stays`,
-    it is the outcome of its id for ever. What waits does so for `lasts_s` seconds where nobody says.
+    Examples are as the wire has them: `sent` is a frame's body with every member, `bare` one with those that
+    must be there, where the class does not tell; `told` is an event's body. `by_server` tells the meaning of an
+    event that no frame makes. Events that `act` always name, by `ref`, the payment that they are about, as
+    those of `Acting` frames do; a `listed` one is a payment of its own, a line of `ask.payments`. Where a
+    `refusal_stays`, it is the outcome of its id for ever. What waits does so for `lasts_s` seconds where
+    nobody says how long.
     """
 
     name: str

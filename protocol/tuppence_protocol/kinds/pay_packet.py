@@ -47,7 +47,8 @@ PAY_PACKET: Final = Kind(
     },
     told={
         "total": "20.00", "currency": "EUR", "count": 5, "mode": "lucky", "state": "open",
-        "expires_at": 1790086400123, "proof": "9f2c4d6e8a0b1c3d5e7f9a1b2c3d4e5f60718293a4b5c6d7e8f9012345678901",
+        "expires_at": 1790086400123,
+        "proof": "9f2c4d6e8a0b1c3d5e7f9a1b2c3d4e5f60718293a4b5c6d7e8f9012345678901",
         "alt": "@alice put 20.00 EUR into a packet of 5", "note": "Happy New Year", "fee": "0.20",
     },
 )  # fmt: skip

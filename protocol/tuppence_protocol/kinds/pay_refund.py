@@ -59,8 +59,8 @@ PAY_REVERSE: Final = Kind(
     "pay.reverse", event=PaymentReversed, acts=True, refusal_stays=True,
     by_server="The operator gave back all that was left of the payment `ref`. `from` is `server`.",
     told={
-        "amount": "12.50", "currency": "EUR", "payer": BOB, "payee": ALICE, "state": "refunded", "refunded": "12.50",
-        "alt": "12.50 EUR that @alice paid @bob were given back by the operator",
+        "amount": "12.50", "currency": "EUR", "payer": BOB, "payee": ALICE, "state": "refunded",
+        "refunded": "12.50", "alt": "12.50 EUR that @alice paid @bob were given back by the operator",
         "reason": "Paid by a stolen telephone", "note": "Case 5", "shortfall": "1.50",
     },
 )  # fmt: skip

@@ -36,7 +36,8 @@ class PaymentRequested(PaymentBody, frozen=True):
 
 
 PAY_REQUEST: Final = Kind(
-    "pay.request", PayRequest, PaymentRequested, listed=True, refusal_stays=True, lasts_s=limits.REQUEST_S_DEFAULT,
+    "pay.request", PayRequest, PaymentRequested,
+    listed=True, refusal_stays=True, lasts_s=limits.REQUEST_S_DEFAULT,
     sent={"amount": "12.50", "currency": "EUR", "payer": "@bob", "note": "Lunch", "expires_s": 3_600},
     told={
         "amount": "12.50", "currency": "EUR", "payer": BOB, "state": "open", "expires_at": 1790604800123,

@@ -23,7 +23,8 @@ class SendBody(Body, frozen=True):
 
 
 class PaySend(InPlace, tag="pay.send", kw_only=True, frozen=True):
-    """Pay at once; with `accept` once the payee accepts; with `quote` in the payee's currency; with `ref` a request.
+    """Pay at once; with `accept` once the payee accepts; with `quote` in the payee's currency; with `ref` a
+    request.
 
     `payee` may be left out in a DM, and all three where `ref` is a request or split, which says them; refused
     after `not_after` (ms since the epoch).
@@ -63,8 +64,8 @@ STATED_ALONE: Final = ("accept", "expires_s", "quote")
 PAY_SEND: Final = Kind(
     "pay.send", PaySend, PaymentSent, listed=True, refusal_stays=True, lasts_s=limits.ACCEPT_S_DEFAULT,
     sent={
-        "amount": "12.50", "currency": "EUR", "payee": "@bob", "note": "Lunch", "not_after": MOMENT, "accept": True,
-        "expires_s": 3_600, "quote": QUOTE,
+        "amount": "12.50", "currency": "EUR", "payee": "@bob", "note": "Lunch", "not_after": MOMENT,
+        "accept": True, "expires_s": 3_600, "quote": QUOTE,
     },
     bare={"amount": "12.50", "currency": "EUR"},
     told={

@@ -51,7 +51,8 @@ PAY_SPLIT: Final = Kind(
     told={
         "total": "90.00", "currency": "EUR",
         "shares": [
-            {"user": BOB, "amount": "50.00", "state": "open"}, {"user": ALICE, "amount": "40.00", "state": "paid"},
+            {"user": BOB, "amount": "50.00", "state": "open"},
+            {"user": ALICE, "amount": "40.00", "state": "paid"},
         ],
         "state": "open", "expires_at": 1790604800123, "alt": "@alice split 90.00 EUR", "note": "Dinner",
     },
