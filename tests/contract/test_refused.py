@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 from tests.contract.stores import event_id, opened
 from tests.property.ledger_model import Model, Step
-from tests.property.narrow import NARROW
+from tests.property.simulation.road import NARROW
 from tests.property.test_ledger import check
 from tests.support.road import IDS, road_on, word
 

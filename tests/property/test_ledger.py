@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.contract.stores import KINDS, Counted, event_id, opened
 from tests.property.ledger_model import STEPS, Model, Step
-from tests.property.narrow import narrowed
+from tests.property.simulation.road import narrowed
 from tests.support.road import IDS, PEOPLE, road_on, word
 
 from tuppence_protocol.errors import Refusal

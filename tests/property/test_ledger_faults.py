@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from tests.contract.stores import KINDS, Counted, opened
 from tests.property.ledger_model import STEPS, Model, Step
-from tests.property.narrow import NARROW, SAVE_TURNS, narrowed
+from tests.property.simulation.road import NARROW, SAVE_TURNS, narrowed
 from tests.property.test_ledger import check
 from tests.support.road import IDS, Road, road_on, word
 

@@ -1,6 +1,6 @@
-"""A long run of money: `python -m tests.property.money_run --steps 100000 --seed 1 --store sqlite`.
+"""A long run of money: `python -m tests.property.simulation.run --steps 100000 --seed 1 --store sqlite`.
 
-One seed gives one run. Every town takes a store, unless one is named, and the operator's terms in turn; most decide
+One seed gives one run. Every simulation takes a store, unless one is named, and the operator's terms in turn; most decide
 beside every save, in many takes, on a book that is dropped every so often. Ends with 1 and the last steps where the
 ledger is not as foretold, or where a verb or a refusal never came about.
 """
@@ -16,12 +16,16 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from tests.contract.stores import KINDS
-from tests.property.money_model import DAY_MS, HOUR_MS
-from tests.property.money_steps import ON_ITS_OWN, VERBS, random_step
-from tests.property.money_town import FAULTS, TERMS, Town
+from tests.property.model.records import DAY_MS, HOUR_MS
+from tests.property.simulation.checks import check_all
+from tests.property.simulation.road import FAULTS
+from tests.property.simulation.simulation import Simulation
+from tests.property.simulation.step import ON_ITS_OWN
+from tests.property.simulation.terms import TERMS
+from tests.property.simulation.verbs import VERBS, random_step
 
-TOWN_STEPS: Final = 1_000
-"""Steps before the next town: long enough for limits of a month, short enough to be checked whole often."""
+STEPS_EACH: Final = 1_000
+"""Steps before the next simulation: long enough for limits of a month, short enough to be checked whole often."""
 WHOLE_EVERY: Final = 250
 TAIL_STEPS: Final = 40
 TICKS_MS: Final = (
@@ -65,17 +69,17 @@ class Run:
     def __init__(
         self,
         seed: int,
-        town_steps: int = TOWN_STEPS,
+        steps_each: int = STEPS_EACH,
         kinds: Sequence[str] = KINDS,
         progress: Callable[[int], object] = int,
     ) -> None:
         self.seed = seed
-        self.town_steps = town_steps
+        self.steps_each = steps_each
         self.kinds = kinds
         self.progress = progress
         self.chance = random.Random(seed)
         self.steps = 0
-        self.towns = 0
+        self.simulations = 0
         self.done: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.tail: deque[str] = deque(maxlen=TAIL_STEPS)
@@ -87,56 +91,58 @@ class Run:
             Violation: with the last steps.
         """
         while self.steps < steps:
-            terms = self.towns % len(TERMS)
-            kind = self.kinds[(self.towns + self.towns // len(TERMS)) % len(self.kinds)]
-            narrow = self.towns % 3 != 0
-            self.towns += 1
+            terms = self.simulations % len(TERMS)
+            kind = self.kinds[(self.simulations + self.simulations // len(TERMS)) % len(self.kinds)]
+            narrow = self.simulations % 3 != 0
+            self.simulations += 1
             self.tail.clear()
-            town = Town(kind, TERMS[terms], self.tail.append, narrow=narrow)
+            simulation = Simulation(kind, TERMS[terms], self.tail.append, narrow=narrow)
             try:
-                await town.begin()
-                await self._live(town, min(self.town_steps, steps - self.steps))
-                await town.end()
+                await simulation.begin()
+                await self._live(simulation, min(self.steps_each, steps - self.steps))
+                await simulation.end()
             except Exception as fault:
-                await town.drop()
-                where = f"town {self.towns}: {kind}, terms {terms}, narrow {narrow}, about step {self.steps}"
+                await simulation.drop()
+                where = f"simulation {self.simulations}: {kind}, terms {terms}, narrow {narrow}, about step {self.steps}"
                 raise Violation("\n".join((where, *self.tail))) from fault
-            self.done += town.counts
-            self.refused += town.refusals
+            self.done += simulation.counts
+            self.refused += simulation.refusals
 
-    async def _live(self, town: Town, steps: int) -> None:
+    async def _live(self, simulation: Simulation, steps: int) -> None:
         until = self.steps + steps
         while self.steps < until:
             before = self.steps
-            await self._act(town)
-            await town.check(whole=self.steps // WHOLE_EVERY > before // WHOLE_EVERY)
+            await self._act(simulation)
+            await check_all(simulation, whole=self.steps // WHOLE_EVERY > before // WHOLE_EVERY)
             if self.steps // PROGRESS_STEPS > before // PROGRESS_STEPS:
                 self.progress(self.steps)
 
-    async def _act(self, town: Town) -> None:
+    async def _act(self, simulation: Simulation) -> None:
         chance = self.chance
         self.steps += 1
         fault = chance.choice(FAULTS) if chance.random() < 0.04 else ""
         if chance.random() < 0.3:
-            town.forget(chance.choice(FORGET_AFTER))
+            simulation.forget(chance.choice(FORGET_AFTER))
         match chance.choices(("act", "burst", "preview", "tick", "sweep", "restart"), (68, 7, 9, 9, 5, 2))[0]:
             case "act":
-                await town.act(random_step(chance), fault)
+                await simulation.act(random_step(chance), fault)
             case "burst":
                 steps = [random_step(chance) for _ in range(chance.choice(BURST_STEPS))]
                 self.steps += len(steps) - 1
-                await town.burst(steps, fault)
+                await simulation.burst(steps, fault)
             case "preview":
-                await town.preview(random_step(chance, ON_ITS_OWN), send=chance.random() < 0.7)
+                await simulation.preview(random_step(chance, ON_ITS_OWN), send=chance.random() < 0.7)
             case "tick":
                 if chance.random() < 0.4:
-                    town.tick(chance.choice(TICKS_MS))
+                    simulation.tick(chance.choice(TICKS_MS))
                 else:
-                    town.tick_to(chance.choice(MOMENTS), chance.randrange(3), early=chance.random() < 0.5)
+                    simulation.tick_to(
+                        chance.choice(MOMENTS), chance.randrange(3), early=chance.random() < 0.5
+                    )
             case "sweep":
-                await town.sweep(fault)
+                await simulation.sweep(fault)
             case "restart":
-                await town.restart(kill=chance.random() < 0.5)
+                await simulation.restart(kill=chance.random() < 0.5)
 
     def missing(self) -> list[str]:
         """What should have come about and never did."""
@@ -146,7 +152,9 @@ class Run:
     def report(self, seconds: float) -> str:
         """What was done, in lines."""
         stores = " and ".join(self.kinds)
-        lines = [f"seed {self.seed}: {self.steps} steps in {self.towns} towns on {stores}, {seconds:.1f} s"]
+        lines = [
+            f"seed {self.seed}: {self.steps} steps in {self.simulations} simulations on {stores}, {seconds:.1f} s"
+        ]
         lines += [f"  {name:<24}{count:>9}" for name, count in sorted(self.done.items())]
         lines.append("refusals")
         lines += [f"  {name:<24}{count:>9}" for name, count in sorted(self.refused.items())]
@@ -158,7 +166,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--town-steps", type=int, default=TOWN_STEPS)
+    parser.add_argument("--each", type=int, default=STEPS_EACH)
     parser.add_argument("--store", choices=(*KINDS, "both"), default="both")
     given = parser.parse_args()
     started = time.perf_counter()
@@ -167,7 +175,7 @@ def main() -> int:
         sys.stderr.write(f"{steps} of {given.steps} steps, {time.perf_counter() - started:.0f} s\n")
 
     kinds = KINDS if given.store == "both" else (given.store,)
-    run = Run(given.seed, given.town_steps, kinds, progress)
+    run = Run(given.seed, given.each, kinds, progress)
     try:
         asyncio.run(run.go(given.steps))
     except Violation as violation:
