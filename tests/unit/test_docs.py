@@ -66,7 +66,9 @@ def test_every_module_stands_in_the_tree_of_the_architecture() -> None:
 
 def test_decisions_are_named_by_their_numbers() -> None:
     """A title has the number of its file, in one form; so has whoever points to one."""
-    for file in (ROOT / "docs" / "decisions").glob("*.md"):
+    files = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    assert [int(file.name[:4]) for file in files] == list(range(1, len(files) + 1))
+    for file in files:
         title = file.read_text("utf-8").partition("\n")[0]
         assert re.match(rf"# {file.name[:4]}: \S", title), f"{file.name}: {title!r}"
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "protocol").glob("*.md")]
