@@ -6,6 +6,7 @@ from typing import Any, Final
 from . import limits as bounds
 from .errors import CLOSES, CODES, RFC6455_CLOSES, reconnects
 from .kinds.kind import Kind
+from .lifecycle import BEGINS, LIFE, REFUSED, WHO
 
 # The first word found in a limit's name tells its unit.
 _UNITS: Final = {
@@ -15,6 +16,9 @@ _UNITS: Final = {
     "INVITES": "people", "MEMBERS": "people", "USERS": "people", "EVENTS": "events", "ROWS": "rows",
     "GROUPS": "groups", "CONVERSATIONS": "conversations", "EXPONENT": "decimals", "MINOR": "minor units",
     "MAJOR": "major units",
+}  # fmt: skip
+_BY: Final = {
+    "sharer": "who has a share", "anyone": "whoever may write here", "operator": "the operator", "time": "its time",
 }  # fmt: skip
 
 
@@ -63,6 +67,58 @@ def closes() -> str:
     own = [(c.number, f"`{c.name}`", "yes" if c.reconnect else "no", c.meaning) for c in CLOSES.values()]
     standard = [(n, "RFC 6455", "yes" if reconnects(n) else "no", m) for n, m in RFC6455_CLOSES.items()]
     return _table("code | name | reconnect | meaning", standard + own)
+
+
+def lives() -> str:
+    """What can be done with each kind of payment in each state."""
+    rows = (
+        (
+            _kind(kind),
+            f"`{state}`",
+            "`pay.send` with its id as `ref`" if verb == "settle" else f"`pay.{verb}`",
+            _BY.get(way.by, f"the {way.by}"),
+            ", ".join(f"`{after}`" for after in way.to),
+        )
+        for kind, life in LIFE.items()
+        for state, ways in life.items()
+        for verb, way in ways.items()
+    )
+    return _table("payment | state | what is done | by | then it is", rows)
+
+
+def diagrams() -> str:
+    """The same as a picture of each kind that has more than one state."""
+    return "\n".join(f"{_kind(kind)}:\n\n{_diagram(kind)}" for kind, life in LIFE.items() if len(life) > 1)
+
+
+def _kind(kind: str) -> str:
+    return "a share of a `pay.split`" if kind == "share" else f"`pay.{kind}`"
+
+
+def _diagram(kind: str) -> str:
+    life = LIFE[kind]
+    arrows = [f"[*] --> {state}" for state in BEGINS.get(kind, (next(iter(life)),))]
+    labels: dict[str, list[str]] = {}
+    for state, ways in life.items():
+        for verb, way in ways.items():
+            for after in way.to:
+                labels.setdefault(f"{state} --> {after}", []).append(verb)
+    arrows += [f"{arrow}: {', '.join(verbs)}" for arrow, verbs in labels.items()]
+    return "".join(f"{line}\n" for line in ("```mermaid", "stateDiagram-v2", *arrows, "```"))
+
+
+def refused() -> str:
+    """The code by which each state refuses what can be done with its kind, but not in it."""
+    others = sorted(
+        {
+            state
+            for kind, verb in WHO
+            for state, ways in LIFE[kind].items()
+            if verb not in ways and state not in REFUSED
+        }
+    )
+    codes = [(f"`{state}`", f"`{code}`") for state, (code, _) in REFUSED.items()]
+    return _table("it is | code", [*codes, (", ".join(f"`{state}`" for state in others), "`not_pending`")])
 
 
 def limits() -> str:

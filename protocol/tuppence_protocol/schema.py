@@ -247,12 +247,15 @@ def main() -> None:
 
 
 def tables() -> dict[str, str]:
-    """The Markdown tables of the spec by name: kinds, errors, closes, limits."""
+    """The generated parts of the spec by name."""
     return {
         "kinds": _tables.kinds(_definitions(), _kinds()),
         "errors": _tables.errors(),
         "closes": _tables.closes(),
         "limits": _tables.limits(),
+        "lives": _tables.lives(),
+        "diagrams": _tables.diagrams(),
+        "refused": _tables.refused(),
     }
 
 

@@ -130,8 +130,8 @@ class World:
         self.used = 0
         self.book: Book | None = None
 
-    async def settle(self, *requests: Request) -> list[Outcome]:
-        """Load, decide and save these as one batch."""
+    async def decided(self, *requests: Request) -> tuple[Book, list[Outcome]]:
+        """Load and decide these as one batch, of which nothing is saved."""
         book = Book(await self.store.head(), self.policy, self.fresh)
         book.begin(self.now)
         for _ in range(LOAD_WAVES_MAX):
@@ -141,10 +141,14 @@ class World:
             if not keys:
                 break
             await self.store.load(keys, book)
-        outcomes = [decide(book, request) for request in requests]
+        self.book = book
+        return book, [decide(book, request) for request in requests]
+
+    async def settle(self, *requests: Request) -> list[Outcome]:
+        """Load, decide and save these as one batch."""
+        book, outcomes = await self.decided(*requests)
         if book.changes:
             await commit(self.store, book.changes, book.head)
-        self.book = book
         return outcomes
 
     def key(self) -> str:

@@ -5,18 +5,18 @@ nothing.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from tuppence_protocol import kinds
 from tuppence_protocol.events import Event
+from tuppence_protocol.lifecycle import By, Verb, ways
 from tuppence_protocol.views import Money, PaymentBody, Share
 
 CARDS_MAX: Final = 10_000
 _TOLD: Final = ("note", "expires_at", "fee", "fee_on", "received", "rate", "count", "mode", "proof")
-Verb = Literal["settle", "claim", "accept", "decline", "cancel", "refund", "waive", "remind"]
 
 
 class Claim(Struct, frozen=True):
@@ -79,34 +79,20 @@ class Card(Struct, frozen=True, kw_only=True):
 
     def may(self, user: str) -> frozenset[Verb]:
         """What that person can do with it now, as far as the card tells; the server decides."""
-        return frozenset(_verbs(self, user))
+        now = ways(self.kind, self.state)
+        return frozenset(verb for verb, way in now.items() if self._is_for(user, way.by, verb))
 
-
-def _verbs(card: Card, user: str) -> Iterator[Verb]:
-    match card.kind, card.state:
-        case "pay.send", "pending":
-            if user == card.payee:
-                yield from ("accept", "decline")
-            elif user == card.payer:
-                yield "cancel"
-        case "pay.send", "completed" | "partly_refunded":
-            if user == card.payee:
-                yield "refund"
-        case "pay.packet", "open":
-            if all(claim.user != user for claim in card.claims):
-                yield "claim"
-        case "pay.request" | "pay.split", "open":
-            yield from _asked(card, user)
-
-
-def _asked(card: Card, user: str) -> Iterator[Verb]:
-    share = card.share_of(user)
-    if user == card.payee:
-        yield from ("cancel", "remind")
-        if any(other.state == "open" and other.user != user for other in card.shares):
-            yield "waive"
-    elif user == card.payer or (share is not None and share.state == "open"):
-        yield from ("settle", "decline")
+    def _is_for(self, user: str, by: By, verb: Verb) -> bool:
+        match by:
+            case "payer":
+                return user == self.payer
+            case "anyone":
+                return all(claim.user != user for claim in self.claims)
+        others = (share for share in self.shares if share.user != self.payee)
+        open_to = {share.user for share in others if verb in ways("share", share.state)}
+        if by == "sharer":
+            return user in open_to
+        return by == "payee" and user == self.payee and (not self.shares or bool(open_to))
 
 
 # --- from events and lists ------------------------------------------------------------------------------

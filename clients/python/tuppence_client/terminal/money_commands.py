@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal, cast
 
-from tuppence_client.cards import Verb
 from tuppence_protocol.currencies import EXPONENTS
 from tuppence_protocol.errors import Refusal
+from tuppence_protocol.lifecycle import Verb
 from tuppence_protocol.limits import PACKET_SHARES_MAX
 from tuppence_protocol.money import format_amount, parse_amount, parse_money
 

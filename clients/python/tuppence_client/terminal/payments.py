@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
-from tuppence_client.cards import Card, Cards, Verb, card_of
+from tuppence_client.cards import Card, Cards, card_of
 from tuppence_client.client import Client
 from tuppence_client.errors import PlaceError
 from tuppence_client.fairness import check_packet
@@ -14,6 +14,7 @@ from tuppence_client.verbs import Previewable
 from tuppence_protocol.currencies import EXPONENTS
 from tuppence_protocol.events import Event
 from tuppence_protocol.kinds import ConversationView, PaymentView
+from tuppence_protocol.lifecycle import WAITING, Verb
 from tuppence_protocol.limits import PAGE_EVENTS_MAX
 from tuppence_protocol.money import format_amount, in_equal_parts, parse_amount
 
@@ -169,12 +170,8 @@ class PaymentActions:
     async def _act(self, command: mc.MoneyCommand) -> object:
         me = self._me
         match command:
-            case mc.Act("claim", number):
-                return await me.claim(await self._fitting("claim", number))
-            case mc.Act("cancel", number):
-                return await me.cancel(await self._fitting("cancel", number))
-            case mc.Act("remind", number):
-                return await me.remind(await self._fitting("remind", number))
+            case mc.Act("claim" | "cancel" | "remind" as verb, number):
+                return await getattr(me, verb)(await self._fitting(verb, number))
             case mc.Decline(reason, number):
                 return await me.decline(await self._fitting("decline", number), reason)
             case mc.Waive(user, number):
@@ -204,10 +201,8 @@ class PaymentActions:
                 return partial(verbs.split, self._place(), money, parts, note=note)
             case mc.Packet(money, count, mode, note):
                 return partial(verbs.packet, self._place(), money, count, mode, note=note)
-            case mc.Act("settle", number):
-                return partial(verbs.settle, await self._fitting("settle", number))
-            case mc.Act("accept", number):
-                return partial(verbs.accept, await self._fitting("accept", number))
+            case mc.Act("settle" | "accept" as verb, number):
+                return partial(getattr(verbs, verb), await self._fitting(verb, number))
             case mc.Refund(money, number):
                 card = await self._fitting("refund", number, _received(money))
                 return partial(verbs.refund, card, money)
@@ -324,7 +319,7 @@ class PaymentActions:
     async def _check(self, number: int | None) -> None:
         """Fetch the packet's events and draw its shares again."""
         card = self._ended_packet() if number is None else self._numbered(number)
-        if card.kind != "pay.packet" or card.state not in {"emptied", "expired"}:
+        if card.kind != "pay.packet" or card.state in WAITING:
             raise Stuck("a packet can be checked once it has ended")
         packet = await self._me.event(card.id)
         about = await self._about(packet)

@@ -12,6 +12,7 @@ from tuppence_client.fairness import PacketCheck
 from tuppence_client.payments import Preview
 from tuppence_protocol import kinds
 from tuppence_protocol.events import Event
+from tuppence_protocol.lifecycle import WAITING
 from tuppence_protocol.views import SERVER_AUTHOR, Money
 
 from .sanitize import clean
@@ -78,7 +79,7 @@ def money_line(event: Event, me: str, name: Names, card: Card | None = None) -> 
 
 def _waits(card: Card, me: str) -> Iterator[tuple[str, str]]:
     """How long a payment waits, and for what of oneself."""
-    if card.state not in {"open", "pending"}:
+    if card.state not in WAITING:
         return
     if card.expires_at:
         yield ("class:soft", f" · until {_moment(card.expires_at)}")
