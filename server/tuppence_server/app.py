@@ -74,10 +74,10 @@ class AdminAccess(msgspec.Struct):
 
 
 @asynccontextmanager
-async def opened_office(
+async def opened_admin(
     settings: Settings, *, make: bool = False
 ) -> AsyncIterator[tuple[AdminService, Store]]:
-    """The office over the road in this process, while no server runs."""
+    """The administration over the road in this process, while no server runs."""
     async with opened_store(
         settings.data, settings.mode, make=make, damaged_log=settings.damaged_log
     ) as store:
@@ -206,12 +206,12 @@ async def _serve(
     passwords = Passwords(settings.password_workers, settings.password_memory_kib)
     passwords.learn(await store.password_kinds())
     audits = Audits(settings.data / DATABASE, services.metrics)
-    office = AdminService(
+    admin = AdminService(
         services.pipeline, store, passwords, settings.session_days, services.clock_ms, audits
     )
     access = AdminAccess(settings.base_url, ids.token(), os.getpid(), head.mode)
     _gauges(services)
-    api = Api(services, office, access.token)
+    api = Api(services, admin, access.token)
     config = _config(settings, services, Counted(api.app(), services.addresses, crowded))
     server = Server(config, services, partial(_started, services, head, access, announce))
     servers.append(server)

@@ -1,4 +1,4 @@
-"""A small world over any store: people, frames and office commands that settle in batches, as on the road."""
+"""A small world over any store: people, frames and commands that are decided in batches, as on the road."""
 
 import json
 from collections.abc import AsyncIterator

@@ -121,7 +121,7 @@ async def test_pings_have_a_pace(server):
 STRANGERS = {
     "tokens that nobody has": ("POST", "/v1/frames", b"{}", "t0ken"),
     "tokens at the sessions": ("GET", "/v1/sessions", None, "t0ken"),
-    "tokens at the office": ("POST", "/v1/admin", b"{}", "t0ken"),
+    "tokens of the operator": ("POST", "/v1/admin", b"{}", "t0ken"),
     "malformed registrations": ("POST", "/v1/users", b"[", None),
     "malformed logins": ("POST", "/v1/sessions", b'{"handle":1}', None),
 }

@@ -183,7 +183,7 @@ class Server:
             await raw.drop()
 
     async def admin(self, do: str, **arguments: Any) -> Any:
-        """An office action."""
+        """An action of the administration."""
         answer = await self.http("POST", "/v1/admin", {"do": do, "arguments": arguments}, self.admin_token)
         if answer.status != 200:
             raise Refused(answer.status, answer.json)

@@ -21,11 +21,11 @@ HANDLES = [f"user{n:02}x" for n in range(12)]
 
 
 class House:
-    """An office whose people chose their passwords before the setting was changed; notes what work is done."""
+    """An administration whose people chose their passwords before the setting was changed; notes what work is done."""
 
     def __init__(self, store: MemoryStore, road: Pipeline, passwords: Passwords) -> None:
         self.store, self.passwords = store, passwords
-        self.office = AdminService(road, store, passwords, 30, lambda: START_MS)
+        self.admin = AdminService(road, store, passwords, 30, lambda: START_MS)
         self.work: list[str] = []
         verify: Callable[[str, str], bool] = passwords._verify
 
@@ -42,7 +42,7 @@ class House:
         """What a wrong password costs."""
         self.work.clear()
         with pytest.raises(Refused):
-            await self.office.log_in(handle, "a wrong password", "")
+            await self.admin.log_in(handle, "a wrong password", "")
         return list(self.work)
 
 
@@ -73,12 +73,12 @@ async def test_who_never_came_back_is_not_told_from_nobody() -> None:
 
 async def test_a_login_hashes_anew_and_ends_no_other() -> None:
     async with house() as inside:
-        first = await inside.office.log_in(HANDLES[0], "correct horse", "phone")
+        first = await inside.admin.log_in(HANDLES[0], "correct horse", "phone")
         kinds = await inside.kinds()
         assert sorted(kinds.values()) == [1, len(HANDLES) - 1]
         (user,) = (user for user in await inside.store.users() if user.handle == HANDLES[0])
         assert f"m={NOW_KIB}," in str(user.password)
-        await inside.office.log_in(HANDLES[0], "correct horse", "laptop")
+        await inside.admin.log_in(HANDLES[0], "correct horse", "laptop")
         sessions = await inside.store.sessions(user.id, START_MS, 10)
         assert len(sessions) == 2
         assert all(session.revoked_at is None for session in sessions)
@@ -87,5 +87,5 @@ async def test_a_login_hashes_anew_and_ends_no_other() -> None:
 
 async def test_logins_at_once_all_succeed_while_one_of_them_hashes_anew() -> None:
     async with house() as inside:
-        logins = (inside.office.log_in(HANDLES[1], "correct horse", f"device {n}") for n in range(4))
+        logins = (inside.admin.log_in(HANDLES[1], "correct horse", f"device {n}") for n in range(4))
         assert len({login["session"] for login in await asyncio.gather(*logins)}) == 4

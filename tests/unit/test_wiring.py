@@ -144,5 +144,5 @@ async def test_a_server_and_a_command_go_on_from_a_commit_that_has_no_event(
             assert b"tuppence_clock_jumps_total 1.0" in services.metrics.text(), "it is told, once"
 
         await Root(tmp_path, store, monkeypatch).look(no_earlier)
-    async with app.opened_office(settings) as (office, _):
-        assert office._clock_ms() >= ahead
+    async with app.opened_admin(settings) as (admin, _):
+        assert admin._clock_ms() >= ahead

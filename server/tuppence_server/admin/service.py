@@ -61,7 +61,7 @@ AT_REST: Final = Refusal("forbidden", "This checks the ledger of a running serve
 
 
 class Refused(Exception):
-    """An office command was refused."""
+    """A command of the operator was refused."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.message)

@@ -1,4 +1,4 @@
-"""How the command line reaches the office: through the running server, or in process when there is none.
+"""How the command line reaches the administration: through the running server, or in process when there is none.
 
 Never beside a running server: the data directory's lock decides.
 """
@@ -22,7 +22,7 @@ from tuppence_protocol.errors import CODES, Refusal
 from tuppence_server.admin.backup import BackupError
 from tuppence_server.admin.registry import NOBODY
 from tuppence_server.admin.service import Refused
-from tuppence_server.app import AdminAccess, opened_office
+from tuppence_server.app import AdminAccess, opened_admin
 from tuppence_server.config.settings import Settings
 from tuppence_server.data_dir import ADMIN_ACCESS, WrongData, in_use
 from tuppence_server.reports.statement import RENDERERS, open_statement
@@ -54,7 +54,7 @@ class Unreachable(Exception):
 
 
 def do(settings: Settings, action: str, **arguments: Any) -> Any:
-    """Carry out an office action and return its plain result.
+    """Carry out an action of the administration and return its plain result.
 
     Raises:
         Refused, BackupError, Unreachable, DataInUse, WrongData: see there.
@@ -77,8 +77,8 @@ def running(data: Path) -> AdminAccess | None:
 
 
 async def _locally(settings: Settings, action: str, arguments: dict[str, Any]) -> Any:
-    async with opened_office(settings, make=action in _BEGINNERS) as (office, _):
-        return await office.do(action, arguments)
+    async with opened_admin(settings, make=action in _BEGINNERS) as (admin, _):
+        return await admin.do(action, arguments)
 
 
 def statement(
@@ -117,7 +117,7 @@ async def _write_statement(
     form: str,
     out: Writes,
 ) -> None:
-    async with opened_office(settings) as (_, store):
+    async with opened_admin(settings) as (_, store):
         user = await store.user(handle)
         if user is None:
             raise Refused(NOBODY)

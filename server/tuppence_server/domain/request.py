@@ -1,4 +1,4 @@
-"""What is submitted to the road: a client's frame or an office command, and who it is from."""
+"""What is submitted to the road: a client's frame or the operator's command, and who it is from."""
 
 from msgspec import Struct
 

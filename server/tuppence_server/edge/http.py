@@ -78,9 +78,9 @@ class Action(msgspec.Struct, forbid_unknown_fields=True):
 class Api:
     """The HTTP side of one server."""
 
-    def __init__(self, services: Services, office: AdminService, admin_token: str) -> None:
+    def __init__(self, services: Services, admin: AdminService, admin_token: str) -> None:
         self._services = services
-        self._office = office
+        self._admin = admin
         self._admin_token = admin_token
         self._readiness = Readiness(services.store, services.pipeline, services.settings.data)
         self._guests = Guests(services)
@@ -141,7 +141,7 @@ class Api:
         if self._services.settings.registration == "closed":
             raise Refused(CLOSED)
         _hurry(self._guests.registers(_address(request)))
-        made = await self._office.add_user(
+        made = await self._admin.add_user(
             body.handle, body.name, body.password, neighbourhood(_address(request))
         )
         return _json({"user": made}, 201)
@@ -155,7 +155,7 @@ class Api:
         _hurry(self._guests.logs_in(address, handle))
         network = neighbourhood(address)
         try:
-            return _json(await self._office.log_in(handle, body.password, body.device, network), 201)
+            return _json(await self._admin.log_in(handle, body.password, body.device, network), 201)
         except Refused as refused:
             self._tell_failed_login(request, refused.refusal)
             raise
@@ -188,7 +188,7 @@ class Api:
         identity = await self._who(request)
         _hurry(self._durable(identity))
         session = request.path_params["session"]
-        await self._office.close_session(
+        await self._admin.close_session(
             identity.user.id, identity.session.id if session == "current" else session
         )
         return Response(status_code=204, headers=_COMMON_HEADERS)
@@ -225,11 +225,11 @@ class Api:
     # The operator
 
     async def admin(self, request: Request) -> Response:
-        """An office action, for whoever can read the token file in the data directory."""
+        """An action of the administration, for whoever can read the token file in the data directory."""
         self._only_operator(request)
         action: Action = await self._read(request, Action)
         try:
-            return _json({"result": await self._office.do(action.do, action.arguments)})
+            return _json({"result": await self._admin.do(action.do, action.arguments)})
         except BackupError as fault:
             raise Refused(Refusal("bad_frame", str(fault), "$.arguments.path")) from fault
 
