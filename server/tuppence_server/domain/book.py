@@ -6,7 +6,7 @@ this batch nor the one on its way made or changed is as its row says, and nothin
 """
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from tuppence_protocol import codec
 from tuppence_protocol.currencies import exponent
@@ -53,16 +53,13 @@ class Book(HeldPayments):
 
     def __init__(self, head: LogHead, policy: Policy, fresh: Fresh) -> None:
         self.policy = policy
+        """What the operator has set; it changes between batches only, since rows are asked for by it."""
         self.previewing = False
         """While a decision is only looked at."""
         self.fresh = fresh
         self.head = head
         self.now = 0
         self.forget(head)
-
-    def use_policy(self, policy: Policy) -> None:
-        """Decide by what the operator has set from now on; between batches: rows are asked for by it."""
-        self.policy = policy
 
     def forget(self, head: LogHead) -> None:
         """Drop every row; the next batch loads afresh."""
@@ -96,12 +93,11 @@ class Book(HeldPayments):
         self.stored_pos = self.head.pos
         self.receipts.clear()
         self.events.clear()
-        self._ended_users: dict[str, int] = {}
+        self._ended_users = {} if on_the_way is None else dict(on_the_way.ended_users)
         if on_the_way is not None:
             self.receipts.update(on_the_way.receipts)
             self.events.update(on_the_way.events)
             self.stored_pos -= len(on_the_way.events)
-            self._ended_users |= on_the_way.ended_users
         self.changes = Changes()
         self.outflow: list[effects.Outflow] = []
 
@@ -113,23 +109,28 @@ class Book(HeldPayments):
     def rows(self) -> int:
         """How many rows are held."""
         tables = (
-            self.users, self.handles, self.skeletons, self.sessions,
-            self.conversations, self.pairs, self.members, self.accounts,
-            self.payments, self.shares, self.asked, self.quotes, self.uses,
+            self.users, self.handles, self.skeletons, self.sessions, self.conversations, self.pairs,
+            self.members, self.accounts, self.payments, self.shares, self.asked, self.quotes, self.uses,
         )  # fmt: skip
         return sum(len(table) for table in tables)
 
-    # Reading
+    # Reading what was asked for; a row that no `needs` named raises KeyError, one that is absent is None
+
+    def person(self, id: str) -> User:
+        """Somebody of whom the rule knows that they exist."""
+        user = self.users[id]
+        assert user is not None, "the parties of what is there are users"
+        return user
 
     def user_by_handle(self, handle: str) -> User | None:
         """The person with that handle."""
-        found = self.handles.get(handle)
-        return None if found is None else self.users.get(found)
+        found = self.handles[handle]
+        return None if found is None else self.users[found]
 
     def conversation_by_pair(self, pair: str) -> Conversation | None:
         """The dm or self of these people."""
-        found = self.pairs.get(pair)
-        return None if found is None else self.conversations.get(found)
+        found = self.pairs[pair]
+        return None if found is None else self.conversations[found]
 
     # Filling: the store's side
 
@@ -274,11 +275,12 @@ class Book(HeldPayments):
         member.read = max(member.read, fact.read)
         member.delivered = max(member.delivered, fact.delivered, member.read)
         people = self.people.get(fact.conv)
+        read, delivered = member.read, member.delivered
         self.outflow.append(
-            effects.Marked(fact.conv, people, conversation.members, fact.user, member.read, member.delivered)
+            effects.Marked(fact.conv, people, conversation.members, fact.user, read, delivered)
         )
 
-    def _add_user(self, fact: facts.AddUser | facts.ChangeUser) -> None:
+    def _keep_user(self, fact: facts.KeepUser) -> None:
         before = self.users.get(fact.user.id)
         had = 0 if before is None else seals.of_person(before)
         self._seal(seals.PEOPLE, seals.of_person(fact.user) - had)
@@ -365,9 +367,7 @@ class Book(HeldPayments):
         return conversation
 
     def _user(self, user: str) -> User:
-        found = self.users[user]
-        assert found is not None, "a rule changes people that it found"
-        self.changes.users[user] = found
+        found = self.changes.users[user] = self.person(user)
         return found
 
     def _member(self, conv: str, user: str) -> Member:
@@ -377,25 +377,24 @@ class Book(HeldPayments):
         return member
 
 
-_APPLY: dict[type, Callable[[Book, facts.Fact], None]] = {
-    facts.Append: Book._append,  # type: ignore[dict-item]
-    facts.OpenConversation: Book._open_conversation,  # type: ignore[dict-item]
-    facts.Join: Book._join,  # type: ignore[dict-item]
-    facts.Leave: Book._leave,  # type: ignore[dict-item]
-    facts.GiveRole: Book._give_role,  # type: ignore[dict-item]
-    facts.Retitle: Book._retitle,  # type: ignore[dict-item]
-    facts.ReadMark: Book._read_mark,  # type: ignore[dict-item]
-    facts.AddUser: Book._add_user,  # type: ignore[dict-item]
-    facts.ChangeUser: Book._add_user,  # type: ignore[dict-item]
-    facts.AddSession: Book._add_session,  # type: ignore[dict-item]
-    facts.EndSession: Book._end_session,  # type: ignore[dict-item]
-    facts.KeepPayment: Book._keep_payment,  # type: ignore[dict-item]
-    facts.KeepShare: Book._keep_share,  # type: ignore[dict-item]
-    facts.KeepQuote: Book._keep_quote,  # type: ignore[dict-item]
-    facts.Spend: Book._spend,  # type: ignore[dict-item]
-    facts.Flag: Book._flag,  # type: ignore[dict-item]
-    facts.Drop: Book._drop,  # type: ignore[dict-item]
-    facts.Touch: Book._touch,  # type: ignore[dict-item]
-    facts.BeginEpoch: Book._begin_epoch,  # type: ignore[dict-item]
-    facts.EndSessions: Book._end_sessions,  # type: ignore[dict-item]
+_APPLY: Final[dict[type, Callable[[Book, Any], None]]] = {
+    facts.Append: Book._append,
+    facts.OpenConversation: Book._open_conversation,
+    facts.Join: Book._join,
+    facts.Leave: Book._leave,
+    facts.GiveRole: Book._give_role,
+    facts.Retitle: Book._retitle,
+    facts.ReadMark: Book._read_mark,
+    facts.KeepUser: Book._keep_user,
+    facts.AddSession: Book._add_session,
+    facts.EndSession: Book._end_session,
+    facts.KeepPayment: Book._keep_payment,
+    facts.KeepShare: Book._keep_share,
+    facts.KeepQuote: Book._keep_quote,
+    facts.Spend: Book._spend,
+    facts.Flag: Book._flag,
+    facts.Drop: Book._drop,
+    facts.Touch: Book._touch,
+    facts.BeginEpoch: Book._begin_epoch,
+    facts.EndSessions: Book._end_sessions,
 }

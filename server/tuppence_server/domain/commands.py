@@ -1,5 +1,7 @@
 """Commands that do not come from clients' sockets: HTTP, the command line, receipts. They take the same road."""
 
+from typing import ClassVar
+
 from msgspec import Struct
 
 from tuppence_protocol.shapes import Durable
@@ -7,6 +9,18 @@ from tuppence_protocol.shapes import Durable
 
 class Command(Struct, frozen=True, tag_field="command", forbid_unknown_fields=True, gc=False):
     """A command of the server itself or its operator."""
+
+
+class EventCommand(Command, frozen=True):
+    """A command that becomes an event of this kind; `id` is its idempotency key, `ref` what it is about."""
+
+    kind: ClassVar[str]
+    id: str
+
+    @property
+    def ref(self) -> str | None:
+        """The payment that it acts on, if any."""
+        return getattr(self, "payment", None)
 
 
 class CreateUser(Command, tag="user.create", frozen=True):
@@ -55,23 +69,23 @@ class RevokeSession(Command, tag="session.revoke", frozen=True):
     user: str
 
 
-class Deposit(Command, tag="pay.deposit", frozen=True):
+class Deposit(EventCommand, tag="pay.deposit", frozen=True):
     """Credit a person with money that the operator took in; `id` is its idempotency key."""
 
-    id: str
+    kind = "pay.deposit"
     handle: str
     amount: str
     currency: str
     note: str | None
 
 
-class Withdraw(Command, tag="pay.withdraw", frozen=True):
+class Withdraw(EventCommand, tag="pay.withdraw", frozen=True):
     """Take money out of a person's balance; `id` is its idempotency key.
 
     With `force` the operator bears what is not there, so that no balance falls below zero.
     """
 
-    id: str
+    kind = "pay.withdraw"
     handle: str
     amount: str
     currency: str
@@ -80,20 +94,20 @@ class Withdraw(Command, tag="pay.withdraw", frozen=True):
     force: bool
 
 
-class Reverse(Command, tag="pay.reverse", frozen=True):
+class Reverse(EventCommand, tag="pay.reverse", frozen=True):
     """Give back all that is left of a payment, whatever its payee says; `force` as for a withdrawal."""
 
-    id: str
+    kind = "pay.reverse"
     payment: str
     reason: str
     note: str | None
     force: bool
 
 
-class Expire(Command, tag="pay.expire", frozen=True):
+class Expire(EventCommand, tag="pay.expire", frozen=True):
     """The time of a payment is over; `id` is new, since what a client can guess a client can take."""
 
-    id: str
+    kind = "pay.expire"
     payment: str
 
 

@@ -1,9 +1,15 @@
 """What a rule may decide. Facts are plain values; `Book.apply` is the only thing that acts on them."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from msgspec import Struct
 
+from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
+from tuppence_protocol.shapes import Durable
 
+from .commands import EventCommand
 from .rows import AccountKey, Conversation, Member, Payment, Phase, Quote, Role, Session, Share, User
 
 
@@ -78,13 +84,7 @@ class ReadMark(Struct, frozen=True, gc=False):
     delivered: int
 
 
-class AddUser(Struct, frozen=True, gc=False):
-    """A new person."""
-
-    user: User
-
-
-class ChangeUser(Struct, frozen=True, gc=False):
+class KeepUser(Struct, frozen=True, gc=False):
     """A person as they now are."""
 
     user: User
@@ -165,8 +165,20 @@ class BeginEpoch(Struct, frozen=True, gc=False):
 
 Fact = (
     Append | OpenConversation | Join | Leave | GiveRole | Retitle | ReadMark
-    | AddUser | ChangeUser | AddSession | EndSession | EndSessions
+    | KeepUser | AddSession | EndSession | EndSessions
     | KeepPayment | KeepShare | KeepQuote | Spend | Flag | Drop | Touch | BeginEpoch
 )  # fmt: skip
 Decision = list[Fact] | Refusal
 """What a rule comes to."""
+
+
+def event(
+    conv: str,
+    author: str,
+    frame: Durable | EventCommand,
+    body: Struct | Mapping[str, Any],
+    moves: Sequence[Move] = (),
+) -> Append:
+    """The event that a frame becomes: of its kind, under its id, about its `ref`."""
+    ref = getattr(frame, "ref", None) or None
+    return Append(conv, frame.kind, frame.id, author, ref, codec.encode_body(body), tuple(moves))

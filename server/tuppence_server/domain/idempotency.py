@@ -1,10 +1,14 @@
-"""Whether a frame says the same as the event that its id already is, and if not, where it differs.
+"""The one outcome of an id: whether a frame under it says the same again, and if not, where it differs.
 
-What the server rewrote is compared as it would be rewritten now: handles as the people they name, amounts as
-their canonical spelling, a place as the conversation that it is.
+What became an event is compared with that event. What the server rewrote is compared as it would be rewritten
+now: handles as the people they name, amounts as their canonical spelling, a place as the conversation that it is.
+A refusal left no event, so it is kept with a checksum of each member: there the spelling counts.
 """
 
 from typing import Any, Final
+from zlib import crc32
+
+from msgspec import Struct
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
@@ -13,10 +17,12 @@ from tuppence_protocol.money import format_amount, in_equal_parts, parse_amount
 
 from .book import Book
 from .chat.lookup import find_person, find_place
-from .commands import Deposit, Expire, Reverse, Withdraw
+from .commands import Deposit, EventCommand, Reverse, Withdraw
+from .effects import Outcome, Stored
 from .request import Request
-from .rows import Conversation, LoggedEvent
+from .rows import Conversation, IdempotencyRecord, LoggedEvent
 
+TAKEN: Final = Refusal("id_taken", "This id belongs to another frame.", "$.id")
 _AMOUNT: Final = frozenset({"amount", "total"})
 _PERSON: Final = frozenset({"payee", "payer", "user"})
 _PEOPLE: Final = frozenset({"members", "users"})
@@ -24,23 +30,51 @@ _OPTIONAL: Final = ("note", "not_after", "mentions", "accept", "quote", "reason"
 _SAID_BY_REF: Final = ("amount", "currency")
 
 
-def difference(book: Book, event: LoggedEvent, request: Request) -> str | None:
+class KeptRefusal(Struct):
+    """A refusal as its record keeps it; `parts` tell later which member of other content differs."""
+
+    refusal: Refusal
+    parts: dict[str, int]
+
+
+def record_of(request: Request, id: str, refusal: Refusal) -> IdempotencyRecord:
+    """A refused payment stays refused: a late retry must not pay after the person has paid anew."""
+    kept = codec.encode(KeptRefusal(refusal, _parts(request.content)))
+    return IdempotencyRecord(id, request.author, None, kept)
+
+
+def again(book: Book, request: Request, record: IdempotencyRecord) -> Outcome:
+    """What becomes of a request whose id has an outcome."""
+    if record.sender != request.author:
+        return TAKEN
+    if record.refusal is not None:
+        kept = codec.decode_as(record.refusal, KeptRefusal)
+        parts = _parts(request.content)
+        other = next(
+            (name for name in {**parts, **kept.parts} if kept.parts.get(name) != parts.get(name)), None
+        )
+        return kept.refusal if other is None else reused(f"$.{other}")
+    event = book.events.get(record.pos or 0)
+    assert event is not None, "a record names an event that is in the log"
+    other = _difference(book, event, request)
+    return Stored(event, repeated=True) if other is None else reused(other)
+
+
+def reused(field: str) -> Refusal:
+    """The refusal of other content under a known id."""
+    return Refusal("id_reused", f"This id was used before with another {field.removeprefix('$.')}.", field)
+
+
+def _parts(content: bytes) -> dict[str, int]:
+    fields = codec.fields_of(content) if content else {}
+    return {name: crc32(codec.encode_object(value)) for name, value in fields.items() if name != "id"}
+
+
+def _difference(book: Book, event: LoggedEvent, request: Request) -> str | None:
     """The JSON path of the first member that differs; None where the content is the same."""
-    frame = request.frame
     head: dict[str, Any] = dict(codec.decode_head(event.head))
-    stored = codec.fields_of(event.body)
-    sent: dict[str, Any]
-    if isinstance(frame, Deposit):
-        sent = {"kind": "pay.deposit", "body": _deposited(book, frame)}
-    elif isinstance(frame, Withdraw):
-        sent = {"kind": "pay.withdraw", "body": _withdrawn(book, frame)}
-    elif isinstance(frame, Reverse):
-        told = {"reason": frame.reason, "note": frame.note}
-        sent = {"kind": "pay.reverse", "ref": frame.payment, "body": _without_none(told)}
-    elif isinstance(frame, Expire):
-        sent = {"kind": "pay.expire", "ref": frame.payment}
-    else:
-        sent = codec.fields_of(request.content)
+    frame, stored = request.frame, codec.fields_of(event.body)
+    sent = _of_command(book, frame) if isinstance(frame, EventCommand) else codec.fields_of(request.content)
     for name in ("kind", "ref"):
         if sent.get(name) != head.get(name):
             return f"$.{name}"
@@ -49,20 +83,19 @@ def difference(book: Book, event: LoggedEvent, request: Request) -> str | None:
     return _body_difference(book, head, stored, sent.get("body", {}))
 
 
-def _deposited(book: Book, frame: Deposit) -> dict[str, Any]:
-    user = book.user_by_handle(frame.handle)
-    body = {"amount": frame.amount, "currency": frame.currency, "payee": "" if user is None else user.id}
-    return _without_none({**body, "note": frame.note})
-
-
-def _withdrawn(book: Book, frame: Withdraw) -> dict[str, Any]:
-    user = book.user_by_handle(frame.handle)
-    body = {"amount": frame.amount, "currency": frame.currency, "payer": "" if user is None else user.id}
-    return _without_none({**body, "reason": frame.reason, "note": frame.note})
-
-
-def _without_none(body: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in body.items() if value is not None}
+def _of_command(book: Book, command: EventCommand) -> dict[str, Any]:
+    """A command as if it were a client's frame."""
+    body: dict[str, str | None] = {}
+    if isinstance(command, (Deposit, Withdraw)):
+        user = book.user_by_handle(command.handle)
+        whom = "payee" if isinstance(command, Deposit) else "payer"
+        body = {"amount": command.amount, "currency": command.currency, whom: "" if user is None else user.id}
+    if isinstance(command, (Withdraw, Reverse)):
+        body["reason"] = command.reason
+    if isinstance(command, (Deposit, Withdraw, Reverse)):
+        body["note"] = command.note
+    given = {name: value for name, value in body.items() if value is not None}
+    return {"kind": command.kind, "ref": command.ref, "body": given}
 
 
 def _body_difference(

@@ -22,6 +22,13 @@ class HeldPayments:
     stored_pos: int
     """Events behind it are of this batch or of the one on its way, which the store need not have yet."""
 
+    def payment(self, id: str) -> Payment | None:
+        """A payment that was asked for, if it is one."""
+        payment = self.payments.get(id)
+        if payment is None and id not in self.no_payments:
+            raise KeyError(id)
+        return payment
+
     def cache_payment(self, payment: Payment, shares: Sequence[Share] = ()) -> None:
         """Take in a loaded payment with its shares."""
         self.payments[payment.id] = payment

@@ -3,11 +3,8 @@
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, Final, TypeVar
-from zlib import crc32
 
-import msgspec
-
-from tuppence_protocol import codec, kinds
+from tuppence_protocol import kinds
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.shapes import Acting, Durable
 
@@ -16,21 +13,21 @@ from .book import Book
 from .chat import messages, people, rooms
 from .effects import Done, Outcome, Quoted, Stored
 from .facts import Decision, KeepQuote
-from .idempotency import difference
+from .idempotency import TAKEN, again, record_of, reused
 from .keys import Keys
 from .pay import answers, corrections, deposits, packets, quotes, requests, send, wallets
-from .pay.payments import needs_acting
+from .pay.payments import needs_acting, needs_payment
 from .pay.preview import preview
 from .request import Request
 from .rows import IdempotencyRecord
 
-Needs = Callable[[Book, Keys, str, Any], None]
+Needs = Callable[[Book, Keys, str, Any], object]
 Rule = Callable[[Book, str, Any], Decision]
 _F = TypeVar("_F", bound=Durable | commands.Command)
 
 
 def _rule(
-    kind: type[_F], needs: Callable[[Book, Keys, str, _F], None], rule: Callable[[Book, str, _F], Decision]
+    kind: type[_F], needs: Callable[[Book, Keys, str, _F], object], rule: Callable[[Book, str, _F], Decision]
 ) -> tuple[type, tuple[Needs, Rule]]:
     """What a frame needs and what decides it, both of which take such a frame."""
     return kind, (needs, rule)
@@ -60,10 +57,10 @@ RULES: Final[dict[type, tuple[Needs, Rule]]] = dict(
         _rule(commands.Deposit, deposits.needs_deposit, deposits.deposit),
         _rule(commands.Withdraw, corrections.needs_withdraw, corrections.withdraw),
         _rule(commands.Reverse, corrections.needs_reverse, corrections.reverse),
-        _rule(commands.Expire, answers.needs_expire, answers.expire),
+        _rule(commands.Expire, needs_payment, answers.expire),
         _rule(commands.OpenQuote, quotes.needs_quote, quotes.open_quote),
         _rule(commands.SetFlags, wallets.needs_flags, wallets.set_flags),
-        _rule(commands.SetTier, wallets.needs_tier, wallets.set_tier),
+        _rule(commands.SetTier, people.needs_handle, wallets.set_tier),
         _rule(commands.CreateUser, people.needs_create, people.create),
         _rule(commands.SetPassword, people.needs_handle, people.set_password),
         _rule(commands.DisableUser, people.needs_handle, people.disable),
@@ -79,14 +76,12 @@ _FROM_PEOPLE: Final = frozenset(kind for kind in RULES if issubclass(kind, Durab
 _REMEMBERED_REFUSALS: Final = frozenset(
     kind for kind in RULES if attrgetter("__struct_config__.tag")(kind) in kinds.REFUSAL_STAYS
 )
+_ACTING: Final = (kinds.PaySend, Acting, commands.Expire, commands.Reverse)
 ACTS_ON: Final[dict[type, Callable[[Any], str | None]]] = {
-    **{kind: attrgetter("ref") for kind in RULES if issubclass(kind, (kinds.PaySend, Acting))},
-    commands.Expire: attrgetter("payment"),
-    commands.Reverse: attrgetter("payment"),
+    **{kind: attrgetter("ref") for kind in RULES if issubclass(kind, _ACTING)},
     commands.Preview: lambda preview: acted_on(preview.frame),
 }
 """Frames whose decision depends on a payment, and how each names it."""
-_TAKEN: Final = Refusal("id_taken", "This id belongs to another frame.", "$.id")
 _DISABLED: Final = Refusal("account_disabled", "This user is disabled.")
 
 
@@ -100,11 +95,8 @@ class RuleFault(Exception):
     """A rule crashed; the book is as it was before."""
 
 
-class KeptRefusal(msgspec.Struct):
-    """A refusal as its receipt keeps it; `parts` tell later which member of other content differs."""
-
-    refusal: Refusal
-    parts: dict[str, int]
+class NotLoaded(Exception):
+    """A rule read a row that its `needs` did not name; the book is as it was before."""
 
 
 def needs(book: Book, keys: Keys, request: Request) -> None:
@@ -124,22 +116,26 @@ def decide(book: Book, request: Request) -> Outcome:
 
     Raises:
         RuleFault: the rule crashed and left no trace; only this request is lost.
+        NotLoaded: as above, but a row is missing that may be there once the batch is taken frame by frame: one
+            is needed where a frame before it in the batch made what it names.
         Exception: a fact could not be applied; the whole batch is void.
     """
     frame = request.frame
     id: str | None = getattr(frame, "id", None)
     try:
-        receipt = book.receipts.get(id) if id is not None else None
-        if receipt is not None:
-            return _again(book, request, receipt)
+        record = book.receipts[id] if id is not None else None
+        if record is not None:
+            return again(book, request, record)
         if type(frame) is commands.Preview:
-            return _previewed(book, Request(frame.frame, request.author))
+            return _previewed(book, frame.frame, request.author)
         shut_out = type(frame) in _FROM_PEOPLE and _shut_out(book, request.author)
         decided = _DISABLED if shut_out else RULES[type(frame)][1](book, request.author, frame)
         if type(decided) is Refusal:
             if id is not None and type(frame) in _REMEMBERED_REFUSALS:
-                _keep_refusal(book, request, id, decided)
+                book.remember(record_of(request, id, decided))
             return decided
+    except KeyError as missing:  # not as its cause: its text is a key, which may be somebody's handle
+        raise NotLoaded(type(frame).__name__).with_traceback(missing.__traceback__) from None
     except Exception as fault:
         raise RuleFault(type(frame).__name__) from fault
     for fact in decided:
@@ -152,55 +148,21 @@ def decide(book: Book, request: Request) -> Outcome:
     return Stored(event)
 
 
-def _previewed(book: Book, request: Request) -> Outcome:
+def _previewed(book: Book, frame: Durable, author: str) -> Outcome:
     """The real decision; its facts are looked at and not applied."""
-    receipt = book.receipts.get(request.frame.id) if isinstance(request.frame, Durable) else None
-    if receipt is not None:
-        return _TAKEN if receipt.sender != request.author else _reused("$.id")
-    if _shut_out(book, request.author):
+    record = book.receipts[frame.id]
+    if record is not None:
+        return TAKEN if record.sender != author else reused("$.id")
+    if _shut_out(book, author):
         return _DISABLED
     book.previewing = True
     try:
-        decided = RULES[type(request.frame)][1](book, request.author, request.frame)
+        decided = RULES[type(frame)][1](book, author, frame)
     finally:
         book.previewing = False
-    return decided if isinstance(decided, Refusal) else preview(book, request.author, decided)
+    return decided if isinstance(decided, Refusal) else preview(book, author, decided)
 
 
 def _shut_out(book: Book, author: str) -> bool:
-    user = book.users.get(author)
+    user = book.users[author]
     return user is None or user.disabled
-
-
-def _keep_refusal(book: Book, request: Request, id: str, refusal: Refusal) -> None:
-    """A refused payment stays refused: a late retry must not pay after the person has paid anew."""
-    kept = KeptRefusal(refusal, _parts(request.content))
-    receipt = IdempotencyRecord(id, request.author, None, codec.encode(kept))
-    book.remember(receipt)
-
-
-def _again(book: Book, request: Request, receipt: IdempotencyRecord) -> Outcome:
-    if receipt.sender != request.author:
-        return _TAKEN
-    if receipt.refusal is not None:
-        kept = codec.decode_as(receipt.refusal, KeptRefusal)
-        other = _first_difference(kept.parts, _parts(request.content))
-        return kept.refusal if other is None else _reused(other)
-    event = book.events.get(receipt.pos or 0)
-    assert event is not None, "a receipt names an event that is in the log"
-    other = difference(book, event, request)
-    return Stored(event, repeated=True) if other is None else _reused(other)
-
-
-def _reused(field: str) -> Refusal:
-    return Refusal("id_reused", f"This id was used before with another {field.removeprefix('$.')}.", field)
-
-
-def _parts(content: bytes) -> dict[str, int]:
-    fields = codec.fields_of(content) if content else {}
-    return {name: crc32(codec.encode_object(value)) for name, value in fields.items() if name != "id"}
-
-
-def _first_difference(kept: dict[str, int], new: dict[str, int]) -> str | None:
-    differing = [name for name in {**new, **kept} if kept.get(name) != new.get(name)]
-    return f"$.{differing[0]}" if differing else None

@@ -48,14 +48,12 @@ def forget(book: Book, _author: str, command: Forget) -> Decision:
     quotes = [
         id
         for id in command.quotes
-        if (quote := book.quotes.get(id)) is not None
-        and not quote.used_by
-        and quote.expires_at <= limit.quotes
+        if (quote := book.quotes[id]) is not None and not quote.used_by and quote.expires_at <= limit.quotes
     ]
     sessions = [
         id
         for id in command.sessions
-        if (login := book.sessions.get(id)) is not None and login.over_at <= limit.sessions
+        if (login := book.sessions[id]) is not None and login.over_at <= limit.sessions
     ]
     uses = [use for use in command.uses if use[2] < limit.slot]
     return [Drop(tuple(quotes), tuple(sessions), tuple(uses))] if quotes or sessions or uses else []

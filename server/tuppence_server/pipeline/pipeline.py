@@ -211,7 +211,7 @@ class Pipeline:
             book.go_on(self.now_ms())
         else:
             if self._next_policy is not None:
-                book.use_policy(self._next_policy)
+                book.policy = self._next_policy
                 self._next_policy = None
             if sealed is None and book.rows() > bounds.book_rows_max:
                 book.forget(book.head)

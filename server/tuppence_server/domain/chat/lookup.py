@@ -1,11 +1,18 @@
-"""Finding the conversation and the people that a frame names. Everything a rule needs is asked for here first."""
+"""Finding the conversation and the people that a frame names.
+
+`need_*` ask for rows and read what is there already; `find_*` read what was asked for, and nothing else.
+"""
+
+from typing import Final
 
 from tuppence_protocol.errors import Refusal
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.rows import Conversation, Member, User, pair_of
 
-NO_CONVERSATION = Refusal("not_found", "There is no such conversation.", "$.conv")
+NO_CONVERSATION: Final = Refusal("not_found", "There is no such conversation.", "$.conv")
+NO_HANDLE: Final = Refusal("not_found", "There is nobody with that handle.", "$.conv")
+NOBODY: Final = Refusal("not_found", "There is nobody with that handle.", "$.handle")
 
 
 def need_user(book: Book, keys: Keys, user: str) -> User | None:
@@ -19,20 +26,34 @@ def need_person(book: Book, keys: Keys, person: str) -> User | None:
     """Ask for a person by "@handle" or id."""
     if not person.startswith("@"):
         return need_user(book, keys, person)
-    if person[1:] not in book.handles:
-        keys.handles.add(person[1:])
-    return book.user_by_handle(person[1:])
+    if person[1:] in book.handles:
+        return book.user_by_handle(person[1:])
+    keys.handles.add(person[1:])
+    return None
 
 
 def find_person(book: Book, person: str) -> User | None:
     """The person that "@handle" or an id names."""
-    return book.user_by_handle(person[1:]) if person.startswith("@") else book.users.get(person)
+    return book.user_by_handle(person[1:]) if person.startswith("@") else book.users[person]
+
+
+def name(book: Book, user: str) -> str:
+    """ "@handle" of somebody whom the rule asked for."""
+    return f"@{book.person(user).handle}"
 
 
 def need_member(book: Book, keys: Keys, conv: str, user: str) -> None:
     """Ask for somebody's membership."""
     if (conv, user) not in book.members:
         keys.members.add((conv, user))
+
+
+def need_person_here(book: Book, keys: Keys, conversation: Conversation | None, person: str) -> User | None:
+    """Ask for a person, and where the conversation is a group for their membership."""
+    user = need_person(book, keys, person)
+    if user is not None and conversation is not None and conversation.pair is None:
+        need_member(book, keys, conversation.id, user.id)
+    return user
 
 
 def need_place(book: Book, keys: Keys, author: str, place: str) -> Conversation | None:
@@ -54,30 +75,34 @@ def need_place(book: Book, keys: Keys, author: str, place: str) -> Conversation 
     return conversation
 
 
+def need_conversation(book: Book, keys: Keys, conv: str) -> None:
+    """Ask for a conversation by id."""
+    if conv not in book.conversations:
+        keys.conversations.add(conv)
+
+
 def _look_for(book: Book, keys: Keys, author: str, place: str) -> Conversation | None:
     if place.startswith("c_"):
-        if place not in book.conversations:
-            keys.conversations.add(place)
+        need_conversation(book, keys, place)
         return None
-    pair = _pair(book, keys, author, place)
-    if pair is None:
-        return None
-    if pair not in book.pairs:
-        keys.pairs.add(pair)
-    return book.conversation_by_pair(pair)
-
-
-def _pair(book: Book, keys: Keys, author: str, place: str) -> str | None:
-    if place == "self":
-        return author
     peer = need_person(book, keys, place) if place.startswith("@") else None
-    return None if peer is None else pair_of(author, peer.id)
+    if peer is None and place != "self":
+        return None
+    return need_pair(book, keys, author if peer is None else pair_of(author, peer.id))
+
+
+def need_pair(book: Book, keys: Keys, pair: str) -> Conversation | None:
+    """Ask for the dm or self of these people."""
+    if pair in book.pairs:
+        return book.conversation_by_pair(pair)
+    keys.pairs.add(pair)
+    return None
 
 
 def find_place(book: Book, author: str, place: str) -> Conversation | User | Refusal:
     """The conversation that the author means; a person where it is a dm that does not exist yet."""
     if place.startswith("c_"):
-        conversation = book.conversations.get(place)
+        conversation = book.conversations[place]
         if conversation is None or not belongs(book, conversation, author):
             return NO_CONVERSATION
         return conversation
@@ -85,7 +110,7 @@ def find_place(book: Book, author: str, place: str) -> Conversation | User | Ref
         return book.conversation_by_pair(author) or NO_CONVERSATION
     peer = find_person(book, place) if place.startswith("@") else None
     if peer is None:
-        return Refusal("not_found", "There is nobody with that handle.", "$.conv")
+        return NO_HANDLE
     return book.conversation_by_pair(pair_of(author, peer.id)) or peer
 
 
@@ -99,7 +124,7 @@ def belongs(book: Book, conversation: Conversation, user: str) -> bool:
 
 def membership(book: Book, conversation: Conversation, user: str) -> Member | None:
     """The person's membership, unless it has ended."""
-    member = book.members.get((conversation.id, user))
+    member = book.members[conversation.id, user]
     return member if member is not None and member.until is None else None
 
 

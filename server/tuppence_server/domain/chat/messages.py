@@ -1,5 +1,7 @@
 """The rules of talking."""
 
+from typing import Final
+
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.kinds import ChatText
@@ -8,9 +10,9 @@ from tuppence_server.domain.facts import Append, Decision, Fact, OpenConversatio
 from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.rows import Conversation, Member, User, pair_of
 
-from .lookup import find_place, membership, need_place
+from .lookup import NO_HANDLE, find_place, membership, need_place
 
-READERS_WATCH = Refusal("forbidden", "Readers of this conversation cannot write.", "$.conv")
+READERS_WATCH: Final = Refusal("forbidden", "Readers of this conversation cannot write.", "$.conv")
 
 
 def needs_text(book: Book, keys: Keys, author: str, frame: ChatText) -> None:
@@ -24,9 +26,8 @@ def text(book: Book, author: str, frame: ChatText) -> Decision:
     if type(place) is Refusal:
         return place
     conversation, facts = place
-    body = codec.encode_body(frame.body)
-    ref = frame.ref or None
-    facts.append(Append(conversation.id, "chat.text", frame.id, author, ref, body))
+    body = codec.encode(frame.body)
+    facts.append(Append(conversation.id, "chat.text", frame.id, author, frame.ref or None, body))
     return facts
 
 
@@ -34,16 +35,17 @@ def writable(book: Book, author: str, place: str) -> tuple[Conversation, list[Fa
     """The conversation to write to, and the facts that open it where it is a new dm."""
     found = find_place(book, author, place)
     if isinstance(found, Conversation):
-        if found.pair is None:
-            member = membership(book, found, author)
-            if member is None or member.role == "reader":
-                return READERS_WATCH
-        return found, []
+        refusal = check_no_reader(book, found, author) if found.pair is None else None
+        return refusal or (found, [])
     if isinstance(found, User):
-        if found.disabled:
-            return Refusal("not_found", "There is nobody with that handle.", "$.conv")
-        return open_dm(book, author, found)
+        return NO_HANDLE if found.disabled else open_dm(book, author, found)
     return found
+
+
+def check_no_reader(book: Book, group: Conversation, author: str) -> Refusal | None:
+    """Readers of a group watch."""
+    member = membership(book, group, author)
+    return READERS_WATCH if member is None or member.role == "reader" else None
 
 
 def open_dm(book: Book, author: str, peer: User) -> tuple[Conversation, list[Fact]]:

@@ -15,19 +15,20 @@ from tuppence_server.domain.commands import (
     DisableUser,
     MarkSeen,
     OpenSession,
+    Probe,
     RevokeSession,
     SetPassword,
+    SetTier,
     StartEpoch,
 )
 from tuppence_server.domain.facts import (
     AddSession,
-    AddUser,
     BeginEpoch,
-    ChangeUser,
     Decision,
     EndSession,
     EndSessions,
     Fact,
+    KeepUser,
     OpenConversation,
     ReadMark,
     Touch,
@@ -35,12 +36,11 @@ from tuppence_server.domain.facts import (
 from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.rows import OPERATOR, Conversation, Member, Session, User
 
-from .lookup import NO_CONVERSATION, belongs, need_member, need_person, need_user
+from .lookup import NO_CONVERSATION, NOBODY, belongs, need_conversation, need_member, need_person, need_user
 
 RESERVED_HANDLES: Final = frozenset(
     {"self", "server", "system", "admin", "tuppence", "all", "here", OPERATOR}
 )
-NO_SUCH_HANDLE = Refusal("not_found", "There is nobody with that handle.", "$.handle")
 _handle = re.compile(HANDLE_PATTERN[1:-1], re.ASCII).fullmatch
 
 
@@ -72,14 +72,14 @@ def create(book: Book, _author: str, command: CreateUser) -> Decision:
     unfit = fit_name(command.name, NAME_CHARS_MAX, "$.name")
     if unfit is not None:
         return unfit
-    if skeleton(handle) in _RESERVED or book.skeletons.get(skeleton(handle)) is not None:
+    if skeleton(handle) in _RESERVED or book.skeletons[skeleton(handle)] is not None:
         return Refusal("handle_taken", "This handle, or one that looks like it, is taken.", "$.handle")
     user = User(command.user, handle, skeleton(handle), command.name, command.password, False, book.now)
     own = Conversation(command.conv, "self", "", user.id, book.now)
-    return [AddUser(user), OpenConversation(own, (Member(own.id, user.id, "owner", 1),))]
+    return [KeepUser(user), OpenConversation(own, (Member(own.id, user.id, "owner", 1),))]
 
 
-def needs_handle(book: Book, keys: Keys, _author: str, command: SetPassword | DisableUser) -> None:
+def needs_handle(book: Book, keys: Keys, _author: str, command: SetPassword | DisableUser | SetTier) -> None:
     """The person."""
     need_person(book, keys, "@" + command.handle)
 
@@ -88,16 +88,16 @@ def set_password(book: Book, _author: str, command: SetPassword) -> Decision:
     """Another password; every login ends."""
     user = book.user_by_handle(command.handle)
     if user is None:
-        return NO_SUCH_HANDLE
-    return [ChangeUser(replace(user, password=command.password)), EndSessions(user.id, book.now)]
+        return NOBODY
+    return [KeepUser(replace(user, password=command.password)), EndSessions(user.id, book.now)]
 
 
 def disable(book: Book, _author: str, command: DisableUser) -> Decision:
     """Shut a person out or let them in; every login ends."""
     user = book.user_by_handle(command.handle)
     if user is None:
-        return NO_SUCH_HANDLE
-    return [ChangeUser(replace(user, disabled=command.disabled)), EndSessions(user.id, book.now)]
+        return NOBODY
+    return [KeepUser(replace(user, disabled=command.disabled)), EndSessions(user.id, book.now)]
 
 
 def needs_open(book: Book, keys: Keys, _author: str, command: OpenSession) -> None:
@@ -110,7 +110,7 @@ def open_session(book: Book, _author: str, command: OpenSession) -> Decision:
     unfit = fit_name(command.device, DEVICE_CHARS_MAX, "$.device")
     if unfit is not None:
         return unfit
-    user = book.users.get(command.user)
+    user = book.users[command.user]
     if user is None or user.password != command.proof:
         return Refusal("bad_credentials", "Handle and password do not match.")
     if user.disabled:
@@ -119,7 +119,7 @@ def open_session(book: Book, _author: str, command: OpenSession) -> Decision:
         command.session, user.id, command.token_hash, command.device, book.now, command.expires_at
     )
     renewed = command.renewed
-    hashed: list[Fact] = [] if renewed is None else [ChangeUser(replace(user, password=renewed))]
+    hashed: list[Fact] = [] if renewed is None else [KeepUser(replace(user, password=renewed))]
     return [*hashed, AddSession(session)]
 
 
@@ -131,17 +131,17 @@ def needs_revoke(book: Book, keys: Keys, _author: str, command: RevokeSession) -
 
 def revoke(book: Book, _author: str, command: RevokeSession) -> Decision:
     """Log a device out; again is no error."""
-    session = book.sessions.get(command.session)
+    session = book.sessions[command.session]
     if session is None or session.user != command.user:
         return Refusal("not_found", "There is no such session.", "$.session")
     return [] if session.revoked_at is not None else [EndSession(session.id, book.now)]
 
 
-def needs_nothing(_book: Book, _keys: Keys, _author: str, _frame: object) -> None:
+def needs_nothing(_book: Book, _keys: Keys, _author: str, _command: Probe | StartEpoch) -> None:
     """No rows."""
 
 
-def probe(_book: Book, _author: str, _frame: object) -> Decision:
+def probe(_book: Book, _author: str, _command: Probe) -> Decision:
     """Touch the store."""
     return [Touch()]
 
@@ -153,15 +153,13 @@ def start_epoch(book: Book, _author: str, command: StartEpoch) -> Decision:
 
 def needs_seen(book: Book, keys: Keys, _author: str, command: MarkSeen) -> None:
     """The conversation and the membership."""
-    if command.conv not in book.conversations:
-        keys.conversations.add(command.conv)
+    need_conversation(book, keys, command.conv)
     need_member(book, keys, command.conv, command.user)
 
 
 def seen(book: Book, _author: str, command: MarkSeen) -> Decision:
     """Move the marks forward; what is not forward changes nothing and tells nobody."""
-    conversation = book.conversations.get(command.conv)
-    member = book.members.get((command.conv, command.user))
+    conversation, member = book.conversations[command.conv], book.members[command.conv, command.user]
     if conversation is None or member is None or not belongs(book, conversation, command.user):
         return NO_CONVERSATION
     read, delivered = min(command.read, conversation.seq), min(command.delivered, conversation.seq)

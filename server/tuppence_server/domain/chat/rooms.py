@@ -1,28 +1,25 @@
 """The rules of groups: who may bring whom in, take whom out, and call it what."""
 
-from collections.abc import Mapping
 from typing import Final
 
-from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.kinds import RoomCreate, RoomInvite, RoomLeave, RoomRemove, RoomRole, RoomUpdate
 from tuppence_protocol.limits import GROUPS_PER_PERSON_MAX, ROOM_MEMBERS_MAX
-from tuppence_protocol.shapes import InPlace
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.facts import (
-    Append,
-    Decision,
-    Fact,
-    GiveRole,
-    Join,
-    Leave,
-    OpenConversation,
-    Retitle,
-)
+from tuppence_server.domain.facts import Decision, GiveRole, Join, Leave, OpenConversation, Retitle, event
 from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.rows import Conversation, Member, Role, User
 
-from .lookup import find_person, find_place, membership, need_member, need_person, need_place, need_user
+from .lookup import (
+    find_person,
+    find_place,
+    membership,
+    name,
+    need_person,
+    need_person_here,
+    need_place,
+    need_user,
+)
 
 _RANK: Final[dict[Role, int]] = {"owner": 3, "admin": 2, "member": 1, "reader": 0}
 _ADMIN: Final = _RANK["admin"]
@@ -41,31 +38,26 @@ def needs_create(book: Book, keys: Keys, author: str, frame: RoomCreate) -> None
 
 def create(book: Book, author: str, frame: RoomCreate) -> Decision:
     """Open a group."""
-    people = _people(book, frame.body.members, "$.body.members")
+    title, named = frame.body.title, frame.body.members
+    people = _people(book, named, "$.body.members")
     if isinstance(people, Refusal):
         return people
     conv = book.fresh.conversation_id()
-    others = [user for user in people if user.id != author]
     members = [Member(conv, author, "owner", 1)]
-    members += [Member(conv, user.id, "member", 1) for user in others]
+    members += [Member(conv, user.id, "member", 1) for user in people if user.id != author]
     if len(members) > ROOM_MEMBERS_MAX:
         return ROOM_FULL
-    owner = book.users[author]
-    assert owner is not None, "the author was found before the rule ran"
-    if full := _check_groups(owner, "$.body") or _check_all_groups(
-        book, frame.body.members, "$.body.members"
-    ):
+    owner = book.person(author)
+    if full := _check_groups(owner, "$.body") or _check_all_groups(book, named, "$.body.members"):
         return full
     body = {
         "kind": "group",
-        "title": frame.body.title,
+        "title": title,
         "members": [member.user for member in members],
-        "alt": f"{_who(book, author)} opened the group {frame.body.title}",
+        "alt": f"@{owner.handle} opened the group {title}",
     }
-    return [
-        OpenConversation(Conversation(conv, "group", frame.body.title, None, book.now), tuple(members)),
-        Append(conv, "room.create", frame.id, author, None, codec.encode_body(body)),
-    ]
+    group = Conversation(conv, "group", title, None, book.now)
+    return [OpenConversation(group, tuple(members)), event(conv, author, frame, body)]
 
 
 def needs_group(
@@ -79,102 +71,89 @@ def needs_group(
     elif isinstance(frame, (RoomRemove, RoomRole)):
         named = [frame.body.user]
     for person in named:
-        user = need_person(book, keys, person)
-        if user is not None and conversation is not None:
-            need_member(book, keys, conversation.id, user.id)
+        need_person_here(book, keys, conversation, person)
 
 
 def update(book: Book, author: str, frame: RoomUpdate) -> Decision:
     """Change the title."""
-    group = _group(book, author, frame.conv, _ADMIN)
-    if isinstance(group, Refusal):
-        return group
-    title = frame.body.title
-    body = {"title": title, "alt": f"{_who(book, author)} renamed the group to {title}"}
-    return [Retitle(group.id, title), _event(group, author, frame, "room.update", body)]
+    found = _group(book, author, frame.conv, _ADMIN)
+    if isinstance(found, Refusal):
+        return found
+    group, title = found[0], frame.body.title
+    body = {"title": title, "alt": f"{name(book, author)} renamed the group to {title}"}
+    return [Retitle(group.id, title), event(group.id, author, frame, body)]
 
 
 def invite(book: Book, author: str, frame: RoomInvite) -> Decision:
     """Bring people in; they see the group from this event on."""
-    group = _group(book, author, frame.conv, _ADMIN)
-    if isinstance(group, Refusal):
-        return group
-    people = _people(book, frame.body.users, "$.body.users")
+    found = _group(book, author, frame.conv, _ADMIN)
+    if isinstance(found, Refusal):
+        return found
+    group, named = found[0], frame.body.users
+    people = _people(book, named, "$.body.users")
     if isinstance(people, Refusal):
         return people
-    for index, person in enumerate(frame.body.users):
+    for index, person in enumerate(named):
         user = find_person(book, person)
         if user is not None and membership(book, group, user.id) is not None:
             return Refusal("already_member", f"@{user.handle} is here already.", f"$.body.users[{index}]")
     if group.members + len(people) > ROOM_MEMBERS_MAX:
         return ROOM_FULL
-    if full := _check_all_groups(book, frame.body.users, "$.body.users"):
+    if full := _check_all_groups(book, named, "$.body.users"):
         return full
     names = ", ".join(f"@{user.handle}" for user in people)
-    body = {
-        "users": [user.id for user in people],
-        "alt": f"{_who(book, author)} invited {names}",
-    }
-    facts: list[Fact] = [Join(_newcomer(book, group, user)) for user in people]
-    return [*facts, _event(group, author, frame, "room.invite", body)]
+    body = {"users": [user.id for user in people], "alt": f"{name(book, author)} invited {names}"}
+    joins = [Join(_newcomer(book, group, user)) for user in people]
+    return [*joins, event(group.id, author, frame, body)]
 
 
 def _newcomer(book: Book, group: Conversation, user: User) -> Member:
-    before = book.members.get((group.id, user.id))
+    before = book.members[group.id, user.id]
     read, gone = (0, 0) if before is None else (before.read, before.gone)
     return Member(group.id, user.id, "member", group.seq + 1, None, read, read, gone)
 
 
 def remove(book: Book, author: str, frame: RoomRemove) -> Decision:
     """Take somebody out; the event is the last that they see."""
-    group = _group(book, author, frame.conv, _ADMIN)
-    if isinstance(group, Refusal):
-        return group
-    found = _named(book, group, frame.body.user)
+    found = _group_and_other(book, author, frame, _ADMIN)
     if isinstance(found, Refusal):
         return found
-    user, member = found
+    group, own, user, member = found
     if user.id == author:
         return Refusal("forbidden", "To go yourself, send room.leave.", "$.body.user")
-    own = membership(book, group, author)
-    assert own is not None, "the group's rank check found it"
     if own.role != "owner" and _RANK[member.role] >= _ADMIN:
         return Refusal("forbidden", "Only an owner removes owners and admins.", "$.body.user")
-    body = {"user": user.id, "alt": f"{_who(book, author)} removed @{user.handle}"}
-    return [_event(group, author, frame, "room.remove", body), Leave(group.id, user.id)]
+    body = {"user": user.id, "alt": f"{name(book, author)} removed @{user.handle}"}
+    return [event(group.id, author, frame, body), Leave(group.id, user.id)]
 
 
 def leave(book: Book, author: str, frame: RoomLeave) -> Decision:
     """Go; the last owner of a group that still has others first makes somebody else an owner."""
-    group = _group(book, author, frame.conv, _RANK["reader"])
-    if isinstance(group, Refusal):
-        return group
-    member = membership(book, group, author)
-    assert member is not None, "the group's rank check found it"
+    found = _group(book, author, frame.conv, _RANK["reader"])
+    if isinstance(found, Refusal):
+        return found
+    group, member = found
     if member.role == "owner" and group.owners == 1 and group.members > 1:
         return LAST_OWNER
-    body = {"alt": f"{_who(book, author)} left"}
-    return [_event(group, author, frame, "room.leave", body), Leave(group.id, author)]
+    body = {"alt": f"{name(book, author)} left"}
+    return [event(group.id, author, frame, body), Leave(group.id, author)]
 
 
 def role(book: Book, author: str, frame: RoomRole) -> Decision:
     """Give somebody another role."""
-    group = _group(book, author, frame.conv, _OWNER)
-    if isinstance(group, Refusal):
-        return group
-    found = _named(book, group, frame.body.user)
+    found = _group_and_other(book, author, frame, _OWNER)
     if isinstance(found, Refusal):
         return found
-    user, member = found
+    group, _, user, member = found
     given = frame.body.role
     if member.role == "owner" and given != "owner" and group.owners == 1:
         return LAST_OWNER
-    who = _who(book, author)
-    body = {"user": user.id, "role": given, "alt": f"{who} made @{user.handle} {given}"}
-    return [GiveRole(group.id, user.id, given), _event(group, author, frame, "room.role", body)]
+    body = {"user": user.id, "role": given, "alt": f"{name(book, author)} made @{user.handle} {given}"}
+    return [GiveRole(group.id, user.id, given), event(group.id, author, frame, body)]
 
 
-def _group(book: Book, author: str, place: str, rank: int) -> Conversation | Refusal:
+def _group(book: Book, author: str, place: str, rank: int) -> tuple[Conversation, Member] | Refusal:
+    """The group, and the author's membership, which has at least that rank."""
     found = find_place(book, author, place)
     if isinstance(found, Refusal):
         return found
@@ -185,7 +164,23 @@ def _group(book: Book, author: str, place: str, rank: int) -> Conversation | Ref
     if _RANK[member.role] < rank:
         who = "An owner" if rank == _OWNER else "An owner or admin"
         return Refusal("forbidden", f"{who} of the group may do this.", "$.conv")
-    return found
+    return found, member
+
+
+def _group_and_other(
+    book: Book, author: str, frame: RoomRemove | RoomRole, rank: int
+) -> tuple[Conversation, Member, User, Member] | Refusal:
+    """The group with the author's membership, and whom the frame names with theirs."""
+    found = _group(book, author, frame.conv, rank)
+    if isinstance(found, Refusal):
+        return found
+    user = find_person(book, frame.body.user)
+    if user is None:
+        return Refusal("not_found", f"There is nobody called {frame.body.user}.", "$.body.user")
+    member = membership(book, found[0], user.id)
+    if member is None:
+        return Refusal("not_a_member", f"@{user.handle} is not in this group.", "$.body.user")
+    return *found, user, member
 
 
 def _people(book: Book, named: list[str], field: str) -> list[User] | Refusal:
@@ -206,29 +201,8 @@ def _check_groups(user: User, field: str) -> Refusal | None:
 
 
 def _check_all_groups(book: Book, named: list[str], field: str) -> Refusal | None:
-    found = (
-        _check_groups(user, f"{field}[{index}]")
-        for index, person in enumerate(named)
-        if (user := find_person(book, person)) is not None
-    )
-    return next((refusal for refusal in found if refusal is not None), None)
-
-
-def _named(book: Book, group: Conversation, person: str) -> tuple[User, Member] | Refusal:
-    user = find_person(book, person)
-    if user is None:
-        return Refusal("not_found", f"There is nobody called {person}.", "$.body.user")
-    member = membership(book, group, user.id)
-    if member is None:
-        return Refusal("not_a_member", f"@{user.handle} is not in this group.", "$.body.user")
-    return user, member
-
-
-def _event(group: Conversation, author: str, frame: InPlace, kind: str, body: Mapping[str, object]) -> Append:
-    return Append(group.id, kind, frame.id, author, frame.ref or None, codec.encode_body(body))
-
-
-def _who(book: Book, user: str) -> str:
-    found = book.users.get(user)
-    assert found is not None, "the author was found before the rule ran"
-    return f"@{found.handle}"
+    for index, person in enumerate(named):
+        user = find_person(book, person)
+        if user is not None and (full := _check_groups(user, f"{field}[{index}]")):
+            return full
+    return None

@@ -10,7 +10,7 @@ from tuppence_protocol.money import format_amount, parse_amount
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.policy import NO_LIMITS
-from tuppence_server.domain.rows import CLOSED, FROZEN_IN, FROZEN_OUT, OPERATOR, AccountCode, AccountKey, User
+from tuppence_server.domain.rows import CLOSED, OPERATOR, AccountCode, AccountKey, User
 
 FROZEN: Final = Refusal("account_frozen", "Your account is frozen; ask the operator.")
 SHUT: Final = Refusal("account_closed", "Your account is closed.")
@@ -45,30 +45,20 @@ def enabled_amount(book: Book, amount: str, currency: str, field: str = "$.body.
 
 def flags_of(book: Book, user: User, currency: str) -> int:
     """What is set on the person or on the account."""
-    account = book.accounts.get((user.id, currency, "customer"))
+    account = book.accounts[user.id, currency, "customer"]
     return user.flags if account is None else user.flags | account.flags
 
 
-def check_payer(book: Book, user: User, currency: str) -> Refusal | None:
-    """Why the author cannot pay."""
+def check_own(book: Book, user: User, currency: str, flag: int) -> Refusal | None:
+    """Whether the author can pay (FROZEN_OUT) or be paid (FROZEN_IN)."""
     flags = flags_of(book, user, currency)
-    if not flags:
-        return None
-    if flags & FROZEN_OUT:
-        return FROZEN
-    return SHUT if flags & CLOSED else None
-
-
-def check_payee(book: Book, user: User, currency: str) -> Refusal | None:
-    """Why the author cannot be paid."""
-    flags = flags_of(book, user, currency)
-    if flags & FROZEN_IN:
+    if flags & flag:
         return FROZEN
     return SHUT if flags & CLOSED else None
 
 
 def check_other(book: Book, user: User, currency: str, flag: int) -> Refusal | None:
-    """Why somebody else cannot take part; not told which of the reasons it is.
+    """Whether somebody else can take part; not told which of the reasons it is.
 
     Of the disabled nothing is taken and nothing reaches them: they could not answer it.
     """
@@ -93,7 +83,7 @@ def check_room(
     """
     if book.previewing:
         return None
-    account = book.accounts.get(key)
+    account = book.accounts[key]
     coming = minor if account is None else minor + account.credits_posted + account.credits_pending
     if coming > BALANCE_MINOR_MAX or (capped and book.policy.limits and _over_cap(book, user, key, minor)):
         return replace(FULL, field=field)
@@ -102,7 +92,7 @@ def check_room(
 
 def check_own_room(book: Book, user: User, key: AccountKey, minor: int, held: int = 0) -> Refusal | None:
     """Whether one's own account can take so much more, of which `held` is on its way to it already."""
-    account = book.accounts.get(key)
+    account = book.accounts[key]
     there = 0 if account is None else account.credits_posted + account.credits_pending
     full = there + minor - held > BALANCE_MINOR_MAX or _over_cap(book, user, key, minor)
     return OWN_FULL if full else None
@@ -115,23 +105,25 @@ def _over_cap(book: Book, user: User, key: AccountKey, minor: int) -> bool:
     most = limits.get((user.tier, key[1]), NO_LIMITS).balance if limits else None
     if most is None:
         return False
-    account = book.accounts.get(key)
+    account = book.accounts[key]
     balance = 0 if account is None else account.credits_posted - account.debits_posted
     return balance + minor > most
+
+
+def available_in(book: Book, key: AccountKey) -> int:
+    """What is free to be spent."""
+    account = book.accounts[key]
+    return 0 if account is None else account.available
 
 
 def check_funds(
     book: Book, key: AccountKey, minor: int, field: str | None = "$.body.amount"
 ) -> Refusal | None:
     """Whether an account holds so much that is free to be spent."""
-    account = book.accounts.get(key)
+    account = book.accounts[key]
     available = 0 if account is None else account.available
     if available >= minor:
         return None
     shown = format_amount(available, key[1])
-    return Refusal(
-        "insufficient_funds",
-        f"You have {shown} {key[1]} available.",
-        field,
-        state={"available": shown, "currency": key[1]},
-    )
+    state: dict[str, str | int] = {"available": shown, "currency": key[1]}
+    return Refusal("insufficient_funds", f"You have {shown} {key[1]} available.", field, state=state)

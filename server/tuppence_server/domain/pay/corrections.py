@@ -9,132 +9,104 @@ from typing import Final
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.kinds import PaymentReversed, Withdrawn
 from tuppence_protocol.money import format_amount
 from tuppence_protocol.views import SERVER_AUTHOR
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.chat.lookup import need_person
+from tuppence_server.domain.chat.lookup import name
 from tuppence_server.domain.commands import Reverse, Withdraw
-from tuppence_server.domain.facts import Append, Decision, Fact, KeepPayment, Move
+from tuppence_server.domain.facts import Decision, KeepPayment, Move, event
 from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.rows import CLOSED, AccountKey, Payment
 
-from .accounts import check_funds, check_room, customer, enabled_amount, flags_of, need_account, operator
-from .answers import NEVER_PAID, SELF_REFUND
-from .payments import ended, name, need_parties, need_payment
-from .wallets import NOBODY
+from .accounts import available_in, check_funds, check_room, customer, flags_of, need_account, operator
+from .answers import SELF_REFUND, check_refundable
+from .deposits import find_balance, needs_deposit
+from .payments import needs_payment
 
 NO_PAYMENT: Final = Refusal("not_found", "No payment of one person to another has that id.", "$.payment")
 
 
-def needs_withdraw(book: Book, keys: Keys, _author: str, frame: Withdraw) -> None:
-    """The person, their `self` conversation, their account and the operator's two."""
-    need_account(book, keys, operator("cash", frame.currency))
-    need_account(book, keys, operator("losses", frame.currency))
-    user = need_person(book, keys, "@" + frame.handle)
-    if user is None:
-        return
-    if user.id not in book.pairs:
-        keys.pairs.add(user.id)
-    need_account(book, keys, customer(user.id, frame.currency))
+def needs_withdraw(book: Book, keys: Keys, author: str, command: Withdraw) -> None:
+    """As for a deposit, and what bears a loss."""
+    needs_deposit(book, keys, author, command)
+    need_account(book, keys, operator("losses", command.currency))
 
 
-def withdraw(book: Book, _author: str, frame: Withdraw) -> Decision:
+def withdraw(book: Book, _author: str, command: Withdraw) -> Decision:
     """The operator paid out money, or corrects a credit."""
-    currency = frame.currency
-    minor = enabled_amount(book, frame.amount, currency, "$.amount")
-    if isinstance(minor, Refusal):
-        return minor
-    user = book.user_by_handle(frame.handle)
-    conversation = None if user is None else book.conversation_by_pair(user.id)
-    if user is None or conversation is None:
-        return NOBODY
+    found = find_balance(book, command, "$.amount")
+    if isinstance(found, Refusal):
+        return found
+    minor, user, conversation = found
+    currency = command.currency
     source, target = customer(user.id, currency), operator("cash", currency)
-    moves = _taken(book, source, target, minor, "pay.withdraw", force=frame.force)
+    moves = _taken(book, source, target, minor, command)
     if isinstance(moves, Refusal):
         return moves
     amount = format_amount(minor, currency)
     body = Withdrawn(
         amount, currency, user.id, "completed",
         f"{amount} {currency} were taken out of the balance of @{user.handle}",
-        frame.reason, frame.note or UNSET, _shortfall(moves, currency),
+        command.reason, command.note or UNSET, _shortfall(moves, currency),
     )  # fmt: skip
-    text = codec.encode(body)
-    return [Append(conversation.id, "pay.withdraw", frame.id, SERVER_AUTHOR, None, text, tuple(moves))]
+    return [event(conversation.id, SERVER_AUTHOR, command, body, moves)]
 
 
-def needs_reverse(book: Book, keys: Keys, _author: str, frame: Reverse) -> None:
+def needs_reverse(book: Book, keys: Keys, author: str, command: Reverse) -> None:
     """The payment, its conversation, its parties and what bears a loss."""
-    payment = need_payment(book, keys, frame.payment)
-    if payment is None:
-        return
-    if payment.conv not in book.conversations:
-        keys.conversations.add(payment.conv)
-    need_parties(book, keys, payment)
-    if payment.received_currency:
+    payment = needs_payment(book, keys, author, command)
+    if payment is not None and payment.received_currency:
         need_account(book, keys, operator("losses", payment.received_currency))
 
 
-def reverse(book: Book, _author: str, frame: Reverse) -> Decision:
+def reverse(book: Book, _author: str, command: Reverse) -> Decision:
     """The operator gives back what is left of a payment, in the currency that was received; fees stay."""
-    payment = book.payments.get(frame.payment)
+    payment = book.payment(command.payment)
     if payment is None or payment.kind != "send":
         return NO_PAYMENT
-    if payment.state in NEVER_PAID or payment.state in {"refunded", "pending"}:
-        return replace(ended(payment.state), field="$.payment")
-    if payment.payer == payment.payee:
-        return replace(SELF_REFUND, field="$.payment")
-    return _reversed(book, frame, payment)
+    left = payment.received - payment.refunded
+    refusal = check_refundable(payment, left)
+    if refusal is None and payment.payer == payment.payee:
+        refusal = SELF_REFUND
+    return _reversed(book, command, payment, left) if refusal is None else replace(refusal, field="$.payment")
 
 
-def _reversed(book: Book, frame: Reverse, payment: Payment) -> list[Fact] | Refusal:
-    currency, minor = payment.received_currency, payment.received - payment.refunded
+def _reversed(book: Book, command: Reverse, payment: Payment, minor: int) -> Decision:
+    currency, payer = payment.received_currency, book.person(payment.payer)
     source, target = customer(payment.payee, currency), customer(payment.payer, currency)
-    payer = book.users[payment.payer]
-    assert payer is not None, "a payment's parties are users"
     if flags_of(book, payer, currency) & CLOSED:
         return Refusal("account_closed", f"The account of @{payer.handle} is closed; reopen it first.")
     moves = check_room(book, payer, target, minor, None, capped=False) or _taken(
-        book, source, target, minor, "pay.reverse", force=frame.force
+        book, source, target, minor, command
     )
     if isinstance(moves, Refusal):
         return moves
-    amount, back, kept = format_amount(minor, currency), name(book, payment.payer), name(book, payment.payee)
+    amount, payee = format_amount(minor, currency), name(book, payment.payee)
     body = PaymentReversed(
         amount, currency, payment.payee, payment.payer, "refunded", format_amount(payment.received, currency),
-        f"{amount} {currency} that {back} paid {kept} were given back by the operator",
-        frame.reason, frame.note or UNSET, _shortfall(moves, currency),
+        f"{amount} {currency} that @{payer.handle} paid {payee} were given back by the operator",
+        command.reason, command.note or UNSET, _shortfall(moves, currency),
     )  # fmt: skip
-    text = codec.encode(body)
-    return [
-        Append(payment.conv, "pay.reverse", frame.id, SERVER_AUTHOR, payment.id, text, tuple(moves)),
-        KeepPayment(
-            replace(
-                payment,
-                state="refunded",
-                refunded=payment.received,
-                refund_transfer=book.head.transfer_id + len(moves),
-            )
-        ),
-    ]
+    transfer = book.head.transfer_id + len(moves)
+    after = replace(payment, state="refunded", refunded=payment.received, refund_transfer=transfer)
+    return [event(payment.conv, SERVER_AUTHOR, command, body, moves), KeepPayment(after)]
 
 
 def _taken(
-    book: Book, source: AccountKey, target: AccountKey, minor: int, code: str, *, force: bool
+    book: Book, source: AccountKey, target: AccountKey, minor: int, command: Withdraw | Reverse
 ) -> list[Move] | Refusal:
     """What a person has of it, and by force the rest from the operator."""
     refusal = check_funds(book, source, minor, None)
     if refusal is None:
-        return [Move(source, target, minor, code)]
-    account = book.accounts.get(source)
-    there = 0 if account is None else account.available
-    if not force:
-        shown = format_amount(there, source[1])
-        return replace(refusal, message=f"Only {shown} {source[1]} are available there.")
-    rest = Move(operator("losses", source[1]), target, minor - there, code)
-    return [Move(source, target, there, code), rest] if there else [rest]
+        return [Move(source, target, minor, command.kind)]
+    there, currency = available_in(book, source), source[1]
+    if not command.force:
+        shown = format_amount(there, currency)
+        return replace(refusal, message=f"Only {shown} {currency} are available there.")
+    rest = Move(operator("losses", currency), target, minor - there, command.kind)
+    return [Move(source, target, there, command.kind), rest] if there else [rest]
 
 
 def _shortfall(moves: list[Move], currency: str) -> str | UnsetType:

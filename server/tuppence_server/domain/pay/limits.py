@@ -72,16 +72,13 @@ def spend(book: Book, user: User, currency: str, minor: int) -> list[Fact]:
 def give_back(book: Book, payment: Payment, minor: int) -> list[Fact]:
     """Count no longer what did not come to pass of a payment."""
     key, slot = (payment.payer, payment.currency), payment.at // SLOT_MS
-    if not (payment.counted and minor and slot in book.uses.get(key, {})):
+    if not (payment.counted and minor and slot in book.uses[key]):
         return []
     return [Spend(*key, slot, -minor, -int(minor == payment.amount))]
 
 
-def _limits(book: Book, user: User | None, currency: str) -> Limits | None:
-    policy = book.policy
-    if not policy.limits or user is None:
-        return None
-    return policy.limits.get((user.tier, currency))
+def _limits(book: Book, user: User, currency: str) -> Limits | None:
+    return book.policy.limits.get((user.tier, currency))
 
 
 def _too_often(uses: list[Use], limit: int | None, now: int) -> Refusal | None:

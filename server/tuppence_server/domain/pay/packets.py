@@ -5,32 +5,31 @@ from typing import Final
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from tuppence_protocol import codec, packets
+from tuppence_protocol import packets
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.kinds import PacketClaimed, PacketMade, PayClaim, PayPacket
 from tuppence_protocol.limits import ACCEPT_S_DEFAULT
 from tuppence_protocol.money import format_amount
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.chat.lookup import membership, need_place, peer_of
-from tuppence_server.domain.chat.messages import READERS_WATCH, writable
-from tuppence_server.domain.facts import Append, Decision, Fact, KeepPayment, KeepShare, Move
+from tuppence_server.domain.chat.lookup import name, need_place, peer_of
+from tuppence_server.domain.chat.messages import check_no_reader, writable
+from tuppence_server.domain.facts import Decision, Fact, KeepPayment, KeepShare, Move, event
 from tuppence_server.domain.keys import Keys
-from tuppence_server.domain.rows import FROZEN_OUT, Conversation, Payment, Share
+from tuppence_server.domain.rows import FROZEN_IN, FROZEN_OUT, Conversation, Payment, Phase, Share, User
 
 from .accounts import (
     UNAVAILABLE,
     check_funds,
     check_other,
+    check_own,
     check_own_room,
-    check_payee,
-    check_payer,
     customer,
     enabled_amount,
     need_account,
     operator,
 )
 from .limits import check_limits, counts, need_limits, spend
-from .payments import NOT_YOURS, check_open, find_payment, name
+from .payments import NOT_YOURS, check_open, expiry, find_payment, share_of
 
 ALONE: Final = Refusal("forbidden", "There is nobody here to claim a packet.", "$.conv")
 TOO_FINE: Final = Refusal("split_sum", "That is less than one minor unit for each.", "$.body.count")
@@ -49,8 +48,7 @@ def needs_packet(book: Book, keys: Keys, author: str, frame: PayPacket) -> None:
 
 def packet(book: Book, author: str, frame: PayPacket) -> Decision:
     """Hold the money of a packet, share by share."""
-    body = frame.body
-    currency = body.currency
+    body, currency = frame.body, frame.body.currency
     total = enabled_amount(book, body.total, currency, "$.body.total")
     if isinstance(total, Refusal):
         return total
@@ -64,56 +62,46 @@ def packet(book: Book, author: str, frame: PayPacket) -> Decision:
         return ALONE
     if conversation.kind == "dm" and body.count > 1:
         return ONE_OTHER
-    payer = book.users[author]
-    assert payer is not None, "the author was found before the rule ran"
+    payer = book.person(author)
     fee, _ = book.policy.fee("packet", currency, payer.tier, total)
-    debit = customer(author, currency)
     refusal = (
-        check_payer(book, payer, currency)
+        check_own(book, payer, currency, FROZEN_OUT)
         or _check_peer(book, author, conversation, facts)
         or check_limits(book, payer, currency, total, "$.body.total")
-        or check_funds(book, debit, total + fee, "$.body.total")
+        or check_funds(book, customer(author, currency), total + fee, "$.body.total")
     )
-    if refusal is not None:
-        return refusal
-    seed = book.fresh.seed()
-    drawn = packets.draw(seed, total, body.count, body.mode)
-    shown = format_amount(total, currency)
-    expires_at = book.now + 1000 * (body.expires_s if body.expires_s is not UNSET else ACCEPT_S_DEFAULT)
-    shares_text = "1 share" if body.count == 1 else f"{body.count} {body.mode} shares"
-    alt = f"@{payer.handle} put {shown} {currency} into a packet of {shares_text}"
-    promise = packets.proof(seed, frame.id, drawn)
-    text = codec.encode(
-        PacketMade(
-            shown, currency, body.count, body.mode, "open", expires_at, promise, alt, body.note,
-            format_amount(fee, currency) if fee else UNSET,
-        )
-    )  # fmt: skip
-    moves = [Move(debit, operator("packets", currency), share, "pay.packet", "pending") for share in drawn]
-    if fee:
-        moves.append(Move(debit, operator("fees", currency), fee, "fee"))
-    row = Payment(
-        id=frame.id, pos=book.head.pos + 1, at=book.now, kind="packet", conv=conversation.id,
-        payer=author, payee="", currency=currency, amount=total, state="open", fee=fee,
-        expires_at=expires_at, mode=body.mode, count=body.count, seed=seed,
-        counted=int(counts(book, payer, currency)),
-    )  # fmt: skip
-    hold = book.head.transfer_id
-    facts.append(
-        Append(conversation.id, "pay.packet", frame.id, author, frame.ref or None, text, tuple(moves))
-    )
-    facts.append(KeepPayment(row))
-    facts += [KeepShare(Share(frame.id, n, "", share, "open", hold + n)) for n, share in enumerate(drawn, 1)]
-    if book.policy.limits:
-        facts += spend(book, payer, currency, total)
-    return facts
+    return refusal or [*facts, *_made(book, payer, conversation.id, frame, total, fee)]
 
 
 def _check_peer(book: Book, author: str, conversation: Conversation, facts: list[Fact]) -> Refusal | None:
-    """Why nobody could claim: in a dm there is one other; who is written to for the first time is not
+    """Whether somebody can claim: in a dm there is one other; who is written to for the first time is not
     disabled."""
-    peer = None if facts else book.users.get(peer_of(book, conversation, author) or "")
-    return UNAVAILABLE if peer is not None and peer.disabled else None
+    peer = None if facts else peer_of(book, conversation, author)
+    return UNAVAILABLE if peer is not None and book.person(peer).disabled else None
+
+
+def _made(book: Book, payer: User, conv: str, frame: PayPacket, total: int, fee: int) -> list[Fact]:
+    terms, currency, seed = frame.body, frame.body.currency, book.fresh.seed()
+    shares = packets.draw(seed, total, terms.count, terms.mode)
+    shown, expires_at = format_amount(total, currency), expiry(book, terms.expires_s, ACCEPT_S_DEFAULT)
+    shares_text = "1 share" if terms.count == 1 else f"{terms.count} {terms.mode} shares"
+    body = PacketMade(
+        shown, currency, terms.count, terms.mode, "open", expires_at, packets.proof(seed, frame.id, shares),
+        f"@{payer.handle} put {shown} {currency} into a packet of {shares_text}", terms.note,
+        format_amount(fee, currency) if fee else UNSET,
+    )  # fmt: skip
+    row = Payment(
+        id=frame.id, pos=book.head.pos + 1, at=book.now, kind="packet", conv=conv, payer=payer.id, payee="",
+        currency=currency, amount=total, state="open", fee=fee, expires_at=expires_at, mode=terms.mode,
+        count=terms.count, seed=seed, counted=int(counts(book, payer, currency)),
+    )  # fmt: skip
+    debit, hold = customer(payer.id, currency), book.head.transfer_id
+    moves = [Move(debit, operator("packets", currency), share, frame.kind, "pending") for share in shares]
+    if fee:
+        moves.append(Move(debit, operator("fees", currency), fee, "fee"))
+    held = [KeepShare(Share(frame.id, n, "", share, "open", hold + n)) for n, share in enumerate(shares, 1)]
+    made = event(conv, payer.id, frame, body, moves)
+    return [made, KeepPayment(row), *held, *spend(book, payer, currency, total)]
 
 
 def claim(book: Book, author: str, frame: PayClaim) -> Decision:
@@ -122,25 +110,22 @@ def claim(book: Book, author: str, frame: PayClaim) -> Decision:
     if isinstance(found, Refusal):
         return found
     conversation, payment = found
-    claimer, owner = book.users[author], book.users[payment.payer]
-    assert claimer is not None, "the author was found before the rule ran"
-    assert owner is not None, "a packet's owner is a user"
-    barred = _check_claimer(book, conversation, payment, author)
-    barred = barred or check_payee(book, claimer, payment.currency)
-    barred = barred or check_other(book, owner, payment.currency, FROZEN_OUT)
-    if barred is not None:
-        return barred
-    shares = book.shares[payment.id]
-    had = next((share for share in shares if share.person == author), None)
-    refusal = check_open(book, payment)
+    claimer, currency = book.person(author), payment.currency
+    refusal = (
+        _check_claimer(book, conversation, payment, author)
+        or check_own(book, claimer, currency, FROZEN_IN)
+        or check_other(book, book.person(payment.payer), currency, FROZEN_OUT)
+    )
+    if refusal is not None:
+        return refusal
+    had, refusal = share_of(book, payment, author), check_open(book, payment)
     if had is not None and (refusal is None or refusal.code != "expired"):
         return _had(payment, had)
     if refusal is not None:
         return refusal
-    share = shares[payment.claimed]
-    most = _share_at_most(payment, shares)
-    refusal = check_own_room(book, claimer, customer(author, payment.currency), most)
-    return refusal or _claimed(book, frame, conversation, payment, share, author)
+    shares = book.shares[payment.id]
+    refusal = check_own_room(book, claimer, customer(author, currency), _share_at_most(payment, shares))
+    return refusal or _claimed(book, frame, payment, shares[payment.claimed], author)
 
 
 def _share_at_most(payment: Payment, shares: list[Share]) -> int:
@@ -161,50 +146,38 @@ def _had(payment: Payment, share: Share) -> Refusal:
 def _check_claimer(book: Book, conversation: Conversation, payment: Payment, author: str) -> Refusal | None:
     if conversation.kind == "dm":
         return NOT_YOURS if payment.payer == author else None
-    member = membership(book, conversation, author)
-    return READERS_WATCH if member is not None and member.role == "reader" else None
+    return check_no_reader(book, conversation, author)
 
 
-def _claimed(
-    book: Book, frame: PayClaim, conversation: Conversation, payment: Payment, share: Share, author: str
-) -> list[Fact]:
-    claimed = payment.claimed + 1
+def _claimed(book: Book, frame: PayClaim, payment: Payment, share: Share, author: str) -> list[Fact]:
+    claimed, currency = payment.claimed + 1, payment.currency
     state = "emptied" if claimed == payment.count else "open"
-    currency = payment.currency
     amount = format_amount(share.amount, currency)
-    alt = f"{name(book, author)} got {amount} {currency} of {name(book, payment.payer)}'s packet"
-    text = codec.encode(
-        PacketClaimed(
-            amount, currency, author, claimed, payment.count, state, alt,
-            payment.seed.hex() if state == "emptied" else UNSET,
-        )
+    body = PacketClaimed(
+        amount, currency, author, claimed, payment.count, state,
+        f"{name(book, author)} got {amount} {currency} of {name(book, payment.payer)}'s packet",
+        payment.seed.hex() if state == "emptied" else UNSET,
     )  # fmt: skip
-    kept = operator("packets", currency)
+    pool = operator("packets", currency)
     moves = (
-        Move(
-            customer(payment.payer, currency),
-            kept,
-            share.amount,
-            "pay.packet",
-            "post",
-            share.hold,
-            share.amount,
-        ),
-        Move(kept, customer(author, currency), share.amount, "pay.claim"),
+        _end_hold(payment, share, "pay.packet", "post"),
+        Move(pool, customer(author, currency), share.amount, frame.kind),
     )
     return [
-        Append(conversation.id, "pay.claim", frame.id, author, frame.ref, text, moves),
+        event(payment.conv, author, frame, body, moves),
         KeepShare(replace(share, person=author, state="claimed")),
         KeepPayment(replace(payment, claimed=claimed, state=state)),
     ]
 
 
+def _end_hold(payment: Payment, share: Share, code: str, phase: Phase) -> Move:
+    debit, pool = customer(payment.payer, payment.currency), operator("packets", payment.currency)
+    return Move(debit, pool, share.amount, code, phase, share.hold, share.amount)
+
+
 def unclaimed(book: Book, payment: Payment) -> tuple[list[Move], list[Fact], int]:
     """What goes back when a packet's time is over: moves, facts, and the sum in minor units."""
     left = [share for share in book.shares[payment.id] if share.state == "open"]
-    debit, kept = customer(payment.payer, payment.currency), operator("packets", payment.currency)
-    moves = [
-        Move(debit, kept, share.amount, "pay.expire", "expire", share.hold, share.amount) for share in left
-    ]
+    moves = [_end_hold(payment, share, "pay.expire", "expire") for share in left]
     facts: list[Fact] = [KeepShare(replace(share, state="expired")) for share in left]
     return moves, facts, sum(share.amount for share in left)

@@ -2,12 +2,15 @@
 
 from typing import Final
 
+from msgspec import UNSET, UnsetType
+
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.money import format_amount
 from tuppence_protocol.shapes import Acting
 from tuppence_protocol.views import Share as ShareView
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.chat.lookup import find_place, need_place, need_user
+from tuppence_server.domain.chat.lookup import find_place, need_conversation, need_place, need_user
+from tuppence_server.domain.commands import Expire, Reverse
 from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.rows import WAITING, Conversation, Payment, PaymentKind, Share, User
 
@@ -36,6 +39,15 @@ def need_payment(book: Book, keys: Keys, id: str) -> Payment | None:
     return payment
 
 
+def needs_payment(book: Book, keys: Keys, _author: str, command: Expire | Reverse) -> Payment | None:
+    """The payment, its conversation and its parties."""
+    payment = need_payment(book, keys, command.payment)
+    if payment is not None:
+        need_conversation(book, keys, payment.conv)
+        need_parties(book, keys, payment)
+    return payment
+
+
 def needs_acting(book: Book, keys: Keys, author: str, frame: Acting) -> None:
     """The payment, its conversation, its parties and every account that what is done may move."""
     need_place(book, keys, author, frame.conv)
@@ -52,10 +64,10 @@ def need_parties(book: Book, keys: Keys, payment: Payment) -> None:
         need_user(book, keys, user)
         for currency in currencies:
             need_account(book, keys, customer(user, currency))
-    if book.policy.limits and payment.payer and (payment.payer, payment.currency) not in book.uses:
-        keys.uses.add((payment.payer, payment.currency))  # to give back, whatever the payer's tier is now
-    for share in book.shares.get(payment.id, ()):
-        if share.person and payment.kind == "split":
+    if payment.counted and (payment.payer, payment.currency) not in book.uses:
+        keys.uses.add((payment.payer, payment.currency))  # to give back, whatever the payer's limits are now
+    if payment.kind == "split":
+        for share in book.shares[payment.id]:
             need_user(book, keys, share.person)
     need_account(book, keys, operator("fees", payment.currency))
     if payment.kind == "packet":
@@ -69,10 +81,21 @@ def find_payment(
     conversation = find_place(book, author, frame.conv)
     if isinstance(conversation, Refusal):
         return conversation
-    payment = book.payments.get(frame.ref)
+    payment = book.payment(frame.ref)
     if isinstance(conversation, User) or payment is None or payment.conv != conversation.id:
         return NO_PAYMENT
     return (conversation, payment) if payment.kind in kinds else NO_PAYMENT
+
+
+def expiry(book: Book, seconds: int | UnsetType, default_s: int) -> int:
+    """When the time of a new payment is over, ms."""
+    return book.now + 1000 * (default_s if seconds is UNSET else seconds)
+
+
+def share_of(book: Book, payment: Payment, person: str) -> Share | None:
+    """The share that somebody bears of a split, or has of a packet."""
+    shares = book.shares[payment.id] if payment.kind in {"split", "packet"} else ()
+    return next((share for share in shares if share.person == person), None)
 
 
 def check_open(book: Book, payment: Payment, state: str | None = None) -> Refusal | None:
@@ -90,12 +113,6 @@ def ended(state: str) -> Refusal:
     """The refusal for a payment that has come to its end."""
     code, message = _ENDS.get(state, ("not_pending", f"This waits for nothing: it is {state}."))
     return Refusal(code, message, "$.ref", state={"state": state})
-
-
-def name(book: Book, user: str) -> str:
-    """ "@handle" of somebody whom the rule asked for."""
-    found = book.users.get(user)
-    return "somebody" if found is None else f"@{found.handle}"
 
 
 def share_view(share: Share, currency: str) -> ShareView:

@@ -43,5 +43,5 @@ def _effect(move: Move, sign: int) -> tuple[int, int]:
 
 
 def _stands(book: Book, key: AccountKey) -> tuple[int, int]:
-    account = book.accounts.get(key)
+    account = book.accounts[key]
     return (0, 0) if account is None else (account.available, account.held)

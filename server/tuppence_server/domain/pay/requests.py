@@ -5,7 +5,6 @@ from typing import Final
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.kinds import (
     BillSplit,
@@ -28,18 +27,28 @@ from tuppence_server.domain.chat.lookup import (
     find_person,
     find_place,
     membership,
-    need_member,
+    name,
     need_person,
+    need_person_here,
     need_place,
     peer_of,
 )
-from tuppence_server.domain.chat.messages import READERS_WATCH
-from tuppence_server.domain.facts import Append, Decision, Fact, KeepPayment, KeepShare
+from tuppence_server.domain.chat.messages import check_no_reader
+from tuppence_server.domain.facts import Decision, Fact, KeepPayment, KeepShare, event
 from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.rows import Conversation, Payment, Share, User
 
 from .accounts import UNAVAILABLE, enabled_amount
-from .payments import NO_PAYMENT, NOT_YOURS, check_open, find_payment, name, needs_acting, share_view
+from .payments import (
+    NO_PAYMENT,
+    NOT_YOURS,
+    check_open,
+    expiry,
+    find_payment,
+    needs_acting,
+    share_of,
+    share_view,
+)
 
 NO_PAYER: Final = Refusal("bad_frame", "In a group, say who is asked.", "$.body.payer")
 UNKNOWN_PAYER: Final = Refusal("not_found", "There is no such person.", "$.body.payer")
@@ -81,7 +90,7 @@ def complete_by_ref(book: Book, frame: PaySend, author: str) -> PaySend | Refusa
     """The frame with the amount, currency and payee that it leaves to its ref, if that asks for any."""
     body = frame.body
     missing = "amount" if body.amount is UNSET else "currency" if body.currency is UNSET else None
-    payment = book.payments.get(frame.ref) if frame.ref else None
+    payment = book.payment(frame.ref) if frame.ref else None
     if payment is None or payment.kind not in ASKS:
         return frame if missing is None else replace(UNSAID, field=f"$.body.{missing}")
     place = find_place(book, author, frame.conv)
@@ -89,31 +98,29 @@ def complete_by_ref(book: Book, frame: PaySend, author: str) -> PaySend | Refusa
         return frame if missing is None else NO_PAYMENT
     if body.amount is UNSET and body.currency not in {UNSET, payment.currency}:
         return OTHER_CURRENCY
-    shares = book.shares[payment.id] if payment.kind == "split" else ()
-    due = next((share.amount for share in shares if share.person == author), payment.amount)
-    said = replace(
+    due = share_of(book, payment, author) or payment
+    completed = replace(
         body,
-        amount=body.amount or format_amount(due, payment.currency),
+        amount=body.amount or format_amount(due.amount, payment.currency),
         currency=body.currency or payment.currency,
         payee=body.payee or payment.payee or UNSET,
     )
-    return replace(frame, body=said)
+    return replace(frame, body=completed)
 
 
 def find_due(
     book: Book, frame: PaySend, conversation: Conversation, author: str, payee: User, minor: int
 ) -> Due | Refusal | None:
     """What the frame's ref asks for; None where it is a plain reply to something else."""
-    payment = book.payments.get(frame.ref) if frame.ref else None
+    payment = book.payment(frame.ref) if frame.ref else None
     if payment is None or payment.kind not in ASKS:
         return None
     if payment.conv != conversation.id:
         return NO_PAYMENT
     if frame.body.accept or frame.body.quote:
         return PAID_PLAINLY
-    share = None
+    share = share_of(book, payment, author)
     if payment.kind == "split":
-        share = next((each for each in book.shares[payment.id] if each.person == author), None)
         if share is None or payment.payee == author:
             return NOT_YOURS
     elif payment.payer != author:
@@ -127,9 +134,9 @@ def find_due(
     return Due(payment, share, check_open(book, payment, None if share is None else share.state))
 
 
-def settled_by(book: Book, asked: Due) -> Settling:
-    """A payment answers what was asked."""
-    payment, share = asked.payment, asked.share
+def settled_by(book: Book, due: Due) -> Settling:
+    """What a payment does to what was asked for."""
+    payment, share = due.payment, due.share
     if share is None:
         return Settling([KeepPayment(replace(payment, state="paid"))], Settles("paid"))
     facts, state, paid = share_ends(book, payment, share, "paid")
@@ -139,12 +146,9 @@ def settled_by(book: Book, asked: Due) -> Settling:
 def share_ends(book: Book, payment: Payment, share: Share, state: str) -> tuple[list[Fact], str, Share]:
     """One share comes to its end, and with the last one the split: facts, the split's state, the share."""
     after = replace(share, state=state)
-    others = any(each.state == "open" for each in book.shares[payment.id] if each.n != share.n)
-    now = "open" if others else "settled"
-    facts: list[Fact] = [KeepShare(after)]
-    if not others:
-        facts.append(KeepPayment(replace(payment, state=now)))
-    return facts, now, after
+    if any(each.state == "open" for each in book.shares[payment.id] if each.n != share.n):
+        return [KeepShare(after)], "open", after
+    return [KeepShare(after), KeepPayment(replace(payment, state="settled"))], "settled", after
 
 
 # --- requests -------------------------------------------------------------------------------------------
@@ -152,50 +156,41 @@ def share_ends(book: Book, payment: Payment, share: Share, state: str) -> tuple[
 
 def needs_request(book: Book, keys: Keys, author: str, frame: PayRequest) -> None:
     """The conversation, who is asked, and what that person was asked for by the author."""
-    conversation = need_place(book, keys, author, frame.conv)
-    if frame.body.payer is not UNSET:
-        payer = need_person(book, keys, frame.body.payer)
+    conversation, named = need_place(book, keys, author, frame.conv), frame.body.payer
+    if named is UNSET and conversation is None and frame.conv.startswith("@"):
+        named = frame.conv  # a dm that a frame before this one in the batch may open
+    if named is UNSET:
+        payer_id = None if conversation is None else peer_of(book, conversation, author)
+    else:
+        payer = need_person_here(book, keys, conversation, named)
         payer_id = None if payer is None else payer.id
-        if payer_id is not None and conversation is not None and conversation.pair is None:
-            need_member(book, keys, conversation.id, payer_id)
-    elif conversation is not None:
-        payer_id = peer_of(book, conversation, author)
-    else:  # a dm that a frame before this one in the batch may open
-        peer = find_person(book, frame.conv)
-        payer_id = None if peer is None else peer.id
     if payer_id is not None and (author, payer_id) not in book.asked:
         keys.asked.add((author, payer_id))
 
 
 def request_money(book: Book, author: str, frame: PayRequest) -> Decision:
     """Ask a person with whom one talks already."""
-    body = frame.body
-    minor = enabled_amount(book, body.amount, body.currency)
+    terms, currency = frame.body, frame.body.currency
+    minor = enabled_amount(book, terms.amount, currency)
     if isinstance(minor, Refusal):
         return minor
     conversation = _place_to_ask(book, author, frame.conv)
     if isinstance(conversation, Refusal):
         return conversation
-    payer = _payer(book, author, conversation, body)
+    payer = _payer(book, author, conversation, terms)
     if isinstance(payer, Refusal):
         return payer
-    refusal = _check_askable(book, author, payer, minor, body.currency)
+    refusal = _check_askable(book, author, payer, minor, currency)
     if refusal is not None:
         return refusal
-    amount = format_amount(minor, body.currency)
-    expires_at = book.now + 1000 * (body.expires_s if body.expires_s is not UNSET else REQUEST_S_DEFAULT)
-    alt = f"{name(book, author)} asks @{payer.handle} for {amount} {body.currency}"
-    event = PaymentRequested(amount, body.currency, payer.id, "open", expires_at, alt, body.note)
+    amount, expires_at = format_amount(minor, currency), expiry(book, terms.expires_s, REQUEST_S_DEFAULT)
+    alt = f"{name(book, author)} asks @{payer.handle} for {amount} {currency}"
+    body = PaymentRequested(amount, currency, payer.id, "open", expires_at, alt, terms.note)
     row = Payment(
-        id=frame.id, pos=book.head.pos + 1, at=book.now, kind="request", conv=conversation.id,
-        payer=payer.id, payee=author, currency=body.currency, amount=minor, state="open",
-        expires_at=expires_at,
+        id=frame.id, pos=book.head.pos + 1, at=book.now, kind="request", conv=conversation.id, payer=payer.id,
+        payee=author, currency=currency, amount=minor, state="open", expires_at=expires_at,
     )  # fmt: skip
-    text = codec.encode(event)
-    return [
-        Append(conversation.id, "pay.request", frame.id, author, frame.ref or None, text),
-        KeepPayment(row),
-    ]
+    return [event(conversation.id, author, frame, body), KeepPayment(row)]
 
 
 def _place_to_ask(book: Book, author: str, place: str) -> Conversation | Refusal:
@@ -205,15 +200,18 @@ def _place_to_ask(book: Book, author: str, place: str) -> Conversation | Refusal
         return found
     if isinstance(found, User):
         return NO_CONVERSATION
-    member = membership(book, found, author) if found.pair is None else None
-    return READERS_WATCH if member is not None and member.role == "reader" else found
+    refusal = check_no_reader(book, found, author) if found.pair is None else None
+    return refusal or found
 
 
 def _payer(book: Book, author: str, conversation: Conversation, body: RequestBody) -> User | Refusal:
     peer = peer_of(book, conversation, author)
-    payer = find_person(book, body.payer) if body.payer is not UNSET else book.users.get(peer or "")
+    named = peer if body.payer is UNSET else body.payer
+    if named is None:
+        return NO_PAYER
+    payer = find_person(book, named)
     if payer is None:
-        return NO_PAYER if body.payer is UNSET and peer is None else UNKNOWN_PAYER
+        return UNKNOWN_PAYER
     if payer.id == author:
         return ONESELF
     if peer is not None:
@@ -228,13 +226,13 @@ def _check_askable(book: Book, author: str, payer: User, minor: int, currency: s
     waiting = [payment for payment in waiting if book.now < payment.expires_at]
     if any((payment.amount, payment.currency) == (minor, currency) for payment in waiting):
         return Refusal("already_requested", "You asked for this already, and it is open.", "$.body.amount")
-    if len(waiting) >= REQUESTS_OPEN_PER_PAIR_MAX:
-        return Refusal(
-            "too_many_requests",
-            f"@{payer.handle} has {len(waiting)} open requests of yours.",
-            state={"limit": REQUESTS_OPEN_PER_PAIR_MAX, "used": len(waiting)},
-        )
-    return None
+    if len(waiting) < REQUESTS_OPEN_PER_PAIR_MAX:
+        return None
+    return Refusal(
+        "too_many_requests",
+        f"@{payer.handle} has {len(waiting)} open requests of yours.",
+        state={"limit": REQUESTS_OPEN_PER_PAIR_MAX, "used": len(waiting)},
+    )
 
 
 # --- split bills ----------------------------------------------------------------------------------------
@@ -244,15 +242,13 @@ def needs_split(book: Book, keys: Keys, author: str, frame: PaySplit) -> None:
     """The conversation and everybody who is to bear a share."""
     conversation = need_place(book, keys, author, frame.conv)
     for share in frame.body.shares:
-        user = need_person(book, keys, share.user)
-        if user is not None and conversation is not None and conversation.pair is None:
-            need_member(book, keys, conversation.id, user.id)
+        need_person_here(book, keys, conversation, share.user)
 
 
 def split(book: Book, author: str, frame: PaySplit) -> Decision:
     """Ask each for a share of what one has paid."""
-    body = frame.body
-    total = enabled_amount(book, body.total, body.currency, "$.body.total")
+    terms, currency = frame.body, frame.body.currency
+    total = enabled_amount(book, terms.total, currency, "$.body.total")
     if isinstance(total, Refusal):
         return total
     amounts = _amounts(book, frame, total)
@@ -268,19 +264,15 @@ def split(book: Book, author: str, frame: PaySplit) -> Decision:
         Share(frame.id, n, user.id, amount, "paid" if user.id == author else "open")
         for n, (user, amount) in enumerate(zip(people, amounts, strict=True), 1)
     ]
-    shown = format_amount(total, body.currency)
-    expires_at = book.now + 1000 * (body.expires_s if body.expires_s is not UNSET else REQUEST_S_DEFAULT)
-    alt = f"{name(book, author)} splits {shown} {body.currency} among {len(shares)}"
-    views = [share_view(share, body.currency) for share in shares]
-    event = BillSplit(shown, body.currency, views, "open", expires_at, alt, body.note)
+    shown, expires_at = format_amount(total, currency), expiry(book, terms.expires_s, REQUEST_S_DEFAULT)
+    alt = f"{name(book, author)} splits {shown} {currency} among {len(shares)}"
+    views = [share_view(share, currency) for share in shares]
+    body = BillSplit(shown, currency, views, "open", expires_at, alt, terms.note)
     row = Payment(
-        id=frame.id, pos=book.head.pos + 1, at=book.now, kind="split", conv=conversation.id,
-        payer="", payee=author, currency=body.currency, amount=total, state="open",
-        expires_at=expires_at, count=len(shares),
+        id=frame.id, pos=book.head.pos + 1, at=book.now, kind="split", conv=conversation.id, payer="",
+        payee=author, currency=currency, amount=total, state="open", expires_at=expires_at, count=len(shares),
     )  # fmt: skip
-    text = codec.encode(event)
-    append = Append(conversation.id, "pay.split", frame.id, author, frame.ref or None, text)
-    return [append, KeepPayment(row), *map(KeepShare, shares)]
+    return [event(conversation.id, author, frame, body), KeepPayment(row), *map(KeepShare, shares)]
 
 
 def _amounts(book: Book, frame: PaySplit, total: int) -> list[int] | Refusal:
@@ -324,6 +316,12 @@ def _sharers(book: Book, author: str, conversation: Conversation, frame: PaySpli
     return SPLIT_ALONE if all(user.id == author for user in people) else people
 
 
+def needs_waive(book: Book, keys: Keys, author: str, frame: PayWaive) -> None:
+    """The split, and who is let off."""
+    needs_acting(book, keys, author, frame)
+    need_person(book, keys, frame.body.user)
+
+
 def waive(book: Book, author: str, frame: PayWaive) -> Decision:
     """Let somebody off."""
     found = find_payment(book, author, frame, "split")
@@ -333,7 +331,7 @@ def waive(book: Book, author: str, frame: PayWaive) -> Decision:
     if payment.payee != author:
         return NOT_YOURS
     user = find_person(book, frame.body.user)
-    share = next((each for each in book.shares[payment.id] if user and each.person == user.id), None)
+    share = None if user is None else share_of(book, payment, user.id)
     if user is None or share is None:
         return Refusal("not_found", "That person has no share in this.", "$.body.user")
     refusal = check_open(book, payment, share.state)
@@ -342,18 +340,11 @@ def waive(book: Book, author: str, frame: PayWaive) -> Decision:
     facts, state, after = share_ends(book, payment, share, "waived")
     view = share_view(after, payment.currency)
     alt = f"{name(book, author)} lets @{user.handle} off {view.amount} {payment.currency}"
-    text = codec.encode(ShareWaived(user.id, state, view, alt))
-    return [Append(conversation.id, "pay.waive", frame.id, author, frame.ref, text), *facts]
-
-
-def needs_waive(book: Book, keys: Keys, author: str, frame: PayWaive) -> None:
-    """The split, and who is let off."""
-    needs_acting(book, keys, author, frame)
-    need_person(book, keys, frame.body.user)
+    return [event(conversation.id, author, frame, ShareWaived(user.id, state, view, alt)), *facts]
 
 
 def remind(book: Book, author: str, frame: PayRemind) -> Decision:
-    """Remind those who have not find_due."""
+    """Remind those who have not answered."""
     found = find_payment(book, author, frame, "request", "split")
     if isinstance(found, Refusal):
         return found
@@ -363,28 +354,15 @@ def remind(book: Book, author: str, frame: PayRemind) -> Decision:
     refusal = check_open(book, payment)
     if refusal is not None:
         return refusal
-    users = [payment.payer] if payment.kind == "request" else _open(book, payment)
-    if all(_disabled(book, user) for user in users):
+    shares = book.shares[payment.id] if payment.kind == "split" else ()
+    users = [share.person for share in shares if share.state == "open"] if shares else [payment.payer]
+    if all(book.person(user).disabled for user in users):
         return UNAVAILABLE
-    wait = payment.reminded_at + REMIND_MS_MIN - book.now
-    if payment.reminded_at and wait > 0:
-        again = payment.reminded_at + REMIND_MS_MIN
+    again = payment.reminded_at + REMIND_MS_MIN
+    if payment.reminded_at and book.now < again:
         return Refusal("too_soon", "A reminder went out in the last hour.", state={"resets_at": again})
     shown = f"{format_amount(payment.amount, payment.currency)} {payment.currency}"
     whom = ", ".join(name(book, user) for user in users)
-    alt = f"{name(book, author)} reminds {whom} of {shown}"
-    text = codec.encode(PaymentReminded(users, payment.state, alt))
-    return [
-        Append(conversation.id, "pay.remind", frame.id, author, frame.ref, text),
-        KeepPayment(replace(payment, reminded_at=book.now)),
-    ]
-
-
-def _disabled(book: Book, id: str) -> bool:
-    user = book.users[id]
-    assert user is not None, "a payment's parties are users"
-    return user.disabled
-
-
-def _open(book: Book, payment: Payment) -> list[str]:
-    return [share.person for share in book.shares[payment.id] if share.state == "open"]
+    body = PaymentReminded(users, payment.state, f"{name(book, author)} reminds {whom} of {shown}")
+    after = replace(payment, reminded_at=book.now)
+    return [event(conversation.id, author, frame, body), KeepPayment(after)]

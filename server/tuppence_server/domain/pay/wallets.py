@@ -1,21 +1,17 @@
 """The rules of what the operator does to accounts: freeze, thaw, close, and the tier that limits go by."""
 
-from typing import Final
-
 from msgspec.structs import replace
 
 from tuppence_protocol.currencies import EXPONENTS
 from tuppence_protocol.errors import Refusal
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.chat.lookup import need_person
+from tuppence_server.domain.chat.lookup import NOBODY, need_person
 from tuppence_server.domain.commands import SetFlags, SetTier
-from tuppence_server.domain.facts import ChangeUser, Decision, Flag
+from tuppence_server.domain.facts import Decision, Flag, KeepUser
 from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.rows import CLOSED
 
 from .accounts import customer, need_account
-
-NOBODY: Final = Refusal("not_found", "There is nobody with that handle.", "$.handle")
 
 
 def needs_flags(book: Book, keys: Keys, _author: str, command: SetFlags) -> None:
@@ -39,7 +35,7 @@ def set_flags(book: Book, _author: str, command: SetFlags) -> Decision:
                     "not_empty", f"@{user.handle} still has {account.currency}, or some is on its way."
                 )
     if command.currency is None:
-        return [ChangeUser(replace(user, flags=(user.flags | command.set) & ~command.clear))]
+        return [KeepUser(replace(user, flags=(user.flags | command.set) & ~command.clear))]
     if command.currency not in book.policy.currencies:
         return Refusal("unknown_currency", f"{command.currency} is not enabled on this server.", "$.currency")
     had = 0 if accounts[0] is None else accounts[0].flags
@@ -49,11 +45,6 @@ def set_flags(book: Book, _author: str, command: SetFlags) -> Decision:
 def _currencies(currency: str | None) -> list[str]:
     """All that there are, where none is named: money may be left in one that is enabled no more."""
     return sorted(EXPONENTS) if currency is None else [currency]
-
-
-def needs_tier(book: Book, keys: Keys, _author: str, command: SetTier) -> None:
-    """The person."""
-    need_person(book, keys, "@" + command.handle)
 
 
 def set_tier(book: Book, _author: str, command: SetTier) -> Decision:
@@ -66,4 +57,4 @@ def set_tier(book: Book, _author: str, command: SetTier) -> Decision:
         return Refusal(
             "not_found", f"No fee or limit names that tier; there are {', '.join(sorted(tiers))}.", "$.tier"
         )
-    return [ChangeUser(replace(user, tier=command.tier))]
+    return [KeepUser(replace(user, tier=command.tier))]
