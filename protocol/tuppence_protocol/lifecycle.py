@@ -97,7 +97,7 @@ WAITING: Final = frozenset(
     state for life in LIFE.values() for state, ways in life.items() if "expire" in ways
 )
 """The states in which a payment's time can run out."""
-WHO: Final[dict[tuple[str, Verb], By]] = {
+WHO: Final[dict[tuple[str, str], By]] = {
     (kind, verb): way.by
     for kind, life in LIFE.items() for ways in life.values() for verb, way in ways.items()
 }  # fmt: skip

@@ -61,24 +61,12 @@ def answer(orders: OrderGenerator, step: Step) -> Order:
     return orders.frame(step, who, "pay.send", conv, body, payment.id)
 
 
-def claim(orders: OrderGenerator, step: Step) -> Order:
-    return _acting(orders, step, "pay.claim")
-
-
-def accept(orders: OrderGenerator, step: Step) -> Order:
-    return _acting(orders, step, "pay.accept")
+def plain(orders: OrderGenerator, step: Step) -> Order:
+    return _acting(orders, step, f"pay.{step.verb}")
 
 
 def decline(orders: OrderGenerator, step: Step) -> Order:
     return _acting(orders, step, "pay.decline", **({"reason": "no"} if step.twist == "note" else {}))
-
-
-def cancel(orders: OrderGenerator, step: Step) -> Order:
-    return _acting(orders, step, "pay.cancel")
-
-
-def remind(orders: OrderGenerator, step: Step) -> Order:
-    return _acting(orders, step, "pay.remind")
 
 
 def refund(orders: OrderGenerator, step: Step) -> Order:

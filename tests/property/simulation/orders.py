@@ -11,8 +11,10 @@ from typing import Any
 from tests.contract.stores import event_id
 from tests.property.model.amounts import show
 from tests.property.model.model import Model
-from tests.property.model.records import ENABLED, IDS, OPERATOR, PEOPLE, WAITING, Order, Payment, Room
+from tests.property.model.records import ENABLED, IDS, OPERATOR, PEOPLE, Order, Payment, Room
 from tests.property.simulation.step import ACTS, BAD_AMOUNTS, MINORS, NEAR_IDS, NO_IDS, OLD_IDS, Step
+
+from tuppence_protocol.lifecycle import WHO, ways
 
 
 class OrderGenerator:
@@ -168,30 +170,20 @@ Verbs = Mapping[str, tuple[int, Callable[[OrderGenerator, Step], Order]]]
 
 def actors(verb: str, payment: Payment, now: int | None) -> list[str]:
     """Who may do that with a payment; with `now` only where it can still be done."""
-    kind, room = payment.kind, payment.room
-    waits = now is None or (payment.state in WAITING and now < payment.expires_at)
-    bearers = [p.person for p in payment.parts if now is None or p.state == "open"]
-    bearers = [person for person in bearers if person != payment.payee]
-    match verb, kind:
-        case "accept", "send":
-            return [payment.payee] if waits else []
-        case "decline", "send":
-            return [payment.payee] if waits else []
-        case (("decline" | "answer"), "request"):
-            return [payment.payer] if waits else []
-        case (("decline" | "answer"), "split"):
-            return bearers if waits else []
-        case "cancel", "send":
-            return [payment.payer] if waits else []
-        case (("cancel" | "remind"), ("request" | "split")):
-            return [payment.payee] if waits else []
-        case "waive", "split":
-            return [payment.payee] if waits else []
-        case "claim", "packet":
-            return _claimers(payment, room, now) if waits else []
-        case "refund", "send":
-            can = now is None or payment.state in {"completed", "partly_refunded"}
-            return [payment.payee] if can else []
+    verb = "settle" if verb == "answer" else verb
+    life = ways(payment.kind, payment.state)
+    if now is not None and (verb not in life or ("expire" in life and now >= payment.expires_at)):
+        return []
+    parts = [part for part in payment.parts if now is None or part.state == "open"]
+    match WHO.get((payment.kind, verb)):
+        case "payer":
+            return [payment.payer]
+        case "payee":
+            return [payment.payee]
+        case "sharer":
+            return [part.person for part in parts if part.person != payment.payee]
+        case "anyone":
+            return _claimers(payment, payment.room, now)
     return []
 
 
