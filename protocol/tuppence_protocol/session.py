@@ -10,26 +10,10 @@ from typing import Final
 
 from msgspec import UNSET, Raw, Struct
 
-from . import codec
+from . import codec, kinds
 from . import event as ev
 from .errors import CLOSES, CloseCode, Refusal
-from .kinds import (
-    AskHistory,
-    Bye,
-    ByeBody,
-    Error,
-    ErrorBody,
-    Hello,
-    HelloBody,
-    HistoryBody,
-    MembersInvited,
-    Ping,
-    PingBody,
-    Ready,
-    ReadyBody,
-    Result,
-    Synced,
-)
+from .kinds import Hello
 from .limits import PAGE_EVENTS_MAX, PROTOCOL_VERSION
 from .shapes import Durable, Frame
 
@@ -101,7 +85,7 @@ class ServerSession:
 class Opened(Struct, frozen=True):
     """The session is ready; `resumed` tells whether the missed events follow."""
 
-    ready: ReadyBody
+    ready: kinds.ReadyBody
 
 
 class Deliver(Struct, frozen=True):
@@ -114,14 +98,14 @@ class Settled(Struct, frozen=True):
     """The outcome of a durable frame: its event, or the refusal."""
 
     id: str
-    outcome: ev.Event | ErrorBody
+    outcome: ev.Event | kinds.ErrorBody
 
 
 class Answered(Struct, frozen=True):
     """The outcome of an ask."""
 
     ref: str
-    outcome: Raw | ErrorBody
+    outcome: Raw | kinds.ErrorBody
 
 
 class Noticed(Struct, frozen=True):
@@ -139,7 +123,7 @@ class Gap(Struct, frozen=True):
 class Ended(Struct, frozen=True):
     """The server said goodbye."""
 
-    bye: ByeBody
+    bye: kinds.ByeBody
 
 
 Effect = Opened | Deliver | Settled | Answered | Noticed | Gap | Ended
@@ -174,14 +158,14 @@ class ClientSession:
     def hello(self) -> bytes:
         """The first frame of a connection, with the cursor if there is one."""
         cursor = (UNSET, UNSET) if self.epoch is None else (self.epoch, self.pos)
-        body = HelloBody(
+        body = kinds.HelloBody(
             token=self.token, device=self.device, client=self.client, epoch=cursor[0], pos=cursor[1]
         )
         return codec.encode(Hello(body=body))
 
     def ping(self) -> bytes:
         """The heartbeat, which acknowledges what was delivered."""
-        return codec.encode(Ping(body=PingBody(pos=self.pos)))
+        return codec.encode(kinds.Ping(body=kinds.PingBody(pos=self.pos)))
 
     def submit(self, frame: Durable) -> bytes:
         """Keep a durable frame until it is settled; send the bytes now if `caught_up`, else then.
@@ -208,8 +192,8 @@ class ClientSession:
         held = self._held.get(conv)
         if not held:
             return None
-        body = HistoryBody(after=self._last[conv], limit=PAGE_EVENTS_MAX)
-        return AskHistory(id=id, conv=conv, body=body)
+        body = kinds.HistoryBody(after=self._last[conv], limit=PAGE_EVENTS_MAX)
+        return kinds.AskHistory(id=id, conv=conv, body=body)
 
     def fill(self, events: list[ev.RawEvent]) -> list[Effect]:
         """Take in events that `gap_frame` brought."""
@@ -235,20 +219,20 @@ class ClientSession:
                 return []
             case ev.Event():
                 return self._event(message)
-            case Ready():
+            case kinds.Ready():
                 return [self._open(message.body)]
-            case Error():
+            case kinds.Error():
                 return [self._error(message)]
-            case Result():
+            case kinds.Result():
                 return [Answered(message.ref, message.body)]
-            case Bye():
+            case kinds.Bye():
                 return [Ended(message.body)]
-            case Synced():
+            case kinds.Synced():
                 self.caught_up = True
                 self._advance(message.body.pos)
         return [Noticed(message)]
 
-    def _open(self, ready: ReadyBody) -> Opened:
+    def _open(self, ready: kinds.ReadyBody) -> Opened:
         self.ready = True
         self.caught_up = not ready.resumed
         self.user = ready.user.id
@@ -259,7 +243,7 @@ class ClientSession:
             self._last = {view.conv: view.seq for view in ready.conversations}
         return Opened(ready)
 
-    def _error(self, message: Error) -> Effect:
+    def _error(self, message: kinds.Error) -> Effect:
         ref = message.ref
         if ref is None:
             return Noticed(message)
@@ -288,7 +272,7 @@ class ClientSession:
 
     def _comes_back(self, event: ev.Event) -> bool:
         """Who comes back to a group sees it from the invitation on."""
-        return isinstance(event.body, MembersInvited) and self.user in event.body.users
+        return isinstance(event.body, kinds.MembersInvited) and self.user in event.body.users
 
     def _release(self, event: ev.Event) -> list[Effect]:
         effects: list[Effect] = [self._deliver(event)]

@@ -1,4 +1,4 @@
-"""Writes protocol/vectors/{valid,invalid,events,money,packets}.jsonl: `python -m tests.conformance.make_vectors`.
+"""Writes protocol/vectors/*.jsonl: `python -m tests.conformance.make_vectors`.
 
 What is expected comes from the spec and the schema, never from what the codec answered.
 """
@@ -96,7 +96,7 @@ def events() -> Iterator[Row]:
 
 
 def _told() -> dict[str, Row]:
-    """The bodies of events, in the order of the file: the operator's and the server's beside those that they answer."""
+    """The bodies of events in the order of the file: what is the operator's or the server's beside its like."""
     names = [kind.name for kind in KINDS if kind.event]
     for name, before in (
         ("pay.deposit", "pay.send"), ("pay.withdraw", "pay.deposit"), ("pay.reverse", "pay.withdraw"),

@@ -39,7 +39,8 @@ MOMENTS: Final[tuple[tuple[str, str, Body], ...]] = (
         "state": "declined", "alt": "@bob declined 12.50 EUR",
     }),
     ("of one share while others are open", "pay.decline", {
-        "state": "open", "share": _SHARES[2] | {"state": "declined"}, "alt": "@carol declined to pay 3.33 EUR",
+        "state": "open", "share": _SHARES[2] | {"state": "declined"},
+        "alt": "@carol declined to pay 3.33 EUR",
     }),
     ("of all that is left", "pay.refund", {
         "amount": "12.50", "currency": "EUR", "payee": ALICE, "state": "refunded", "refunded": "12.50",

@@ -1,4 +1,4 @@
-"""Every way in which one member of a frame can be wrong, read off the JSON Schema, with the refusal it must get."""
+"""Every way in which one member of a frame can be wrong, read off the JSON Schema, with its refusal."""
 
 import copy
 import json

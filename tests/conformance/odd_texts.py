@@ -54,11 +54,8 @@ VALID: Final[list[Row]] = [
     _good("a text", _SAY),
     _good("white space around", f" \n\t{_SAY}\r\n", "chat.text: a text"),
     _good("white space inside", _SAY.replace(":", " :\t").replace(",", "\n,"), "chat.text: a text"),
-    _good(
-        "members in another order",
-        f'{{"body":{{"text":"Hi"}},"conv":"@bob","id":"{ID}","kind":"chat.text"}}',
-        "chat.text: a text",
-    ),
+    _good("members in another order",
+        f'{{"body":{{"text":"Hi"}},"conv":"@bob","id":"{ID}","kind":"chat.text"}}', "chat.text: a text"),
     _good("escapes in text", _say("\\u0048\\u0069"), "chat.text: a text"),
     _good("escapes in a name", _SAY.replace('"text"', '"\\u0074ext"'), "chat.text: a text"),
     _good("surrogate pair", _say("\\ud83d\\ude00")),
@@ -72,34 +69,24 @@ VALID: Final[list[Row]] = [
     _good("zero", _by("0")),
     _good("2^53 - 1", _by("9007199254740991")),
     _good("body left out", f'{{"kind":"room.leave","id":"{ID}","conv":"@bob"}}'),
-    _good(
-        "body empty",
-        f'{{"kind":"room.leave","id":"{ID}","conv":"@bob","body":{{}}}}',
-        "room.leave: body left out",
-    ),
+    _good("body empty", f'{{"kind":"room.leave","id":"{ID}","conv":"@bob","body":{{}}}}',
+        "room.leave: body left out"),
     _good("members left out", f'{{"kind":"room.create","id":"{ID}","body":{{"title":"A"}}}}'),
-    _good(
-        "members empty",
+    _good("members empty",
         f'{{"kind":"room.create","id":"{ID}","body":{{"title":"A","members":[],"kind":"group"}}}}',
-        "room.create: members left out",
-    ),
+        "room.create: members left out"),
     _good("body left out", f"{_CLAIM}}}"),
     _good("body empty", f'{_CLAIM},"body":{{}}}}', "pay.claim: body left out"),
     _good("body left out", f"{_REFUND}}}"),
     _good("body empty", f'{_REFUND},"body":{{}}}}', "pay.refund: body left out"),
     _good("body left out in it", _preview(f"{_CLAIM.replace('claim', 'accept')}}}")),
-    _good(
-        "body empty in it",
-        _preview(f'{_CLAIM.replace("claim", "accept")},"body":{{}}}}'),
-        "ask.preview: body left out in it",
-    ),
+    _good("body empty in it", _preview(f'{_CLAIM.replace("claim", "accept")},"body":{{}}}}'),
+        "ask.preview: body left out in it"),
     _good("question without body", f'{{"kind":"ask.payments","id":"{ID}"}}'),
-    _good(
-        "what is asked for where nothing is said",
+    _good("what is asked for where nothing is said",
         f'{{"kind":"ask.payments","id":"{ID}","body":{{"limit":50}}}}',
-        "ask.payments: question without body",
-    ),
-]
+        "ask.payments: question without body"),
+]  # fmt: skip
 
 _TEXTS: Final = [
     _row("empty message", "", "bad_json"),
@@ -135,20 +122,11 @@ _TEXTS: Final = [
     _row("kind empty", '{"kind":""}', "unknown_kind", "$.kind"),
     _row("kind in capitals", _SAY.replace("chat.text", "CHAT.TEXT"), "unknown_kind", "$.kind"),
     _row("kind of a server", '{"kind":"ready","body":{}}', "unknown_kind", "$.kind"),
-    _row(
-        "kind of the office",
-        _SAY.replace("chat.text", "pay.deposit"),
-        "unknown_kind",
-        "$.kind",
-    ),
+    _row("kind of the office", _SAY.replace("chat.text", "pay.deposit"), "unknown_kind", "$.kind"),
     _row("id with a live frame", f'{{"kind":"live.typing","id":"{ID}","conv":"@bob"}}', "bad_frame", "$.id"),
-    _row(
-        "conv with room.create",
-        f'{{"kind":"room.create","id":"{ID}","conv":"@bob","body":{{"title":"A"}}}}',
-        "bad_frame",
-        "$.conv",
-    ),
-]
+    _row("conv with room.create",
+        f'{{"kind":"room.create","id":"{ID}","conv":"@bob","body":{{"title":"A"}}}}', "bad_frame", "$.conv"),
+]  # fmt: skip
 
 _TWICE: Final = [
     _row("text twice", _HEAD + '{"text":"a","text":"b"}}', "bad_frame", "$..text"),
@@ -158,32 +136,15 @@ _TWICE: Final = [
     _row("body twice", _SAY[:-1] + ',"body":{"text":"b"}}', "bad_frame", "$..body"),
     _row("id twice", _SAY[:-1] + f',"id":"{OTHER_ID}"}}', "bad_frame", "$..id"),
     _row("kind twice", _SAY[:-1] + ',"kind":"chat.text"}', "bad_frame", "$..kind"),
-    _row(
-        "conv twice, body left out",
-        f'{{"kind":"room.leave","id":"{ID}","conv":"@bob","conv":"@eve"}}',
-        "bad_frame",
-        "$..conv",
-    ),
-    _row(
-        "title twice, members left out",
-        f'{{"kind":"room.create","id":"{ID}","body":{{"title":"a","title":"b"}}}}',
-        "bad_frame",
-        "$..title",
-    ),
-    _row(
-        "conv twice in a question",
-        f'{{"kind":"ask.members","id":"{ID}","conv":"@bob","conv":"@eve"}}',
-        "bad_frame",
-        "$..conv",
-    ),
+    _row("conv twice, body left out", f'{{"kind":"room.leave","id":"{ID}","conv":"@bob","conv":"@eve"}}',
+        "bad_frame", "$..conv"),
+    _row("title twice, members left out",
+        f'{{"kind":"room.create","id":"{ID}","body":{{"title":"a","title":"b"}}}}', "bad_frame", "$..title"),
+    _row("conv twice in a question", f'{{"kind":"ask.members","id":"{ID}","conv":"@bob","conv":"@eve"}}',
+        "bad_frame", "$..conv"),
     _row("token twice", '{"kind":"hello","body":{"token":"a","token":"b"}}', "bad_frame", "$..token"),
-    _row(
-        "seq twice",
-        '{"kind":"live.read","conv":"@bob","body":{"seq":1,"seq":2}}',
-        "bad_frame",
-        "$..seq",
-    ),
-]
+    _row("seq twice", '{"kind":"live.read","conv":"@bob","body":{"seq":1,"seq":2}}', "bad_frame", "$..seq"),
+]  # fmt: skip
 
 _BYTES: Final = [
     _hex("byte order mark", "", b"\xef\xbb\xbf", _SAY),
@@ -197,30 +158,24 @@ _BYTES: Final = [
     _hex("past U+10FFFF", _HEAD + '{"text":"', b"\xf4\x90\x80\x80", '"}}'),
     _hex("bad UTF-8 in a name", _HEAD + '{"', b"\xff", '":1}}'),
     _hex("U+0000 after the frame", _SAY, b"\x00"),
-]
+]  # fmt: skip
 
 _SIZES: Final = [
     _repeat("FRAME_BYTES_MAX + 1", [[_SAY, 1], [" ", FRAME_BYTES_MAX + 1 - len(_SAY)]], "too_big"),
     _repeat("FRAME_BYTES_MAX + 1 in bytes, not characters", [['"', 1], ["é", 32768], ['"', 1]], "too_big"),
     _repeat("100,000 arrays", [["[", 100_000]], "too_big"),
     _repeat("60,000 arrays", [["[", 60_000]], "bad_frame"),
-    _repeat(
-        "20,000 arrays as body", [[_HEAD, 1], ["[", 20_000], ["]", 20_000], ["}", 1]], "bad_frame", "$.body"
-    ),
-    _repeat(
-        "30,000 arrays before the kind",
-        [
-            ['{"body":', 1],
-            ["[", 30_000],
-            ["]", 30_000],
-            [f',"kind":"chat.text","id":"{ID}","conv":"@bob"}}', 1],
-        ],
-        "bad_json",
-    ),
-]
+    _repeat("20,000 arrays as body", [[_HEAD, 1], ["[", 20_000], ["]", 20_000], ["}", 1]], "bad_frame",
+        "$.body"),
+    _repeat("30,000 arrays before the kind", [['{"body":', 1], ["[", 30_000], ["]", 30_000],
+        [f',"kind":"chat.text","id":"{ID}","conv":"@bob"}}', 1]], "bad_json"),
+]  # fmt: skip
 
 _NUMBERS: Final = [
-    *(_row(f"number {n}", _by(n), "bad_json") for n in ("NaN", "Infinity", "-Infinity", "01", "+1", ".5", "1.", "0x10")),
+    *(
+        _row(f"number {n}", _by(n), "bad_json")
+        for n in ("NaN", "Infinity", "-Infinity", "01", "+1", ".5", "1.", "0x10")
+    ),
     *(
         _row(f"number {n}", _by(n), "bad_frame", "$.body.not_after")
         for n in (
@@ -228,7 +183,8 @@ _NUMBERS: Final = [
             "9223372036854775808", "18446744073709551616", "9007199254740991.0", "true", "null", '"5"', "[1]",
         )
     ),
-    _repeat("number of 4,000 digits", [[_PAY + ',"not_after":', 1], ["9", 4_000], ["}}", 1]], "bad_frame", "$.body.not_after"),
+    _repeat("number of 4,000 digits", [[_PAY + ',"not_after":', 1], ["9", 4_000], ["}}", 1]], "bad_frame",
+        "$.body.not_after"),
     _row("amount a number", _PAY.replace('"1"', "1") + "}}", "bad_frame", "$.body.amount"),
     _row("amount a decimal number", _PAY.replace('"1"', "12.50") + "}}", "bad_frame", "$.body.amount"),
 ]  # fmt: skip
@@ -265,18 +221,10 @@ _MONEY: Final = [
     _row("an amount to claim", _CLAIM + ',"body":{"amount":"1"}}', "bad_frame", "$.body.amount"),
     _row("kind of the server", f"{_CLAIM.replace('claim', 'expire')}}}", "unknown_kind", "$.kind"),
     _row("a share as text", _SHARES % '"@bob"', "bad_frame", "$.body.shares[0]"),
-    _row(
-        "an amount that is a number in a share",
-        _SHARES % '{"user":"@bob","amount":1}',
-        "bad_frame",
-        "$.body.shares[0].amount",
-    ),
-    _row(
-        "state in a share",
-        _SHARES % '{"user":"@bob"},{"user":"@eve","state":"paid"}',
-        "bad_frame",
-        "$.body.shares[1].state",
-    ),
+    _row("an amount that is a number in a share", _SHARES % '{"user":"@bob","amount":1}', "bad_frame",
+        "$.body.shares[0].amount"),
+    _row("state in a share", _SHARES % '{"user":"@bob"},{"user":"@eve","state":"paid"}', "bad_frame",
+        "$.body.shares[1].state"),
     _row("user twice in a share", _SHARES % '{"user":"@bob","user":"@eve"}', "bad_frame", "$..user"),
     _row("ref twice, body left out", f'{_CLAIM},"ref":"{ID}"}}', "bad_frame", "$..ref"),
     _row("preview of a text", _preview(_SAY), "bad_frame", "$.body.frame.kind"),
@@ -286,6 +234,6 @@ _MONEY: Final = [
     _row("amount twice in a preview", _preview(f'{_PAY},"amount":"2"}}}}'), "bad_frame", "$..amount"),
     _row("ref twice in a preview", _preview(f'{_REFUND},"ref":"{ID}"}}'), "bad_frame", "$..ref"),
     _row("U+0000 in a note", f'{_PAY},"note":"\\u0000"}}}}', "bad_frame", "$.body"),
-]
+]  # fmt: skip
 
 INVALID: Final[list[Row]] = [*_TEXTS, *_TWICE, *_BYTES, *_SIZES, *_NUMBERS, *_IDS, *_MONEY]

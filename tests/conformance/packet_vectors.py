@@ -1,4 +1,4 @@
-"""Red packets: what each seed makes of a total, written after the spec and without the library's own drawing."""
+"""Red packets: what each seed makes of a total, drawn after the spec and not by the library."""
 
 from collections.abc import Iterator
 from hashlib import sha256
@@ -12,7 +12,7 @@ _IDS: Final = ("0197a1c2-7d3e-7b1a-9c55-0123456789ab", "3f2b8c1e-94d7-4a06-8e21-
 _ZEROS: Final = bytes(32)
 _ONES: Final = b"\xff" * 32
 _COUNTING: Final = bytes(range(32))
-# The first number of this seed is beyond the last whole run of the bound, about one in 25,000, and is not used.
+# This seed's first number is beyond the last whole run of the bound, about one in 25,000, and is not used.
 _THROWN_AWAY: Final = (
     "98f03249cc3ae459ee88ea2875d6450b13009c52cb02475b6ba21ed81f34f24c", 999_999_999_980_001, 2
 )  # fmt: skip
@@ -115,13 +115,6 @@ def _unfair() -> Iterator[Row]:
 def _row(name: str, seed: bytes, total: int, count: int, mode: str, of: str = _IDS[0]) -> Row:
     shares = equal_shares(total, count) if mode == "equal" else lucky_shares(seed, total, count)
     return {
-        "name": name,
-        "seed": seed.hex(),
-        "total": total,
-        "count": count,
-        "mode": mode,
-        "id": of,
-        "shares": shares,
-        "proof": promise(seed, of, shares),
-        "fair": True,
-    }
+        "name": name, "seed": seed.hex(), "total": total, "count": count, "mode": mode, "id": of,
+        "shares": shares, "proof": promise(seed, of, shares), "fair": True,
+    }  # fmt: skip

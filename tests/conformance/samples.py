@@ -1,4 +1,4 @@
-"""A whole and a bare frame of every kind, made of the examples that stand with the kinds, and events likewise."""
+"""A whole and a bare frame of every kind, made of the kinds' own examples, and events likewise."""
 
 from typing import Any, Final, get_args
 

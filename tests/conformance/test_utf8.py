@@ -33,7 +33,8 @@ PLACES = {
     "an id": b'{"kind":"ask.wallet","id":"\xff"}',
     "a place": b'{"kind":"live.typing","conv":"\xff"}',
     "a number's place": b'{"kind":"ping","body":{"pos":\xff}}',
-    "a text": b'{"kind":"chat.text","id":"0197a1c2-7d3e-7b1a-9c55-0123456789ab","conv":"self","body":{"text":"\xff"}}',
+    "a text": b'{"kind":"chat.text","id":"0197a1c2-7d3e-7b1a-9c55-0123456789ab","conv":"self",'
+    b'"body":{"text":"\xff"}}',
     "a member given twice": b'{"kind":"ping","kind":"\xff"}',
     "after an escape": b'{"kind":"ping","body":{"p\\u006fs":"\xff"}}',
     "after a wrong type": b'{"kind":1,"id":"\xff"}',

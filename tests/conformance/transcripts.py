@@ -1,25 +1,28 @@
 """Plays whole session transcripts against any server: what one sends, and what must come back.
 
-A transcript is a JSONL file. Its first line names the people and what they own:
-`{"name": …, "people": {"alice": ["100.00 EUR"], "bob": []}}`. Where the server must be set up in a certain way, it
-has `settings` too, named and written as in docs/operating.md: `fees`, `limits`, `exchange_rates`,
-`exchange_spread_percent`, `exchange_quote_s`, `mode`. What is not named is as by default: a sandbox without fees,
-limits or rates, with CHF, CNY, EUR, GBP, JPY and USD. Every other line is one step:
+A transcript is a JSONL file. Its first line names the people and what they own: `{"name": …, "people":
+{"alice": ["100.00 EUR"], "bob": []}}`. Where the server must be set up in a certain way, it has `settings`
+too, named and written as in docs/operating.md: `fees`, `limits`, `exchange_rates`,
+`exchange_spread_percent`, `exchange_quote_s`, `mode`. What is not named is as by default: a sandbox without
+fees, limits or rates, with CHF, CNY, EUR, GBP, JPY and USD. Every other line is one step:
 
 - `{"who": "alice", "frame": {…}}` sends on alice's connection, which is opened at first use; `alice#2` is a
   second connection of alice. `raw` in place of `frame` sends that text, `raw_hex` those bytes as binary.
 - `{"who": "server->alice", "frame": {…}}` is what alice receives next. Members that are not named are free.
   Live frames travel in a lane of their own: those not named are passed over, and never stand in the way.
-- `{"who": "server->alice", "close": 4501}`: the server closes with that code, with or without a bye that is not named. Codes may be a list.
+- `{"who": "server->alice", "close": 4501}`: the server closes with that code, with or without a bye that is
+  not named. Codes may be a list.
 - `{"who": "alice", "drop": true}`: alice's connection breaks; the next use opens a new one.
 
-No step waits for a clock. What the server says by itself, such as `pay.expire` from `server`, is received like
-anything else: within 10 s. A time that nobody is told of is waited out beside an offer that expires after it.
+No step waits for a clock. What the server says by itself, such as `pay.expire` from `server`, is received
+like anything else: within 10 s. A time that nobody is told of is waited out beside an offer that expires
+after it.
 
-Placeholders stand in strings. `$token_NAME`, `$u_NAME` and `$h_NAME` are the token, id and handle of a person;
-`$id…` is an id, made at first use. Any other name takes the value that it first meets and must meet the same
-from then on. `$any` meets everything, `$absent` means that the member is not there, or null. An array meets an array of
-the same length; one that starts with `$some` meets one that contains the rest, in any order.
+Placeholders stand in strings. `$token_NAME`, `$u_NAME` and `$h_NAME` are the token, id and handle of a
+person; `$id…` is an id, made at first use. Any other name takes the value that it first meets and must meet
+the same from then on. `$any` meets everything, `$absent` means that the member is not there, or null. An
+array meets an array of the same length; one that starts with `$some` meets one that contains the rest, in
+any order.
 """
 
 import asyncio

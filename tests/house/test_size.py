@@ -34,7 +34,6 @@ LONG_FUNCTIONS: Final = frozenset(
     {
         "benchmarks/claiming.py claim",
         "benchmarks/parts/statement.py _rows",
-        "protocol/tuppence_protocol/errors.py _entries",
         "server/tuppence_server/domain/pay/answers.py refund",
         "server/tuppence_server/domain/pay/packets.py packet",
         "server/tuppence_server/domain/pay/send.py send",

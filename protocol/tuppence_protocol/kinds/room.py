@@ -66,8 +66,7 @@ class RoomUpdated(Extensible, frozen=True):
 
 ROOM_UPDATE: Final = Kind(
     "room.update", RoomUpdate, RoomUpdated,
-    sent={"title": "Flat 3c"},
-    told={"title": "Flat 3c", "alt": "@alice renamed the group to Flat 3c"},
+    sent={"title": "Flat 3c"}, told={"title": "Flat 3c", "alt": "@alice renamed the group to Flat 3c"},
 )  # fmt: skip
 
 
@@ -88,8 +87,7 @@ class MembersInvited(Extensible, frozen=True):
 
 ROOM_INVITE: Final = Kind(
     "room.invite", RoomInvite, MembersInvited,
-    sent={"users": ["@carol"]},
-    told={"users": [ALICE], "alt": "@alice invited @bob"},
+    sent={"users": ["@carol"]}, told={"users": [ALICE], "alt": "@alice invited @bob"},
 )  # fmt: skip
 
 
@@ -110,8 +108,7 @@ class MemberRemoved(Extensible, frozen=True):
 
 ROOM_REMOVE: Final = Kind(
     "room.remove", RoomRemove, MemberRemoved,
-    sent={"user": "@carol"},
-    told={"user": ALICE, "alt": "@alice removed @bob"},
+    sent={"user": "@carol"}, told={"user": ALICE, "alt": "@alice removed @bob"},
 )  # fmt: skip
 
 
