@@ -25,8 +25,6 @@ ShareKey = tuple[str, int]
 FROZEN_IN: Final = 1
 FROZEN_OUT: Final = 2
 CLOSED: Final = 4
-WAITING: Final = ("pending", "open")
-"""The states that a payment's time can run out in."""
 
 OPERATOR: Final = "operator"
 GENESIS_HASH: Final = bytes(32)

@@ -5,8 +5,8 @@ from itertools import islice
 
 from tuppence_protocol import codec
 from tuppence_protocol.kinds import LISTED
+from tuppence_protocol.lifecycle import WAITING
 from tuppence_server.domain.rows import (
-    WAITING,
     Account,
     AccountKey,
     IdempotencyRecord,

@@ -13,6 +13,7 @@ from tests.support.memory_store.audit import MemoryAudit
 
 from tuppence_protocol.codec import splice
 from tuppence_protocol.kinds import ConversationView, MemberView
+from tuppence_protocol.lifecycle import WAITING
 from tuppence_protocol.limits import READY_CONVERSATIONS_MAX, RESUME_BYTES_MAX, RESUME_EVENTS_MAX
 from tuppence_protocol.views import UserView
 from tuppence_server.domain.book import Book
@@ -20,7 +21,6 @@ from tuppence_server.domain.changes import Changes
 from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.pay.limits import oldest_slot
 from tuppence_server.domain.rows import (
-    WAITING,
     Account,
     AccountKey,
     Conversation,

@@ -17,38 +17,36 @@ from tuppence_protocol.kinds import (
     PaymentRefunded,
     PayRefund,
 )
+from tuppence_protocol.lifecycle import WAITING
 from tuppence_protocol.money import amount_form, format_amount, parse_amount
 from tuppence_protocol.views import SERVER_AUTHOR, Money
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.chat.lookup import name
 from tuppence_server.domain.commands import Expire
 from tuppence_server.domain.facts import Decision, Fact, KeepPayment, KeepShare, Move, event
-from tuppence_server.domain.rows import FROZEN_IN, FROZEN_OUT, WAITING, Payment, Phase, Share
+from tuppence_server.domain.rows import FROZEN_IN, FROZEN_OUT, Payment, Phase
 
 from .accounts import check_funds, check_other, check_own, check_own_room, check_room, customer, operator
 from .limits import give_back
 from .packets import unclaimed
-from .payments import NOT_YOURS, check_open, ended, find_payment, share_of, share_view
+from .payments import check_state, find_payment, share_of, share_view
 from .requests import share_ends
 
 SELF_REFUND: Final = Refusal("same_account", "What one exchanged with oneself is not refunded.", "$.ref")
-NEVER_PAID: Final = frozenset({"declined", "cancelled", "expired"})
 _WHAT: Final = {"send": "The offer", "request": "The request", "split": "The split", "packet": "The packet"}
 
 
 def accept(book: Book, author: str, frame: PayAccept) -> Decision:
     """Take a payment that waits: what was held is posted, so that this cannot fail for want of money."""
-    found = find_payment(book, author, frame, "send")
+    found = find_payment(book, author, frame, "accept")
     if isinstance(found, Refusal):
         return found
     conversation, payment = found
-    if payment.payee != author:
-        return NOT_YOURS
     currency, payer, payee = payment.currency, book.person(payment.payer), book.person(author)
     refusal = (
         check_own(book, payee, currency, FROZEN_IN)
         or check_other(book, payer, currency, FROZEN_OUT)
-        or check_open(book, payment)
+        or check_state(book, payment, "accept")
         or check_own_room(book, payee, customer(author, currency), payment.received, payment.received)
     )
     if refusal is not None:
@@ -67,14 +65,12 @@ def accept(book: Book, author: str, frame: PayAccept) -> Decision:
 
 def decline(book: Book, author: str, frame: PayDecline) -> Decision:
     """Return a payment that waits, or refuse what was asked for."""
-    found = find_payment(book, author, frame, "send", "request", "split")
+    found = find_payment(book, author, frame, "decline")
     if isinstance(found, Refusal):
         return found
     conversation, payment = found
     share = share_of(book, payment, author)
-    if not _is_asked(payment, share, author):
-        return NOT_YOURS
-    refusal = check_open(book, payment, None if share is None else share.state)
+    refusal = check_state(book, payment, "decline", share)
     if refusal is not None:
         return refusal
     view, state = UNSET, "declined"
@@ -91,13 +87,11 @@ def decline(book: Book, author: str, frame: PayDecline) -> Decision:
 
 def cancel(book: Book, author: str, frame: PayCancel) -> Decision:
     """Take back what one has sent or asked for, as long as it waits."""
-    found = find_payment(book, author, frame, "send", "request", "split")
+    found = find_payment(book, author, frame, "cancel")
     if isinstance(found, Refusal):
         return found
     conversation, payment = found
-    if author != (payment.payer if payment.kind == "send" else payment.payee):
-        return NOT_YOURS
-    refusal = check_open(book, payment)
+    refusal = check_state(book, payment, "cancel")
     if refusal is not None:
         return refusal
     amount = format_amount(payment.amount, payment.currency)
@@ -115,12 +109,10 @@ def refund(book: Book, author: str, frame: PayRefund) -> Decision:
     formless = None if frame.body.amount is UNSET else amount_form(frame.body.amount)
     if formless is not None:
         return formless
-    found = find_payment(book, author, frame, "send")
+    found = find_payment(book, author, frame, "refund")
     if isinstance(found, Refusal):
         return found
     conversation, payment = found
-    if payment.payee != author:
-        return NOT_YOURS
     if payment.payer == author:
         return SELF_REFUND
     minor = payment.received - payment.refunded
@@ -137,16 +129,14 @@ def _check_refund(book: Book, payment: Payment, minor: int) -> Refusal | None:
     return (
         check_own(book, payee, currency, FROZEN_OUT)
         or check_other(book, payer, currency, FROZEN_IN)
-        or check_refundable(payment, minor)
+        or check_state(book, payment, "refund")
+        or _check_left(payment, minor)
         or check_funds(book, customer(payee.id, currency), minor)
         or check_room(book, payer, customer(payer.id, currency), minor, capped=False)
     )
 
 
-def check_refundable(payment: Payment, minor: int) -> Refusal | None:
-    """Whether so much of a payment can yet be given back."""
-    if payment.state in NEVER_PAID or payment.state in {"refunded", "pending"}:
-        return ended(payment.state)
+def _check_left(payment: Payment, minor: int) -> Refusal | None:
     left, currency = payment.received - payment.refunded, payment.received_currency
     if minor <= left:
         return None
@@ -215,9 +205,3 @@ def _end_shares(book: Book, payment: Payment, state: str) -> list[Fact]:
 def _unspent(book: Book, payment: Payment) -> list[Fact]:
     """The limits that a payment which came to nothing had used."""
     return give_back(book, payment, payment.amount) if payment.kind == "send" else []
-
-
-def _is_asked(payment: Payment, share: Share | None, author: str) -> bool:
-    if payment.kind == "split":
-        return share is not None and payment.payee != author
-    return author == (payment.payee if payment.kind == "send" else payment.payer)

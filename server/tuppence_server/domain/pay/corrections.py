@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.kinds import PaymentReversed, Withdrawn
+from tuppence_protocol.lifecycle import WHO
 from tuppence_protocol.money import format_amount
 from tuppence_protocol.views import SERVER_AUTHOR
 from tuppence_server.domain.book import Book
@@ -21,9 +22,9 @@ from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.rows import CLOSED, AccountKey, Payment
 
 from .accounts import available_in, check_funds, check_room, customer, flags_of, need_account, operator
-from .answers import SELF_REFUND, check_refundable
+from .answers import SELF_REFUND
 from .deposits import find_balance, needs_deposit
-from .payments import needs_payment
+from .payments import check_state, needs_payment
 
 NO_PAYMENT: Final = Refusal("not_found", "No payment of one person to another has that id.", "$.payment")
 
@@ -64,17 +65,17 @@ def needs_reverse(book: Book, keys: Keys, author: str, command: Reverse) -> None
 def reverse(book: Book, _author: str, command: Reverse) -> Decision:
     """The operator gives back what is left of a payment, in the currency that was received; fees stay."""
     payment = book.payment(command.payment)
-    if payment is None or payment.kind != "send":
+    if payment is None or (payment.kind, "reverse") not in WHO:
         return NO_PAYMENT
-    left = payment.received - payment.refunded
-    refusal = check_refundable(payment, left)
+    refusal = check_state(book, payment, "reverse")
     if refusal is None and payment.payer == payment.payee:
         refusal = SELF_REFUND
-    return _reversed(book, command, payment, left) if refusal is None else replace(refusal, field="$.payment")
+    return _reversed(book, command, payment) if refusal is None else replace(refusal, field="$.payment")
 
 
-def _reversed(book: Book, command: Reverse, payment: Payment, minor: int) -> Decision:
+def _reversed(book: Book, command: Reverse, payment: Payment) -> Decision:
     currency, payer = payment.received_currency, book.person(payment.payer)
+    minor = payment.received - payment.refunded
     source, target = customer(payment.payee, currency), customer(payment.payer, currency)
     if flags_of(book, payer, currency) & CLOSED:
         return Refusal("account_closed", f"The account of @{payer.handle} is closed; reopen it first.")

@@ -29,7 +29,7 @@ from .accounts import (
     operator,
 )
 from .limits import check_limits, counts, need_limits, spend
-from .payments import NOT_YOURS, check_open, expiry, find_payment, share_of
+from .payments import NOT_YOURS, check_state, expiry, find_payment, share_of
 
 ALONE: Final = Refusal("forbidden", "There is nobody here to claim a packet.", "$.conv")
 TOO_FINE: Final = Refusal("split_sum", "That is less than one minor unit for each.", "$.body.count")
@@ -106,7 +106,7 @@ def _made(book: Book, payer: User, conv: str, frame: PayPacket, total: int, fee:
 
 def claim(book: Book, author: str, frame: PayClaim) -> Decision:
     """Take the next share."""
-    found = find_payment(book, author, frame, "packet")
+    found = find_payment(book, author, frame, "claim")
     if isinstance(found, Refusal):
         return found
     conversation, payment = found
@@ -118,7 +118,7 @@ def claim(book: Book, author: str, frame: PayClaim) -> Decision:
     )
     if refusal is not None:
         return refusal
-    had, refusal = share_of(book, payment, author), check_open(book, payment)
+    had, refusal = share_of(book, payment, author), check_state(book, payment, "claim")
     if had is not None and (refusal is None or refusal.code != "expired"):
         return _had(payment, had)
     if refusal is not None:

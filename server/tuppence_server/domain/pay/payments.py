@@ -5,6 +5,7 @@ from typing import Final
 from msgspec import UNSET, UnsetType
 
 from tuppence_protocol.errors import Refusal
+from tuppence_protocol.lifecycle import LIFE, REFUSED, WHO, Verb
 from tuppence_protocol.money import format_amount
 from tuppence_protocol.shapes import Acting
 from tuppence_protocol.views import Share as ShareView
@@ -12,20 +13,12 @@ from tuppence_server.domain.book import Book
 from tuppence_server.domain.chat.lookup import find_place, need_conversation, need_place, need_user
 from tuppence_server.domain.commands import Expire, Reverse
 from tuppence_server.domain.keys import Keys
-from tuppence_server.domain.rows import WAITING, Conversation, Payment, PaymentKind, Share, User
+from tuppence_server.domain.rows import Conversation, Payment, Share, User
 
 from .accounts import customer, need_account, operator
 
 NO_PAYMENT: Final = Refusal("not_found", "There is no such payment in this conversation.", "$.ref")
 NOT_YOURS: Final = Refusal("forbidden", "This is for somebody else to do.", "$.ref")
-_ENDS: Final = {
-    "paid": ("already_paid", "This has been paid."),
-    "declined": ("already_declined", "This has been declined."),
-    "cancelled": ("already_cancelled", "This has been cancelled."),
-    "expired": ("expired", "The time for this has passed."),
-    "emptied": ("packet_empty", "All shares of this packet are claimed."),
-    "refunded": ("already_refunded", "All of this has been refunded."),
-}
 
 
 def need_payment(book: Book, keys: Keys, id: str) -> Payment | None:
@@ -75,16 +68,32 @@ def need_parties(book: Book, keys: Keys, payment: Payment) -> None:
 
 
 def find_payment(
-    book: Book, author: str, frame: Acting, *kinds: PaymentKind
+    book: Book, author: str, frame: Acting, verb: Verb
 ) -> tuple[Conversation, Payment] | Refusal:
-    """The conversation and the payment in it that the author acts on."""
+    """The conversation and the payment in it that the author acts on, where that is theirs to do."""
     conversation = find_place(book, author, frame.conv)
     if isinstance(conversation, Refusal):
         return conversation
     payment = book.payment(frame.ref)
     if isinstance(conversation, User) or payment is None or payment.conv != conversation.id:
         return NO_PAYMENT
-    return (conversation, payment) if payment.kind in kinds else NO_PAYMENT
+    return check_actor(book, payment, verb, author) or (conversation, payment)
+
+
+def check_actor(book: Book, payment: Payment, verb: Verb, author: str) -> Refusal | None:
+    """Whether it is the author who does that with such a payment, in whatever state it is."""
+    match WHO.get((payment.kind, verb)):
+        case None:
+            return NO_PAYMENT
+        case "payer":
+            mine = author == payment.payer
+        case "payee":
+            mine = author == payment.payee
+        case "sharer":
+            mine = author != payment.payee and share_of(book, payment, author) is not None
+        case by:
+            mine = by == "anyone"
+    return None if mine else NOT_YOURS
 
 
 def expiry(book: Book, seconds: int | UnsetType, default_s: int) -> int:
@@ -98,20 +107,18 @@ def share_of(book: Book, payment: Payment, person: str) -> Share | None:
     return next((share for share in shares if share.person == person), None)
 
 
-def check_open(book: Book, payment: Payment, state: str | None = None) -> Refusal | None:
-    """Why nothing more can come of a payment that somebody was to answer; None while it waits.
+def check_state(book: Book, payment: Payment, verb: Verb, share: Share | None = None) -> Refusal | None:
+    """Whether that can be done as the payment stands, and the share of a split that is meant."""
+    if share is not None and verb not in LIFE["share"][share.state]:
+        return _ended(share.state)
+    ways = LIFE[payment.kind][payment.state]
+    if verb not in ways:
+        return _ended(payment.state)
+    return _ended("expired") if "expire" in ways and book.now >= payment.expires_at else None
 
-    `state` is that of a share, where one is meant.
-    """
-    now = payment.state if state is None else state
-    if now in WAITING and payment.state in WAITING:
-        return ended("expired") if book.now >= payment.expires_at else None
-    return ended(now if now not in WAITING else payment.state)
 
-
-def ended(state: str) -> Refusal:
-    """The refusal for a payment that has come to its end."""
-    code, message = _ENDS.get(state, ("not_pending", f"This waits for nothing: it is {state}."))
+def _ended(state: str) -> Refusal:
+    code, message = REFUSED.get(state, ("not_pending", f"This waits for nothing: it is {state}."))
     return Refusal(code, message, "$.ref", state={"state": state})
 
 

@@ -19,6 +19,7 @@ from tuppence_protocol.kinds import (
     Settles,
     ShareWaived,
 )
+from tuppence_protocol.lifecycle import WHO
 from tuppence_protocol.limits import REMIND_MS_MIN, REQUEST_S_DEFAULT, REQUESTS_OPEN_PER_PAIR_MAX
 from tuppence_protocol.money import format_amount, in_equal_parts
 from tuppence_server.domain.book import Book
@@ -41,8 +42,8 @@ from tuppence_server.domain.rows import Conversation, Payment, Share, User
 from .accounts import UNAVAILABLE, enabled_amount
 from .payments import (
     NO_PAYMENT,
-    NOT_YOURS,
-    check_open,
+    check_actor,
+    check_state,
     expiry,
     find_payment,
     needs_acting,
@@ -57,7 +58,7 @@ NOT_HERE: Final = Refusal("not_a_member", "That person is not in this conversati
 PAID_PLAINLY: Final = Refusal(
     "bad_frame", "What was asked for is paid at once, in its own currency.", "$.ref"
 )
-ASKS: Final = frozenset({"request", "split"})
+ASKS: Final = frozenset(kind for kind, verb in WHO if verb == "settle")
 """Kinds that ask for money, and say what for."""
 UNSAID: Final = Refusal("bad_frame", "Say it, or name in ref what asks for it.", "$.body.amount")
 OTHER_AMOUNT: Final = Refusal("bad_frame", "Pay what was asked for.", "$.body.amount")
@@ -119,19 +120,17 @@ def find_due(
         return NO_PAYMENT
     if frame.body.accept or frame.body.quote:
         return PAID_PLAINLY
+    refusal = check_actor(book, payment, "settle", author)
+    if refusal is not None:
+        return refusal
     share = share_of(book, payment, author)
-    if payment.kind == "split":
-        if share is None or payment.payee == author:
-            return NOT_YOURS
-    elif payment.payer != author:
-        return NOT_YOURS
     if payee.id != payment.payee:
         return OTHER_PAYEE
     if frame.body.currency != payment.currency:
         return OTHER_CURRENCY
     if minor != (payment.amount if share is None else share.amount):
         return OTHER_AMOUNT
-    return Due(payment, share, check_open(book, payment, None if share is None else share.state))
+    return Due(payment, share, check_state(book, payment, "settle", share))
 
 
 def settled_by(book: Book, due: Due) -> Settling:
@@ -324,17 +323,15 @@ def needs_waive(book: Book, keys: Keys, author: str, frame: PayWaive) -> None:
 
 def waive(book: Book, author: str, frame: PayWaive) -> Decision:
     """Let somebody off."""
-    found = find_payment(book, author, frame, "split")
+    found = find_payment(book, author, frame, "waive")
     if isinstance(found, Refusal):
         return found
     conversation, payment = found
-    if payment.payee != author:
-        return NOT_YOURS
     user = find_person(book, frame.body.user)
     share = None if user is None else share_of(book, payment, user.id)
     if user is None or share is None:
         return Refusal("not_found", "That person has no share in this.", "$.body.user")
-    refusal = check_open(book, payment, share.state)
+    refusal = check_state(book, payment, "waive", share)
     if refusal is not None:
         return refusal
     facts, state, after = share_ends(book, payment, share, "waived")
@@ -345,13 +342,11 @@ def waive(book: Book, author: str, frame: PayWaive) -> Decision:
 
 def remind(book: Book, author: str, frame: PayRemind) -> Decision:
     """Remind those who have not answered."""
-    found = find_payment(book, author, frame, "request", "split")
+    found = find_payment(book, author, frame, "remind")
     if isinstance(found, Refusal):
         return found
     conversation, payment = found
-    if payment.payee != author:
-        return NOT_YOURS
-    refusal = check_open(book, payment)
+    refusal = check_state(book, payment, "remind")
     if refusal is not None:
         return refusal
     shares = book.shares[payment.id] if payment.kind == "split" else ()
