@@ -3,7 +3,7 @@
 from typing import Final
 
 from tests.contract.stores import START_MS, body_of, said
-from tests.unit.money_world import DAY_MS, MoneyWorld, id_of
+from tests.support.money_world import DAY_MS, MoneyWorld, id_of
 
 from tuppence_server.domain.policy import FeeRule, Policy
 from tuppence_server.store.contract import Store

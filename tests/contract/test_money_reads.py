@@ -10,7 +10,7 @@ import pytest
 from msgspec import to_builtins
 from tests.contract.busy_world import BusyWorld, busy_world
 from tests.contract.stores import KINDS, World, head_of, opened
-from tests.unit.money_world import DAY_MS
+from tests.support.money_world import DAY_MS
 
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.kinds import PaymentsBody, PaymentView, StatementBody, StatementLine, StatementResult

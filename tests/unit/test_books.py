@@ -8,7 +8,7 @@ from msgspec import to_builtins
 from tests.contract.busy_world import busy_world
 from tests.contract.stores import KINDS, World, opened
 from tests.support.memory_store.store import MemoryStore
-from tests.unit.money_world import DAY_MS
+from tests.support.money_world import DAY_MS
 
 from tuppence_server.domain.rows import AccountCode
 from tuppence_server.reports import books as module

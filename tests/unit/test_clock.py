@@ -10,8 +10,8 @@ import msgspec
 import pytest
 import structlog
 from tests.contract.stores import KINDS, START_MS, Counted, World, command, frame, opened, said
+from tests.support.money_world import PLAIN
 from tests.support.waiting import seeded
-from tests.unit.money_world import PLAIN
 
 from tuppence_server.cli.maintenance import examine
 from tuppence_server.config.settings import Settings

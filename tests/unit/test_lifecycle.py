@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, get_args
 
 import pytest
 from tests.contract.stores import command, said
-from tests.unit.money_world import MoneyWorld, Told, money_world, told
+from tests.support.money_world import MoneyWorld, Told, money_world, told
 
 from tuppence_client import fold
 from tuppence_protocol import codec

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from tests.contract.stores import START_MS, Counted, command, wire_id
 from tests.support.memory_store.store import MemoryStore
-from tests.unit.money_world import PLAIN
+from tests.support.money_world import PLAIN
 
 from tuppence_server.admin.passwords import Passwords
 from tuppence_server.admin.service import AdminService, Refused

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.contract.busy_world import BusyWorld, busy_world
 from tests.contract.stores import KINDS, opened
-from tests.unit.money_world import DAY_MS
+from tests.support.money_world import DAY_MS
 
 from tuppence_protocol.errors import Refusal
 from tuppence_server.admin.registry import Registry

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.contract.stores import body_of, event_id, said
-from tests.unit.money_world import ON_EVERY_STORE, MoneyWorld, Told, id_of, money_world, told
+from tests.support.money_world import ON_EVERY_STORE, MoneyWorld, Told, id_of, money_world, told
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal

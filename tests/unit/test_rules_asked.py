@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 from tests.contract.stores import body_of, event_id, head_of, opened, said, wire_id
-from tests.support.waiting import seeded
-from tests.unit.money_world import (
+from tests.support.money_world import (
     EXPONENTS,
     HOUR_MS,
     ON_EVERY_STORE,
@@ -18,6 +17,7 @@ from tests.unit.money_world import (
     money_world,
     told,
 )
+from tests.support.waiting import seeded
 
 from tuppence_protocol.errors import CODES
 from tuppence_protocol.limits import REQUEST_S_DEFAULT

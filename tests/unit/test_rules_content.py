@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from msgspec import Struct
 from tests.contract.stores import said
-from tests.unit.money_world import MoneyWorld, id_of, money_world, told
+from tests.support.money_world import MoneyWorld, id_of, money_world, told
 
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import ACCEPT_S_DEFAULT, REQUEST_S_DEFAULT

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.contract.stores import body_of, event_id, head_of, said
-from tests.unit.money_world import ON_EVERY_STORE, MoneyWorld, id_of, money_world, told
+from tests.support.money_world import ON_EVERY_STORE, MoneyWorld, id_of, money_world, told
 
 from tuppence_protocol.errors import Refusal
 from tuppence_server.audit.verify import verify

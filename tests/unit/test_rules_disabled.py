@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 from tests.contract.stores import said
-from tests.unit.money_world import DAY_MS, ON_EVERY_STORE, MoneyWorld, money_world, told
+from tests.support.money_world import DAY_MS, ON_EVERY_STORE, MoneyWorld, money_world, told
 
 from tuppence_protocol.kinds import CLIENT_FRAMES
 from tuppence_server.domain.commands import DisableUser

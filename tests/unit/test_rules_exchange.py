@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 from tests.contract.stores import body_of, event_id, said
-from tests.support.waiting import seeded
-from tests.unit.money_world import (
+from tests.support.money_world import (
     EXPONENTS,
     ON_EVERY_STORE,
     PLAIN,
@@ -20,6 +19,7 @@ from tests.unit.money_world import (
     money_world,
     told,
 )
+from tests.support.waiting import seeded
 
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import AMOUNT_MINOR_MAX

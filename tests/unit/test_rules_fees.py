@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 from tests.contract.stores import body_of, said
-from tests.support.waiting import seeded
-from tests.unit.money_world import (
+from tests.support.money_world import (
     EXPONENTS,
     ON_EVERY_STORE,
     PLAIN,
@@ -17,6 +16,7 @@ from tests.unit.money_world import (
     money_world,
     told,
 )
+from tests.support.waiting import seeded
 
 from tuppence_protocol.money import format_amount
 from tuppence_server.domain.policy import PPM, FeeRule

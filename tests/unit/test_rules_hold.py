@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.contract.stores import body_of, command, event_id, head_of, said, wire_id
-from tests.unit.money_world import (
+from tests.support.money_world import (
     EXPONENTS,
     ON_EVERY_STORE,
     MoneyWorld,

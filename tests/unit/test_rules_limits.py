@@ -7,8 +7,7 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 from tests.contract.stores import command, opened, said
-from tests.support.waiting import seeded
-from tests.unit.money_world import (
+from tests.support.money_world import (
     DAY_MS,
     HOUR_MS,
     ON_EVERY_STORE,
@@ -18,6 +17,7 @@ from tests.unit.money_world import (
     money_world,
     told,
 )
+from tests.support.waiting import seeded
 
 from tuppence_protocol.errors import CODES
 from tuppence_protocol.money import format_amount

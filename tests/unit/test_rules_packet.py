@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 from tests.contract.stores import body_of, event_id, head_of, said, wire_id
-from tests.support.waiting import seeded
-from tests.unit.money_world import (
+from tests.support.money_world import (
     EXPONENTS,
     ON_EVERY_STORE,
     MoneyWorld,
@@ -17,6 +16,7 @@ from tests.unit.money_world import (
     money_world,
     told,
 )
+from tests.support.waiting import seeded
 
 from tuppence_protocol.errors import CODES
 from tuppence_protocol.limits import ACCEPT_S_DEFAULT, BALANCE_MINOR_MAX

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 from tests.contract.stores import KINDS, body_of, event_id, said, wire_id
-from tests.unit.money_world import EXPONENTS, PLAIN, MoneyWorld, money_world, told
+from tests.support.money_world import EXPONENTS, PLAIN, MoneyWorld, money_world, told
 
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.money import format_amount

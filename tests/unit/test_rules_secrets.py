@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 from tests.contract.stores import said
-from tests.unit.money_world import PLAIN, MoneyWorld, id_of, money_world, told
+from tests.support.money_world import PLAIN, MoneyWorld, id_of, money_world, told
 
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import BALANCE_MINOR_MAX

@@ -7,8 +7,8 @@ from typing import cast
 import pytest
 from msgspec.structs import replace
 from tests.contract.stores import KINDS, command, said, wire_id
+from tests.support.money_world import DAY_MS, HOUR_MS, PLAIN, MoneyWorld, money_world
 from tests.support.waiting import until
-from tests.unit.money_world import DAY_MS, HOUR_MS, PLAIN, MoneyWorld, money_world
 
 from tuppence_server.audit.verify import verify
 from tuppence_server.domain.commands import Forget, RevokeSession

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 from tests.contract.stores import body_of, command, head_of, said
-from tests.unit.money_world import (
+from tests.support.money_world import (
     EXPONENTS,
     ON_EVERY_STORE,
     PLAIN,
