@@ -5,14 +5,18 @@ every refusal. `python -m tests.property.simulation.run` goes on for as long as 
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
-from tests.contract.stores import KINDS
+from tests.contract.stores import KINDS, opened
+from tests.property.model.records import Terms
 from tests.property.simulation.checks import check_all
 from tests.property.simulation.road import FAULTS
 from tests.property.simulation.run import FORGET_AFTER, MOMENTS, TICKS_MS, Run
@@ -20,6 +24,8 @@ from tests.property.simulation.simulation import Simulation
 from tests.property.simulation.step import ON_ITS_OWN, Step
 from tests.property.simulation.terms import TERMS
 from tests.property.simulation.verbs import steps
+from tests.support.road import IDS as ROAD_IDS
+from tests.support.road import deposit, pay, road_on, texts, word
 
 BOUNDED = settings(
     max_examples=40, stateful_step_count=40, deadline=None,
@@ -28,6 +34,10 @@ BOUNDED = settings(
 SEED = 20_261_122
 SHORT_STEPS = 5_000
 """By this seed, as long as it takes until every verb and every refusal has come about."""
+Kinds = tuple[str, str]
+HISTORIES = st.lists(
+    st.one_of(st.lists(steps(), min_size=1, max_size=12), st.sampled_from(TICKS_MS)), min_size=1, max_size=8
+)
 faults = st.sampled_from(("", "", "", *FAULTS))
 
 
@@ -112,6 +122,56 @@ class Money(RuleBasedStateMachine):
 def test_money_is_as_foretold_whatever_people_do(kind: str, narrow: bool) -> None:
     machine = type(f"{kind.title()}Money", (Money,), {"kind": kind, "narrow": narrow})
     run_state_machine_as_test(machine, settings=BOUNDED)
+
+
+@pytest.mark.parametrize("kinds", [KINDS, KINDS[::-1]], ids=KINDS)
+@pytest.mark.parametrize("narrow", [False, True], ids=["wide", "narrow"])
+def test_what_comes_together_is_what_one_by_one_makes_on_any_store(kinds: Kinds, narrow: bool) -> None:
+    @settings(BOUNDED, max_examples=25)
+    @given(st.sampled_from(TERMS), HISTORIES)
+    def run(terms: Terms, history: list[list[Step] | int]) -> None:
+        asyncio.run(_compared(kinds, narrow, terms, history))
+
+    run()
+
+
+async def _compared(kinds: Kinds, narrow: bool, terms: Terms, history: list[list[Step] | int]) -> None:
+    async with AsyncExitStack() as stack:
+        first, second = Simulation(kinds[0], terms, narrow=narrow), Simulation(kinds[1], terms)
+        for each in (first, second):
+            stack.push_async_callback(each.drop)
+            await each.begin()
+        for act in history:
+            if isinstance(act, int):
+                first.tick(act)
+            else:
+                await first.burst(act)
+        await check_all(first, whole=True)
+        for second.clock_ms, second.steady_ms, request, outcome in first.sent:
+            assert await second.road.ask(request) == outcome, (
+                "the same event, byte for byte, or the same refusal"
+            )
+        head = await first.store.head()
+        assert first.told == second.told == list(range(1, head.pos + 1)), "all told, in the order of the log"
+        assert (head, await first.store.accounts()) == (
+            await second.store.head(),
+            await second.store.accounts(),
+        )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_storm_of_the_same_payment_pays_once(kind: str, tmp_path: Path) -> None:
+    """The double pay of a retry after a slow answer (LndHub#3, stacker.news#1672), over many batches."""
+    async with opened(kind, tmp_path) as store, road_on(store) as road:
+        await road.ask(deposit(1, "alice", "9"))
+        waiting = []
+        for line in texts(200):
+            waiting += [asyncio.create_task(road.ask(each)) for each in (pay(2, "alice", "bob", "2"), line)]
+            await asyncio.sleep(0)
+        outcomes = [word(outcome) for outcome in await asyncio.gather(*waiting)]
+        assert Counter(outcomes[0::2]) == {"stored": 1, "repeated": 199}
+        assert set(outcomes[1::2]) == {"stored"}
+        assert [funds.available for funds in (await store.funds(ROAD_IDS["alice"]))[0]] == [700]
 
 
 def test_every_verb_and_every_refusal_comes_about_in_a_run_by_a_seed() -> None:

@@ -23,7 +23,7 @@ from tests.property.model.state import State
 
 RULES: Final[Mapping[str, Callable[[State, str, Mapping[str, Any]], Effect | Verdict]]] = {
     "chat.text": chat.text, "room.create": chat.create, "room.invite": chat.invite, "room.remove": chat.remove,
-    "room.role": chat.role,
+    "room.leave": chat.leave, "room.role": chat.role,
     "pay.send": sends.send, "pay.request": requests.request, "pay.split": requests.split,
     "pay.remind": requests.remind, "pay.waive": requests.waive, "pay.packet": packets.packet,
     "pay.claim": packets.claim, "pay.accept": answers.accept, "pay.decline": answers.decline,
@@ -108,6 +108,10 @@ class Model(State):
         for name in ("amount", "total"):
             if name in body:
                 body[name] = minor_or_text(body[name], event.get("currency", ""))
+        for name in ("members", "users"):
+            if name in body:
+                people = dict.fromkeys(self.person(named) or named for named in body[name])
+                body[name] = [person for person in people if name == "users" or person != who]
         if "shares" in body:
             had = event.get("shares", [])
             amounts = [each["amount"] for each in had] if len(had) == len(body["shares"]) else [""] * 100

@@ -56,19 +56,13 @@ async def check_all(simulation: "Simulation", *, whole: bool = False) -> None:
         simulation.fold.hash,
         simulation.fold.transfer,
     )
-    await _check_accounts(
-        simulation,
-    )
+    await _check_accounts(simulation)
     if whole or not simulation.fold.pos % BOOK_EVERY:
-        await _check_book(
-            simulation,
-        )
+        await _check_book(simulation)
     await _check_payments(simulation, simulation.model.payments if whole else simulation.touched)
     simulation.touched = {}
     if whole:
-        await _check_rest(
-            simulation,
-        )
+        await _check_rest(simulation)
     if whole or not simulation.fold.pos % READ_EVERY:
         turn = simulation.fold.pos // READ_EVERY
         places = [(who, currency) for who in PEOPLE for currency in ENABLED]
@@ -155,8 +149,12 @@ async def _check_payments(simulation: "Simulation", stand: dict[str, Payment]) -
 
 
 async def _check_rest(simulation: "Simulation") -> None:
-    """Limits, requests and what is due, as they are stored."""
+    """Limits, requests, what is due and who may read what, as they are stored."""
     simulation.tell_time()
+    for room in simulation.model.groups():
+        for who in PEOPLE:
+            page = await simulation.store.history(IDS[who], room.id, None, None, 200)
+            assert (page is not None) == (who in room.roles)
     oldest = (simulation.model.now - MONTH_MS) // SLOT_MS
     pairs = [(IDS[one], IDS[other]) for one in PEOPLE for other in PEOPLE]
     uses = [(IDS[who], currency) for who in PEOPLE for currency in ("EUR", "JPY", "KWD")]

@@ -59,6 +59,8 @@ class Fold:
         async for events in store.log(self.pos, ENDLESS):
             for event in events:
                 self._event(event, moved.pop(event.pos, []), accounts, simulation.model.lines)
+                told = simulation.model.past[simulation.model.lines[self.pos - 1].content["id"]].outcome.event
+                assert (told.head, told.body) == (event.head, event.body), "stored as its sender was told"
                 for pos, balances in simulation.shown:
                     if pos == event.pos:
                         self._shown(balances, accounts)

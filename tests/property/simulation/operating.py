@@ -10,6 +10,8 @@ from tests.property.simulation import new
 from tests.property.simulation.orders import OrderGenerator
 from tests.property.simulation.step import FLAGS, Step
 
+GROUPS_MIN, GROUPS_MAX = 2, 5
+
 
 def withdraw(orders: OrderGenerator, step: Step) -> Order:
     """Out of somebody's balance, and now and then more than there is."""
@@ -84,14 +86,22 @@ def disable(orders: OrderGenerator, step: Step) -> Order:
 
 
 def room(orders: OrderGenerator, step: Step) -> Order:
-    groups = orders.model.groups()
+    """A new group, or another membership in one that is there; its owner's act, where the step is apt."""
+    groups = [room for room in orders.model.groups() if len(room.roles) > 1]
+    if len(groups) < GROUPS_MIN or (step.amount == 4 and len(groups) < GROUPS_MAX):
+        others = [orders.named(step, each) for each in (*PEOPLE, PEOPLE[0])[step.pick % 3 : step.pick + 1]]
+        content = {"kind": "room.create", "id": orders.key(), "body": {"title": "Club", "members": others}}
+        return Order(orders.who(step), content, step.verb)
     room = groups[step.place % len(groups)]
-    owner = next(who for who, role in room.roles.items() if role == "owner")
-    others = [who for who in PEOPLE if who != owner]
-    other = others[step.other % len(others)]
-    if other not in room.roles:
-        return orders.frame(step, owner, "room.invite", room.id, {"users": [f"@{other}"]})
-    if step.pick % 3 == 0:
-        return orders.frame(step, owner, "room.remove", room.id, {"user": f"@{other}"})
-    role = "reader" if room.roles[other] == "member" else "member"
-    return orders.frame(step, owner, "room.role", room.id, {"user": f"@{other}", "role": role})
+    owners = [who for who, role in room.roles.items() if role == "owner"]
+    who = orders.who(step) if step.aim == "any" else owners[step.who % len(owners)]
+    other = who if step.twist == "oneself" else orders.other(step, who)
+    conv = f"@{other}" if step.twist == "nowhere" else room.id
+    if step.amount == 3:
+        return orders.frame(step, other, "room.leave", conv, {})
+    if (other not in room.roles) != (step.twist == "elsewhere"):
+        return orders.frame(step, who, "room.invite", conv, {"users": [orders.named(step, other)]})
+    if step.amount % 3 == 0:
+        return orders.frame(step, who, "room.remove", conv, {"user": orders.named(step, other)})
+    role = {1: "owner", 2: "admin"}.get(step.amount % 8, "member" if step.amount % 2 else "reader")
+    return orders.frame(step, who, "room.role", conv, {"user": orders.named(step, other), "role": role})

@@ -41,7 +41,7 @@ KINDS_STORED: Final = (
     "pay.send", "pay.request", "pay.split", "pay.packet", "pay.claim", "pay.accept", "pay.decline",
     "pay.cancel", "pay.refund", "pay.waive", "pay.remind", "pay.faucet", "pay.deposit", "pay.expire",
     "pay.withdraw", "pay.reverse",
-    "chat.text", "room.invite", "room.remove", "room.role",
+    "chat.text", "room.create", "room.invite", "room.remove", "room.leave", "room.role",
 )  # fmt: skip
 MUST_BE_DONE: Final = (
     *VERBS, "quote", "preview", "burst", "sweep", "clock", "killed", "restarted", "forgot", "pruned",
@@ -55,7 +55,7 @@ MUST_BE_REFUSED: Final = (
     "already_cancelled", "already_claimed", "already_refunded", "already_requested", "packet_empty",
     "exceeds_refundable", "quote_expired", "quote_used", "not_empty", "balance_limit", "limit_per_payment",
     "limit_daily", "limit_monthly", "velocity", "too_many_requests", "too_soon", "insufficient_funds",
-    "unavailable", "rate_unavailable",
+    "unavailable", "rate_unavailable", "already_member", "last_owner",
 )  # fmt: skip
 
 

@@ -77,6 +77,8 @@ class Simulation:
         self.refusals: Counter[str] = Counter()
         self.touched: dict[str, Payment] = {}
         self.untold: dict[int, Outcome] = {}
+        self.sent: list[tuple[int, int, Request, Outcome]] = []
+        """When by both clocks, what, and what became of it."""
 
     async def begin(self) -> None:
         """Open the store and bring the people and their groups."""
@@ -92,6 +94,7 @@ class Simulation:
             await self.batch([Order(owner, content, "room")])
         await self.batch([self._first_money(who, currency) for who in RICH for currency in ENABLED])
         await check_all(self)
+        self.sent.clear()
 
     def _first_money(self, who: str, currency: str) -> Order:
         content = {
@@ -240,7 +243,7 @@ class Simulation:
             assert len(came) == len(due), "what was due has expired"
             for payment, event in zip(due, came, strict=True):
                 content = {"kind": "pay.expire", "id": json.loads(event.head)["id"], "payment": payment}
-                await self._settle(Order(OPERATOR, content, "expire"), Stored(event))
+                await self._compare(Order(OPERATOR, content, "expire"), Stored(event))
         if failed:
             self.counts[f"fault {failed}"] += 1
             await self._recover(failed)
@@ -271,6 +274,8 @@ class Simulation:
         outcomes = await self.road.at_once(requests)
         self.store.fault = ""
         failed = self.store.failed
+        times = (self.clock_ms, self.steady_ms)
+        self.sent += [(*times, *each) for each in zip(requests, outcomes, strict=True)]
         for order, outcome in zip(orders, outcomes, strict=True):
             self.note(f"{self.model.now} {order.author}: {_shown(order)} -> {word(outcome)}")
         again: list[int] = []
@@ -283,9 +288,9 @@ class Simulation:
                 self.refusals["unavailable"] += 1
                 again.append(number)
                 if id(request) in self.untold:
-                    await self._settle(order, self.untold[id(request)])
+                    await self._compare(order, self.untold[id(request)])
                 continue
-            await self._settle(order, outcome)
+            await self._compare(order, outcome)
         if failed:
             self.counts[f"fault {failed}"] += 1
             self.note(f"the save failed: {failed}")
@@ -296,7 +301,7 @@ class Simulation:
 
     async def _recover(self, failed: str) -> None:
         if failed.startswith("kill"):
-            assert self.road.fatals == 1
+            assert (self.road.fatals, self.road.writable) == (1, False)
             assert word(await self.road.ask(request_of(self.orders.expiry(event_id(1))))) == "unavailable"
             await self.restart(kill=True)
         assert self.road.fatals == 0
@@ -305,10 +310,10 @@ class Simulation:
     async def _retry(self, order: Order, request: Request) -> Outcome:
         self.tell_time()
         outcome = await self.road.ask(request)
-        await self._settle(order, outcome)
+        await self._compare(order, outcome)
         return outcome
 
-    async def _settle(self, order: Order, outcome: Outcome) -> None:
+    async def _compare(self, order: Order, outcome: Outcome) -> None:
         """Hold an outcome against what was foretold, and take it in."""
         key = order.content.get("id", "")
         past = None if order.ask else self.model.past.get(key)

@@ -17,7 +17,7 @@ VERBS: Final[Verbs] = {
     "claim": (11, acting.plain), "accept": (7, acting.plain), "decline": (5, acting.decline),
     "cancel": (4, acting.plain), "refund": (7, acting.refund), "waive": (3, acting.waive),
     "remind": (4, acting.plain), "chat": (3, new.chat), "flags": (4, operating.flags),
-    "tier": (4, operating.tier), "disable": (1, operating.disable), "room": (2, operating.room),
+    "tier": (4, operating.tier), "disable": (1, operating.disable), "room": (5, operating.room),
     "expire": (3, operating.expire), "retry": (4, again.retry), "respell": (4, again.respell),
     "reuse": (4, again.reuse), "steal": (2, again.steal), "recycle": (9, again.recycle),
     "misname": (3, acting.misname), "withdraw": (3, operating.withdraw),
