@@ -9,8 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 from tests.contract.stores import event_id, opened
 from tests.property.simulation.road import NARROW
+from tests.support.money_world import check_ledger
 from tests.support.road import IDS, deposit, pay, road_on, word
-from tests.unit.money_world import check_ledger
 
 from tuppence_server.audit.verify import verify
 from tuppence_server.pipeline.inbox import BOUNDS
