@@ -6,8 +6,8 @@ import time
 import pytest
 from tests.support.wire import TEXT, frame_bytes, make, new_id
 
-from tuppence_server.edge.arrivals import OF_PERSON
-from tuppence_server.edge.rate_limits import HOUSEHOLD, LIMITED, LOGIN, PENALTY_REFUSALS_MAX, STRANGER
+from tuppence_server.edge.guests import ADMISSION, HOUSEHOLD, LOGIN, STRANGER
+from tuppence_server.edge.rate_limits import LIMITED, PENALTY_REFUSALS_MAX
 
 pytestmark = pytest.mark.settings(RATE_LIMITS="on", TRUSTED_PROXIES="127.0.0.1")
 
@@ -47,7 +47,7 @@ async def test_a_new_connection_brings_no_new_pace(server, clean):
 
 async def test_hellos_have_a_pace(server):
     (alice,) = await server.people("alice")
-    for _ in range(OF_PERSON.burst):
+    for _ in range(ADMISSION.burst):
         await (await server.connect(alice)).close()
     for _ in range(20):
         client = await server.dial()

@@ -144,7 +144,7 @@ class _Addresses:
         return self.open > MOST
 
 
-class _Services:
+class _Acceptor:
     """What the door needs, on the event loop that is there without uvloop."""
 
     def __init__(self):
@@ -170,11 +170,11 @@ class _Echo(asyncio.Protocol):
 
 
 async def test_bytes_that_come_with_the_end_of_the_handshake_are_kept(pair):
-    services = _Services()
+    acceptor = _Acceptor()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair.certificate, pair.key)
     loop = asyncio.get_running_loop()
-    listening = await loop.create_server(lambda: Door(services, context, _Echo), "127.0.0.1", 0)
+    listening = await loop.create_server(lambda: Door(acceptor, context, _Echo), "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = pair.client().wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
@@ -194,6 +194,6 @@ async def test_bytes_that_come_with_the_end_of_the_handshake_are_kept(pair):
             break
         except ssl.SSLWantReadError:
             incoming.write(await reader.read(65_536))
-    assert services.addresses.open == 0
+    assert acceptor.addresses.open == 0
     writer.close()
     listening.close()

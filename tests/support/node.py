@@ -24,6 +24,10 @@ class FakeConnection(Outbox):
         self.writes: list[bytes] = []
         self.closed: list[str] = []
 
+    @property
+    def open(self) -> bool:
+        return not self.closed
+
     def transmit(self, data: bytes) -> None:
         self.writes.append(data)
 

@@ -22,6 +22,13 @@ async def until(condition: Callable[[], Awaitable[T]], what: str = "", within: f
     return found
 
 
+async def turn_until(true: Callable[[], bool]) -> None:
+    """Let the loop turn until something is so."""
+    async with asyncio.timeout(WAIT_S):
+        while not true():  # noqa: ASYNC110 - what is waited for has no event of its own
+            await asyncio.sleep(0)
+
+
 def seeded() -> random.Random:
     """Randomness whose seed is printed; TUPPENCE_TEST_SEED repeats a run."""
     seed = int(os.environ.get("TUPPENCE_TEST_SEED", random.randrange(2**32)))

@@ -1,7 +1,7 @@
 """The road beside a save: what is decided meanwhile, in which order all is told, and what a fault leaves."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -18,6 +18,7 @@ from tests.support.road import (
     texts,
     word,
 )
+from tests.support.waiting import turn_until
 
 from tuppence_server.domain.commands import (
     Expire,
@@ -42,13 +43,6 @@ MANY = 3 * FEW
 SESSION, QUOTE = wire_id("s_", 1), event_id(70)
 LOGIN = command(OpenSession(SESSION, IDS["alice"], "token", "phone", START_MS + 10**6, None))
 REVOKE = command(RevokeSession(SESSION, IDS["alice"]))
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Let the loop turn until something is so."""
-    async with asyncio.timeout(10):
-        while not true():  # noqa: ASYNC110 - what is waited for has no event of its own
-            await asyncio.sleep(0)
 
 
 async def turns(count: int = 20) -> None:
@@ -76,14 +70,14 @@ class Blocked:
     async def saving(self, *requests: Request) -> "asyncio.Future[list[Outcome]]":
         """Have these saved, which waits: a line where nothing else is given."""
         outcomes = self.ask_all(requests or texts(1))
-        await until(lambda: self.store.seen == ["save"])
+        await turn_until(lambda: self.store.seen == ["save"])
         return outcomes
 
     async def beside(self, requests: Sequence[Request]) -> "asyncio.Future[list[Outcome]]":
         """Have these decided, while the save before them waits."""
         outcomes = self.ask_all(requests)
-        await until(lambda: self.road.depth > 0)
-        await until(lambda: self.road.depth == 0)
+        await turn_until(lambda: self.road.depth > 0)
+        await turn_until(lambda: self.road.depth == 0)
         return outcomes
 
     async def first(self, *requests: Request) -> None:
@@ -141,8 +135,8 @@ async def test_few_frames_wait_for_the_save_and_a_full_batch_takes_no_more() -> 
         await turns()
         assert at.road.depth == FEW - 1
         more = at.ask_all(texts(3 * FEW, 3_000))
-        await until(lambda: at.road.depth > FEW)
-        await until(lambda: at.road.depth == FEW - 1)
+        await turn_until(lambda: at.road.depth > FEW)
+        await turn_until(lambda: at.road.depth == FEW - 1)
         at.store.open.set()
         assert {word(each) for each in await first + await few + await more} == {"stored"}
         assert at.store.seen.count("save") == 3
@@ -268,7 +262,7 @@ async def test_after_a_fatal_fault_everything_is_answered_however_much_it_is() -
         first = await at.saving()
         several = bounds.batch_bytes_max // 4_000 + bounds.batch_frames_max
         much = at.ask_all(texts(several, 10_000, "x" * 4_000))
-        await until(lambda: at.road.depth > 0)
+        await turn_until(lambda: at.road.depth > 0)
         at.store.fail("input/output error", fatal=True)
         assert {word(each) for each in await first + await much} == {"unavailable"}
         assert at.road.fatals == 1
@@ -294,7 +288,7 @@ async def test_a_frame_that_cannot_be_applied_costs_neither_the_save_before_nor_
         good = await at.beside(texts(FEW))
         fresh.left = 10
         bad = at.ask_all(texts(FEW, 2_000))
-        await until(lambda: fresh.left <= 0)
+        await turn_until(lambda: fresh.left <= 0)
         at.store.open.set()
         assert {word(each) for each in await first + await good} == {"stored"}
         assert {word(each) for each in await bad} == {"stored"}, "the fault was gone when it was tried alone"
@@ -344,7 +338,7 @@ async def test_whoever_submitted_is_answered_after_the_events_were_told_and_befo
         for each in texts(2):
             assert at.road.submit(each, lambda *_: seen.append("answered")) is None
         at.store.open.set()
-        await until(lambda: "flushed" in seen)
+        await turn_until(lambda: "flushed" in seen)
         assert seen == ["save", "told", "answered", "answered", "flushed"]
 
 

@@ -5,7 +5,8 @@ hostile peer does costs it a bounded budget and us bounded memory.
 """
 
 import asyncio
-from typing import Any, Final, cast
+from collections import deque
+from typing import Final, cast
 
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request as Handshake
@@ -24,49 +25,66 @@ from tuppence_protocol.limits import (
     SILENCE_MS_MAX,
     SILENCE_PING_MS,
 )
-from tuppence_protocol.session import Phase, Refused
+from tuppence_protocol.session import Phase, Refused, ServerSession
 from tuppence_protocol.shapes import Ask, Durable, Live
 from tuppence_server.domain.effects import Outcome, Stored
 from tuppence_server.domain.request import Request
-from tuppence_server.hub.outbox import OUTBOX_WRITE_BYTES_MAX
+from tuppence_server.hub.outbox import OUTBOX_WRITE_BYTES_MAX, Outbox
 
-from . import admission, asks, live
+from .acceptor import Acceptor
 from .handshake import client_address, judge, make_engine, word_on_no_request
-from .peer import NO_PACE, Peer
-from .rate_limits import PENALTY_REFUSALS_MAX, PENALTY_WINDOW_S, Rate
+from .lanes import Lanes
+from .rate_limits import PENALTY_REFUSALS_MAX, PENALTY_WINDOW_S, UNLIMITED, Pace, RateLimit
 from .rfc6455 import WHOLE_TEXT, frame_end, is_utf8, text_frame, text_of
-from .services import Services
 from .unread import Unread
 
 CLOSE_WAIT_S: Final = 5.0
-_CONTROL: Final = Rate(CONTROL_FRAMES_PER_S_MAX, CONTROL_FRAMES_BURST_MAX)
+_CONTROL: Final = RateLimit(CONTROL_FRAMES_PER_S_MAX, CONTROL_FRAMES_BURST_MAX)
 _CONNECTING: Final = State.CONNECTING
 """A name of its own, as Python looks members of an enum up slowly, and this one for whatever comes."""
 
 
-class Socket(Peer, asyncio.Protocol):
+NO_PACE: Final = Pace()
+"""Shared by all connections that are not admitted, which take nothing from it."""
+
+
+class Socket(Outbox, asyncio.Protocol):
     """The server's end of one WebSocket. The outbox comes first: its `pause_writing` is the one that counts."""
 
     __slots__ = (
-        "control_at", "engine", "fragments", "heard",
-        "needed", "opened_at", "parts", "penalties", "penalty_at", "pinged_at", "rest", "services", "slot",
-        "started_at", "unread",
+        "acceptor", "address", "answering", "asks", "closing_at", "control_at", "engine", "expires_at",
+        "fragments", "heard", "lanes", "needed", "opened_at", "pace", "parts", "penalties", "penalty_at",
+        "pinged_at", "rest", "session", "slot", "started_at", "transport", "unread",
     )  # fmt: skip
 
-    def __init__(self, services: Services) -> None:
-        super().__init__(services.hub.touched)
-        self.services = services
-        self.engine: ServerProtocol = make_engine(services.settings)
+    def __init__(self, acceptor: Acceptor, lanes: Lanes) -> None:
+        super().__init__(lanes.hub.touched)
+        self.acceptor = acceptor
+        self.lanes = lanes
+        self.session = ServerSession()
+        self.engine: ServerProtocol = make_engine(lanes.origins)
+        self.transport: asyncio.Transport | None = None
+        self.address = ""
         self.slot = 0
-        self.heard = self.opened_at = self.started_at = services.loop.time()
+        self.heard = self.opened_at = self.started_at = acceptor.now()
+        self.closing_at: float | None = None
         self.control_at = self.pinged_at = 0.0
+        self.expires_at = 0
+        self.pace = NO_PACE
         self.penalties = 0
         self.penalty_at = 0.0
+        self.asks: deque[Ask] | None = None
+        self.answering = False
         self.parts: list[bytes] | None = None
         self.rest: bytearray | None = None
         self.needed = 0
         self.fragments = 0
         self.unread: Unread | None = None
+
+    @property
+    def open(self) -> bool:
+        """True while something can still be sent."""
+        return self.transport is not None and self.closing_at is None
 
     # asyncio.Protocol
 
@@ -75,11 +93,11 @@ class Socket(Peer, asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(high=OUTBOX_WRITE_BYTES_MAX)
         self.address = client_address(transport)
-        self.slot = self.services.wheel.add(self)
+        self.slot = self.acceptor.wheel.add(self)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came: read the frames in them and act on what they say."""
-        self.heard = self.services.loop.time()
+        self.heard = self.acceptor.now()
         if self.engine.state is _CONNECTING:
             self._engine_reads(data)
         elif self.rest is None:
@@ -90,7 +108,7 @@ class Socket(Peer, asyncio.Protocol):
                 whole, self.rest = self.rest, None
                 self._read(whole)
         if self.touched:
-            self.services.hub.flush()
+            self.lanes.hub.flush()
 
     def _read(self, data: bytes | bytearray) -> None:
         """Take whole frames out of the data; keep what is left of one for later."""
@@ -135,11 +153,11 @@ class Socket(Peer, asyncio.Protocol):
         self.session.closed()
         self.discard()
         self.transport = None
-        self.services.wheel.remove(self, self.slot)
-        self.services.addresses.leave(self.address)
+        self.acceptor.wheel.remove(self, self.slot)
+        self.acceptor.addresses.leave(self.address)
         if self.pace is not NO_PACE:
             self.pace.holders -= 1
-        live.departed(self.services, self, clean=clean)
+        self.lanes.live.departed(self, clean=clean)
 
     # Outbox
 
@@ -152,18 +170,18 @@ class Socket(Peer, asyncio.Protocol):
         """The peer took everything; more may come."""
         self.unread = None
         super().resume_writing()
-        asks.go_on(self.services, self)
+        self.lanes.asks.go_on(self)
 
     # Reading
 
     def _handshake(self, request: Handshake) -> None:
-        addresses = self.services.addresses
+        addresses = self.acceptor.addresses
         forwarded = ", ".join(request.headers.get_all("X-Forwarded-For"))
         client = addresses.trusted.behind(self.address, forwarded)
         addresses.leave(self.address)
         addresses.enter(client)
         self.address = client
-        response = judge(self.services, self.engine, request, client)
+        response = judge(self.acceptor, self.engine, request, client)
         self.engine.send_response(response)
         self.engine.handshake_exc = None
 
@@ -214,36 +232,36 @@ class Socket(Peer, asyncio.Protocol):
     def _accept(self, decoded: codec.Decoded) -> None:
         """Send a frame down its lane."""
         frame = decoded.frame
-        services = self.services
-        services.metrics.frames[frame.kind] += 1
+        lanes, acceptor = self.lanes, self.acceptor
+        acceptor.metrics.frames[frame.kind] += 1
         person = self.person
         if person is None:
             assert isinstance(frame, Hello), "a session is ready once its person is known"
-            services.spawn(admission.admit(services, self, frame))
+            acceptor.spawn(lanes.admission.admit(self, frame))
         elif isinstance(frame, Durable):
-            wait = services.rates.durable_wait_ms(self.pace, self.heard)
+            wait = lanes.limits.durable_wait_ms(self.pace, self.heard)
             if wait:
                 self._slow_down(wait, frame.id)
                 return
-            refusal = services.pipeline.submit(Request(frame, person.id, decoded.content), self.settled)
+            refusal = lanes.submit(Request(frame, person.id, decoded.content), self.decided)
             if refusal is not None:
                 self.refuse(refusal, frame.id)
         elif isinstance(frame, Ask):
-            wait = services.rates.ask_wait_ms(self.pace, self.heard)
+            wait = lanes.limits.ask_wait_ms(self.pace, self.heard)
             if wait:
                 self._slow_down(wait, frame.id)
             else:
-                asks.ask(services, self, frame)
-        elif wait := services.rates.live_wait_ms(self.pace, self.heard):
+                lanes.asks.ask(self, frame)
+        elif wait := lanes.limits.live_wait_ms(self.pace, self.heard):
             self._slow_down(wait, None)
         elif isinstance(frame, Live):
-            services.spawn(live.act(services, self, frame))
+            acceptor.spawn(lanes.live.act(self, frame))
         else:
-            live.beat(services, self, cast("Ping", frame))
+            lanes.live.beat(self, cast("Ping", frame))
 
     # Answering
 
-    def settled(self, request: Request, outcome: Outcome) -> None:
+    def decided(self, request: Request, outcome: Outcome) -> None:
         """The road is done with a frame; its event has gone to every member, the sender too."""
         if isinstance(outcome, Stored):
             if outcome.repeated and self.joining is None:
@@ -255,18 +273,18 @@ class Socket(Peer, asyncio.Protocol):
         """Answer with an `error` frame."""
         if self.transport is None or self.closing_at is not None:
             return
-        self.services.metrics.refusals[refusal.code] += 1
+        self.acceptor.metrics.refusals[refusal.code] += 1
         self.push_answer(text_frame(codec.encode_error(refusal, ref)))
 
     def _refused(self, verdict: Refused) -> None:
         """A malformed frame costs pace as well, since it costs us work."""
         person = self.person
         if person is not None:
-            wait = self.services.rates.durable_wait_ms(self.pace, self.heard)
+            wait = self.lanes.limits.durable_wait_ms(self.pace, self.heard)
             if wait:
                 self._slow_down(wait, verdict.ref)
                 return
-        elif self.services.settings.rate_limits == "on":
+        elif self.lanes.limits is not UNLIMITED:
             self._penalise()
         self.refuse(verdict.refusal, verdict.ref)
 
@@ -283,7 +301,7 @@ class Socket(Peer, asyncio.Protocol):
 
     def _left_unread(self, now: float) -> bool:
         waits = self.unread_bytes
-        self.services.pressure.note(waits, self)
+        self.acceptor.pressure.note(waits, self)
         if self.unread is None:
             self.unread = Unread()
         return self.unread.late(waits - self.backlog_bytes, now)
@@ -322,8 +340,8 @@ class Socket(Peer, asyncio.Protocol):
         self.flush()
         if self.closing_at is not None:  # the flush found the outbox full and closed
             return
-        self.closing_at = self.services.loop.time()
-        self.services.metrics.closes[reason] += 1
+        self.closing_at = self.acceptor.now()
+        self.acceptor.metrics.closes[reason] += 1
         self.discard()
         if self.engine.state is not State.OPEN:
             transport.close()
@@ -342,15 +360,15 @@ class Socket(Peer, asyncio.Protocol):
             return
         if self.engine.parser_exc is not None and self.engine.close_sent is not None:
             self._say_why(self.engine.close_sent.code)
-        transport.write(word_on_no_request(self.services, self.engine) + b"".join(output))
+        transport.write(word_on_no_request(self.acceptor, self.engine) + b"".join(output))
         if output and output[-1] == b"":
-            self.closing_at = self.closing_at or self.services.loop.time()
+            self.closing_at = self.closing_at or self.acceptor.now()
             transport.close()
 
     def _say_why(self, number: int) -> None:
         if self.closing_at is None:
             reason = RFC6455_CLOSES.get(int(number), "protocol_error")
-            self.services.metrics.closes[reason] += 1
+            self.acceptor.metrics.closes[reason] += 1
             self.flush()
             bye = Bye(body=ByeBody(code=int(number), reason=reason, retry_ms=None))
             self.transmit(text_frame(codec.encode(bye)))
@@ -375,14 +393,5 @@ class Socket(Peer, asyncio.Protocol):
             self.close(CLOSES["no_heartbeat"])
         elif now - self.heard > SILENCE_PING_MS / 1000 and self.pinged_at < self.heard:
             self._ping(now)
-        elif self.services.clock_ms() >= self.expires_at:
+        elif self.lanes.clock_ms() >= self.expires_at:
             self.close(CLOSES["token_expired"])
-
-
-def connect(services: Services) -> Any:
-    """What uvicorn calls for each upgrade; it passes its own state, which is not needed."""
-
-    def make(**_: Any) -> Socket:
-        return Socket(services)
-
-    return make

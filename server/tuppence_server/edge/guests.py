@@ -1,45 +1,78 @@
-"""The pace of those who are nobody yet: registrations, logins, bad tokens and malformed requests, by
-household."""
+"""The pace of those who are nobody yet: hellos, registrations, logins, bad tokens and malformed requests.
+
+A table for each purpose, so that what is done to one does not touch another. A server that starts anew may have
+all connections of an address back at once.
+"""
+
+from collections.abc import Callable
+from typing import Final
 
 from tuppence_server.config.networks import key
 
-from .rate_limits import HOUSEHOLD, LOGIN, REGISTRATION, STRANGER, Buckets
-from .services import Services
+from .addresses import Addresses
+from .rate_limits import Buckets, RateLimit
 
-_HANDLE_CHARS: int = 40
+HELLO: Final = RateLimit(10, 200)
+"""Hellos of one household, before their token is looked at."""
+ADMISSION: Final = RateLimit(0.5, 20)
+"""Hellos of one person, before anything is read for them: twenty at once, then one in 2 s."""
+REGISTRATION: Final = RateLimit(0.05, 30)
+"""Per household: thirty at once, then one in 20 s."""
+LOGIN: Final = RateLimit(1 / 60, 10)
+"""Per account and household: ten tries at once, then one a minute."""
+HOUSEHOLD: Final = RateLimit(0.5, 30)
+"""Logins of one household to all accounts: thirty at once, then one in 2 s."""
+STRANGER: Final = RateLimit(2, 60)
+"""Bad tokens and malformed requests of one household."""
+_HANDLE_CHARS: Final = 40
 
 
 class Guests:
-    """A table for each purpose, so that what is done to one does not touch another. Answers are ms to wait,
-    or 0."""
+    """Answers are ms to wait, or 0; `now` is in seconds and never goes back. Nobody waits where it is not `on`."""
 
-    def __init__(self, services: Services) -> None:
-        self._on = services.settings.rate_limits == "on"
-        self._now = services.loop.time
+    def __init__(self, addresses: Addresses, now: Callable[[], float], *, on: bool) -> None:
+        self._addresses = addresses
+        self._now = now
+        self._on = on
+        self._hellos = Buckets(HELLO)
+        self._admissions = Buckets(ADMISSION)
         self._registrations = Buckets(REGISTRATION)
         self._logins = Buckets(LOGIN)
         self._households = Buckets(HOUSEHOLD)
         self._strangers = Buckets(STRANGER)
 
+    def says_hello(self, address: str) -> int:
+        """A connection wants to be somebody's."""
+        counts = self._addresses.counts(address)
+        return self._take(self._hellos, key(address)) if counts else 0
+
+    def is_admitted(self, user: str) -> int:
+        """A connection is somebody's."""
+        return self._take(self._admissions, user)
+
     def registers(self, address: str) -> int:
         """Somebody makes an account."""
-        return self._registrations.take(key(address), self._now()) if self._on else 0
+        return self._take(self._registrations, key(address))
 
     def logs_in(self, address: str, handle: str) -> int:
         """Somebody tries a password: bounded over all accounts, and for this one."""
-        if not self._on:
-            return 0
-        house, now = key(address), self._now()
+        house = key(address)
         return (
-            self._households.wait_ms(house, now)
-            or self._logins.take(f"{house} {handle[:_HANDLE_CHARS]}", now)
-            or self._households.take(house, now)
+            self._wait(self._households, house)
+            or self._take(self._logins, f"{house} {handle[:_HANDLE_CHARS]}")
+            or self._take(self._households, house)
         )
 
     def exhausted(self, address: str) -> int:
         """Whether an address has wasted all that it may."""
-        return self._strangers.wait_ms(key(address), self._now()) if self._on else 0
+        return self._wait(self._strangers, key(address))
 
     def wasted(self, address: str) -> int:
         """A request was worth nothing."""
-        return self._strangers.take(key(address), self._now()) if self._on else 0
+        return self._take(self._strangers, key(address))
+
+    def _take(self, buckets: Buckets, name: str) -> int:
+        return buckets.take(name, self._now()) if self._on else 0
+
+    def _wait(self, buckets: Buckets, name: str) -> int:
+        return buckets.wait_ms(name, self._now()) if self._on else 0

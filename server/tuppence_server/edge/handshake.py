@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -13,7 +14,7 @@ from websockets.typing import Origin, Subprotocol
 from tuppence_protocol.limits import FRAME_BYTES_MAX, SUBPROTOCOL
 from tuppence_server.config.settings import Settings
 
-from .services import Services
+from .acceptor import Acceptor
 
 PATH: Final = "/v1/ws"
 VERSION: Final = "13"
@@ -26,10 +27,10 @@ _quiet = logging.getLogger("tuppence.websockets")
 _quiet.setLevel(logging.CRITICAL)
 
 
-def make_engine(settings: Settings) -> ServerProtocol:
+def make_engine(origins: Sequence[Origin | None]) -> ServerProtocol:
     """The RFC 6455 engine of one connection. No compression: one encoding serves every receiver."""
     return ServerProtocol(
-        origins=_origins(settings),
+        origins=origins,
         extensions=None,
         subprotocols=[Subprotocol(SUBPROTOCOL)],
         select_subprotocol=_offered,
@@ -38,7 +39,7 @@ def make_engine(settings: Settings) -> ServerProtocol:
     )
 
 
-def judge(services: Services, engine: ServerProtocol, request: Request, address: str) -> Response:
+def judge(acceptor: Acceptor, engine: ServerProtocol, request: Request, address: str) -> Response:
     """Accept the handshake or say why not."""
     path, _, _query = request.path.partition("?")
     if path != PATH:
@@ -53,18 +54,18 @@ def judge(services: Services, engine: ServerProtocol, request: Request, address:
         return response
     if len(request.headers.get_all("Host")) != 1:
         return engine.reject(HTTPStatus.BAD_REQUEST, "A request has one Host header.\n")
-    if services.draining:
+    if acceptor.draining:
         return engine.reject(HTTPStatus.SERVICE_UNAVAILABLE, "The server is stopping.\n")
-    if services.addresses.crowded(address):
+    if acceptor.addresses.crowded(address):
         return engine.reject(HTTPStatus.TOO_MANY_REQUESTS, "Too many connections from this address.\n")
     return engine.accept(request)
 
 
-def word_on_no_request(services: Services, engine: ServerProtocol) -> bytes:
+def word_on_no_request(acceptor: Acceptor, engine: ServerProtocol) -> bytes:
     """The answer to a head that the engine could not read, as it closes without a word; else nothing."""
     if not isinstance(engine.handshake_exc, InvalidMessage):
         return b""
-    services.metrics.malformed_requests += 1
+    acceptor.metrics.malformed_requests += 1
     return _NO_REQUEST
 
 
@@ -79,7 +80,7 @@ def _offered(_: ServerProtocol, offered: object) -> Subprotocol | None:
     return Subprotocol(SUBPROTOCOL) if isinstance(offered, (list, tuple)) and SUBPROTOCOL in offered else None
 
 
-def _origins(settings: Settings) -> list[Origin | None]:
+def origins_of(settings: Settings) -> list[Origin | None]:
     """Exactly these; no Origin at all is fine, since a page cannot leave it out."""
     own = {settings.base_url}
     if settings.host in ("127.0.0.1", "localhost", "::1"):

@@ -1,7 +1,6 @@
 """The routes beside the WebSocket. Errors have the same body as the `error` frame, with the natural status."""
 
 from collections.abc import Awaitable, Callable
-from hmac import compare_digest
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -23,16 +22,18 @@ from tuppence_server.admin.credentials import handle_meant
 from tuppence_server.admin.registry import NOBODY
 from tuppence_server.admin.service import AdminService, Refused
 from tuppence_server.config.networks import neighbourhood
+from tuppence_server.config.settings import Settings
 from tuppence_server.domain.effects import Stored
 from tuppence_server.domain.request import Request as Submission
-from tuppence_server.ids import token_hash
-from tuppence_server.store.contract import Identity
+from tuppence_server.pipeline.pipeline import Pipeline
+from tuppence_server.store.contract import Identity, Store
 
-from .asks import result_of
+from .acceptor import Acceptor
+from .asks import AskLane
+from .auth import Auth
 from .guests import Guests
-from .rate_limits import Pace
+from .rate_limits import Pace, Paces, RateLimits
 from .readiness import Readiness
-from .services import Services
 from .statements import Statements
 
 log = structlog.get_logger("tuppence.http")
@@ -78,13 +79,31 @@ class Action(msgspec.Struct, forbid_unknown_fields=True):
 class Api:
     """The HTTP side of one server."""
 
-    def __init__(self, services: Services, admin: AdminService, admin_token: str) -> None:
-        self._services = services
+    def __init__(
+        self,
+        settings: Settings,
+        acceptor: Acceptor,
+        auth: Auth,
+        guests: Guests,
+        paces: Paces,
+        limits: RateLimits,
+        asks: AskLane,
+        store: Store,
+        pipeline: Pipeline,
+        admin: AdminService,
+    ) -> None:
+        self._settings = settings
+        self._acceptor = acceptor
+        self._auth = auth
+        self._guests = guests
+        self._paces = paces
+        self._limits = limits
+        self._asks = asks
+        self._store = store
+        self._pipeline = pipeline
         self._admin = admin
-        self._admin_token = admin_token
-        self._readiness = Readiness(services.store, services.pipeline, services.settings.data)
-        self._guests = Guests(services)
-        self._statements = Statements(services.store, self._paced)
+        self._readiness = Readiness(store, pipeline, settings.data)
+        self._statements = Statements(store, self._paced)
         self._schemas = {
             "/v1/schema.json": codec.encode_object(schema.json_schema()),
             "/v1/asyncapi.json": codec.encode_object(schema.asyncapi()),
@@ -121,7 +140,7 @@ class Api:
             try:
                 return await work(request)
             except Refused as refused:
-                self._services.metrics.refusals[refused.refusal.code] += 1
+                self._acceptor.metrics.refusals[refused.refusal.code] += 1
                 return refusal_response(refused.refusal)
             except ClientDisconnect:
                 return Response(status_code=400)
@@ -138,7 +157,7 @@ class Api:
     async def register(self, request: Request) -> Response:
         """Make an account."""
         body: Register = await self._read_from_anybody(request, Register)
-        if self._services.settings.registration == "closed":
+        if self._settings.registration == "closed":
             raise Refused(CLOSED)
         _hurry(self._guests.registers(_address(request)))
         made = await self._admin.add_user(
@@ -163,7 +182,7 @@ class Api:
     def _tell_failed_login(self, request: Request, refusal: Refusal) -> None:
         """One line for each wrong password; what watches for break-ins goes by the address."""
         if refusal.code == "bad_credentials":
-            shown = self._services.settings.log_addresses == "on"
+            shown = self._settings.log_addresses == "on"
             log.warning("login_failed", **({"address": _address(request)} if shown else {}))
 
     async def sessions(self, request: Request) -> Response:
@@ -177,8 +196,8 @@ class Api:
                 "expires_at": session.expires_at,
                 "current": session.id == identity.session.id,
             }
-            for session in await self._services.store.sessions(
-                identity.user.id, self._services.clock_ms(), SESSIONS_LISTED_MAX
+            for session in await self._store.sessions(
+                identity.user.id, self._pipeline.now_ms(), SESSIONS_LISTED_MAX
             )
         ]
         return _json({"sessions": views})
@@ -186,7 +205,7 @@ class Api:
     async def log_out(self, request: Request) -> Response:
         """End a login; its sockets close."""
         identity = await self._who(request)
-        _hurry(self._durable(identity))
+        self._pay(self._limits.durable_wait_ms, identity)
         session = request.path_params["session"]
         await self._admin.close_session(
             identity.user.id, identity.session.id if session == "current" else session
@@ -200,26 +219,25 @@ class Api:
         identity = await self._who(request)
         decoded = codec.decode_client(await self._body_of(request, identity))
         if isinstance(decoded, Refusal):
-            _hurry(self._durable(identity))
+            self._pay(self._limits.durable_wait_ms, identity)
             raise Refused(decoded)
         frame = decoded.frame
-        services = self._services
-        services.metrics.frames[frame.kind] += 1
+        self._acceptor.metrics.frames[frame.kind] += 1
         user = identity.user
         if isinstance(frame, Durable):
-            _hurry(self._durable(identity))
-            outcome = await services.pipeline.ask(Submission(frame, user.id, decoded.content))
+            self._pay(self._limits.durable_wait_ms, identity)
+            outcome = await self._pipeline.ask(Submission(frame, user.id, decoded.content))
             if isinstance(outcome, Refusal):
                 raise Refused(outcome)
             assert isinstance(outcome, Stored), "a durable frame becomes an event"
             return _raw(codec.splice(outcome.event.head, outcome.event.body))
         if isinstance(frame, Ask):
-            _hurry(self._asking(identity))
-            result = await result_of(services, user.id, frame)
+            self._pay(self._limits.ask_wait_ms, identity)
+            result = await self._asks.result_of(user.id, frame)
             if isinstance(result, Refusal):
                 raise Refused(result)
             return _raw(result)
-        _hurry(self._durable(identity))
+        self._pay(self._limits.durable_wait_ms, identity)
         raise Refused(ONLY_DURABLE_OR_ASK)
 
     # The operator
@@ -237,14 +255,14 @@ class Api:
         """Anybody's statement, by `handle`."""
         self._only_operator(request)
         asked = dict(request.query_params)
-        user = await self._services.store.user(handle_meant(asked.pop("handle", "")))
+        user = await self._store.user(handle_meant(asked.pop("handle", "")))
         if user is None:
             raise Refused(NOBODY)
         return await self._statements.of(user.id, asked)
 
     def _only_operator(self, request: Request) -> None:
         self._welcome(request)
-        if not compare_digest(_bearer(request).encode(), self._admin_token.encode()):
+        if not self._auth.is_operator(_bearer(request)):
             self._turn_away(request, BAD_TOKEN)
 
     async def socket_address(self, request: Request) -> Response:  # noqa: ARG002
@@ -263,44 +281,33 @@ class Api:
 
     async def ready(self, request: Request) -> Response:  # noqa: ARG002
         """The store takes writes and nobody asked the server to stop."""
-        services = self._services
-        good = not services.draining and await self._readiness.ready()
+        good = not self._acceptor.draining and await self._readiness.ready()
         return _json({"status": "ready" if good else "unavailable"}, 200 if good else 503)
 
     async def metrics(self, request: Request) -> Response:  # noqa: ARG002
         """Prometheus."""
-        return Response(self._services.metrics.text(), media_type="text/plain; version=0.0.4")
+        return Response(self._acceptor.metrics.text(), media_type="text/plain; version=0.0.4")
 
     # Helpers
 
     async def _who(self, request: Request) -> Identity:
         self._welcome(request)
-        identity = await self._services.store.identify(token_hash(_bearer(request)))
-        if identity is None or identity.session.revoked_at is not None:
-            self._turn_away(request, BAD_TOKEN)
-        if identity.session.expires_at <= self._services.clock_ms():
-            self._turn_away(request, BAD_TOKEN)
-        if identity.user.disabled:
+        identity = await self._auth.judge(_bearer(request))
+        if identity == "account_disabled":
             raise Refused(Refusal("account_disabled", "This user is disabled."))
+        if isinstance(identity, str):
+            self._turn_away(request, BAD_TOKEN)
         return identity
 
     async def _paced(self, request: Request) -> Identity:
         """Who asks, at the pace of the ask lane."""
         identity = await self._who(request)
-        _hurry(self._asking(identity))
+        self._pay(self._limits.ask_wait_ms, identity)
         return identity
 
-    def _durable(self, identity: Identity) -> int:
-        pace, now = self._pace(identity)
-        return self._services.rates.durable_wait_ms(pace, now)
-
-    def _asking(self, identity: Identity) -> int:
-        pace, now = self._pace(identity)
-        return self._services.rates.ask_wait_ms(pace, now)
-
-    def _pace(self, identity: Identity) -> tuple[Pace, float]:
-        now = self._services.loop.time()
-        return self._services.paces.of(identity.user.id, now), now
+    def _pay(self, wait_ms: Callable[[Pace, float], int], identity: Identity) -> None:
+        now = self._acceptor.now()
+        _hurry(wait_ms(self._paces.of(identity.user.id, now), now))
 
     def _welcome(self, request: Request) -> None:
         """Turn away, before any work, an address that has sent too much that was worth nothing."""
@@ -322,7 +329,7 @@ class Api:
         try:
             return await _body(request)
         except Refused:
-            _hurry(self._durable(identity))
+            self._pay(self._limits.durable_wait_ms, identity)
             raise
 
     async def _read(self, request: Request, cls: type[Any]) -> Any:

@@ -8,8 +8,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from tuppence_server.hub.outbox import OUTBOX_WRITE_BYTES_MAX
 
+from .acceptor import Acceptor
 from .handshake import client_address
-from .services import Services
 from .unread import Unread
 
 REQUEST_S_MAX: Final = 10.0
@@ -25,7 +25,7 @@ _CROWDED: Final = (
 class HttpProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol with a deadline for slow senders and a bound on headers."""
 
-    services: Services
+    acceptor: Acceptor
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -40,19 +40,19 @@ class HttpProtocol(HttpToolsProtocol):
         """Count the connection, or turn it away."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=OUTBOX_WRITE_BYTES_MAX)
-        services = self.services
+        acceptor = self.acceptor
         self._address = client_address(transport)
-        self._started = services.loop.time()
-        self._slot = services.wheel.add(self)
-        services.addresses.enter(self._address)
-        if services.addresses.crowded(self._address):
+        self._started = acceptor.now()
+        self._slot = acceptor.wheel.add(self)
+        acceptor.addresses.enter(self._address)
+        if acceptor.addresses.crowded(self._address):
             transport.write(_CROWDED)
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._unwatch()
-        self.services.addresses.leave(self._address)
+        self.acceptor.addresses.leave(self._address)
         for cycle in self._cycles:  # uvicorn tells only the one that was read last
             cycle.disconnected = True
             cycle.message_event.set()
@@ -63,7 +63,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self._started is None:
-            self._started = self.services.loop.time()
+            self._started = self.acceptor.now()
         super().data_received(data)
 
     def _get_upgrade(self) -> bytes | None:
@@ -78,7 +78,7 @@ class HttpProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP. It is counted: a line in the log for each would let a stranger fill the
         disk."""
-        self.services.metrics.malformed_requests += 1
+        self.acceptor.metrics.malformed_requests += 1
         super().send_400_response(msg)
 
     def _unsupported_upgrade_warning(self) -> None:
@@ -138,7 +138,7 @@ class HttpProtocol(HttpToolsProtocol):
         if not self.flow.write_paused:
             return False
         waits = self.transport.get_write_buffer_size()
-        self.services.pressure.note(waits, self)
+        self.acceptor.pressure.note(waits, self)
         return self._unread.late(waits, now)
 
     def cut(self) -> None:
@@ -152,7 +152,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _unwatch(self) -> None:
         if self._slot is not None:
-            self.services.wheel.remove(self, self._slot)
+            self.acceptor.wheel.remove(self, self._slot)
             self._slot = None
 
 
@@ -163,6 +163,6 @@ def _has_body(headers: list[tuple[bytes, bytes]]) -> bool:
     )
 
 
-def http_protocol(services: Services) -> type[HttpProtocol]:
+def http_protocol(acceptor: Acceptor) -> type[HttpProtocol]:
     """The class that uvicorn makes connections of, bound to one server."""
-    return type("BoundHttpProtocol", (HttpProtocol,), {"services": services})
+    return type("BoundHttpProtocol", (HttpProtocol,), {"acceptor": acceptor})

@@ -1,6 +1,7 @@
 """The live lane: typing, read marks, presence, heartbeats. Nothing here becomes an event."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -11,106 +12,118 @@ from tuppence_protocol.shapes import Live
 from tuppence_server.domain.commands import MarkSeen
 from tuppence_server.domain.effects import Outcome
 from tuppence_server.domain.request import Request
-from tuppence_server.hub.broker import Whisper
-from tuppence_server.hub.hub import Doubt
+from tuppence_server.hub.broker import Broker, Whisper
+from tuppence_server.hub.hub import Doubt, Hub
 from tuppence_server.hub.presence import Person
+from tuppence_server.pipeline.pipeline import Pipeline
+from tuppence_server.store.contract import Store
 
+from .acceptor import Acceptor
 from .asks import FAILED, NO_CONVERSATION
-from .peer import Peer
+from .presence_grace import PresenceGrace
 from .rfc6455 import text_frame
-from .services import Services
+
+if TYPE_CHECKING:
+    from .connection import Socket
 
 log = structlog.get_logger("tuppence.edge")
 
 
-async def act(services: Services, socket: Peer, frame: Live) -> None:
-    """Carry out one live frame; a refusal comes back without `ref`."""
-    person = socket.person
-    if person is None:
-        return
-    try:
-        refusal = await _act(services, socket, person, frame)
-    except Exception:
-        log.exception("live_fault", kind=frame.kind)
-        refusal = FAILED
-    if refusal is not None:
-        socket.refuse(refusal, None)
-    services.hub.flush()
+class LiveLane:
+    """Acts on live frames, and sees people go."""
 
+    def __init__(
+        self, acceptor: Acceptor, hub: Hub, store: Store, broker: Broker, pipeline: Pipeline
+    ) -> None:
+        self._acceptor = acceptor
+        self._hub = hub
+        self._store = store
+        self._broker = broker
+        self._pipeline = pipeline
+        self._grace = PresenceGrace(hub, acceptor.now)
+        acceptor.wheel.add(self._grace)
 
-async def _act(services: Services, socket: Peer, person: Person, frame: Live) -> Refusal | None:
-    if isinstance(frame, LiveWatch):
-        socket.watches += 1
-        near = await _acquainted(services, person.id, frame.body.users)
-        services.hub.people.watch(socket, frozenset(near))
-        services.hub.show(socket, near)
-        return None
-    assert isinstance(frame, (LiveTyping, LiveRead)), "the lane has three kinds"
-    place = await services.store.place(person.id, frame.conv)
-    if place is None:
-        return NO_CONVERSATION
-    if isinstance(frame, LiveRead):
-        return _mark(services, place.conv, person.id, read=frame.body.seq, delivered=0)
-    notice = codec.encode(TypingNotice(conv=place.conv, from_=person.id))
-    services.broker.whisper(Whisper(place.conv, place.people, person.id, notice))
-    return None
-
-
-async def _acquainted(services: Services, person: str, users: Iterable[str]) -> list[str]:
-    """Who of these shares a conversation with the person, as of a moment after which nobody has left one."""
-    named = list(users)
-    while True:
-        partings = services.hub.partings
-        near = await services.store.acquainted(person, named)
-        if services.hub.partings == partings:
-            return near
-
-
-def reconsider(services: Services, doubts: list[Doubt]) -> None:
-    """Find out who still shares a conversation with whom they watched; they go on watching those."""
-    services.spawn(_reconsider(services, doubts))
-
-
-async def _reconsider(services: Services, doubts: list[Doubt]) -> None:
-    for outbox, users, watches in doubts:
-        person = outbox.person
-        if person is None or outbox not in person.outboxes:
-            continue
+    async def act(self, socket: "Socket", frame: Live) -> None:
+        """Carry out one live frame; a refusal comes back without `ref`."""
+        person = socket.person
+        if person is None:
+            return
         try:
-            near = await _acquainted(services, person.id, users)
+            refusal = await self._act(socket, person, frame)
         except Exception:
-            log.exception("live_fault", kind="live.watch")
-            continue
-        if outbox.watches == watches and outbox in person.outboxes:
-            services.hub.people.watch(outbox, outbox.watched | frozenset(near))
-            services.hub.show(outbox, near)
-    services.hub.flush()
+            log.exception("live_fault", kind=frame.kind)
+            refusal = FAILED
+        if refusal is not None:
+            socket.refuse(refusal, None)
+        self._hub.flush()
 
+    async def _act(self, socket: "Socket", person: Person, frame: Live) -> Refusal | None:
+        if isinstance(frame, LiveWatch):
+            socket.watches += 1
+            near = await self._acquainted(person.id, frame.body.users)
+            self._hub.people.watch(socket, frozenset(near))
+            self._hub.show(socket, near)
+            return None
+        assert isinstance(frame, (LiveTyping, LiveRead)), "the lane has three kinds"
+        place = await self._store.place(person.id, frame.conv)
+        if place is None:
+            return NO_CONVERSATION
+        if isinstance(frame, LiveRead):
+            return self._mark(place.conv, person.id, read=frame.body.seq, delivered=0)
+        notice = codec.encode(TypingNotice(conv=place.conv, from_=person.id))
+        self._broker.whisper(Whisper(place.conv, place.people, person.id, notice))
+        return None
 
-def beat(services: Services, socket: Peer, frame: Ping) -> None:
-    """Answer a heartbeat; what it acknowledges moves the delivered marks."""
-    socket.push_answer(text_frame(codec.encode(Pong(body=PongBody(now=services.clock_ms())))))
-    person, pos = socket.person, frame.body.pos
-    if person is not None and isinstance(pos, int):
-        for conv, seq in person.acknowledge(pos):
-            _mark(services, conv, person.id, read=0, delivered=seq)
+    async def _acquainted(self, person: str, users: Iterable[str]) -> list[str]:
+        """Who of these shares a conversation with the person, as of a moment after which nobody has left one."""
+        named = list(users)
+        while True:
+            partings = self._hub.partings
+            near = await self._store.acquainted(person, named)
+            if self._hub.partings == partings:
+                return near
 
+    def reconsider(self, doubts: list[Doubt]) -> None:
+        """Find out who still shares a conversation with whom they watched; they go on watching those."""
+        self._acceptor.spawn(self._reconsider(doubts))
 
-def _mark(services: Services, conv: str, user: str, *, read: int, delivered: int) -> Refusal | None:
-    return services.pipeline.submit(Request(MarkSeen(conv, user, read, delivered), user), _unheard)
+    async def _reconsider(self, doubts: list[Doubt]) -> None:
+        for outbox, users, watches in doubts:
+            person = outbox.person
+            if person is None or outbox not in person.outboxes:
+                continue
+            try:
+                near = await self._acquainted(person.id, users)
+            except Exception:
+                log.exception("live_fault", kind="live.watch")
+                continue
+            if outbox.watches == watches and outbox in person.outboxes:
+                self._hub.people.watch(outbox, outbox.watched | frozenset(near))
+                self._hub.show(outbox, near)
+        self._hub.flush()
+
+    def beat(self, socket: "Socket", frame: Ping) -> None:
+        """Answer a heartbeat; what it acknowledges moves the delivered marks."""
+        socket.push_answer(text_frame(codec.encode(Pong(body=PongBody(now=self._pipeline.now_ms())))))
+        person, pos = socket.person, frame.body.pos
+        if person is not None and isinstance(pos, int):
+            for conv, seq in person.acknowledge(pos):
+                self._mark(conv, person.id, read=0, delivered=seq)
+
+    def _mark(self, conv: str, user: str, *, read: int, delivered: int) -> Refusal | None:
+        return self._pipeline.submit(Request(MarkSeen(conv, user, read, delivered), user), _unheard)
+
+    def departed(self, socket: "Socket", *, clean: bool) -> None:
+        """A connection ended: the hub forgets it, and presence follows at once or after the grace."""
+        person = self._hub.detach(socket, self._pipeline.now_ms())
+        if person is None:
+            return
+        if clean:
+            self._hub.gone(person)
+            self._hub.flush()
+        else:
+            self._grace.add(person)
 
 
 def _unheard(_request: Request, _outcome: Outcome) -> None:
     """Marks only move forward; one that was refused or lost is made good by the next."""
-
-
-def departed(services: Services, socket: Peer, *, clean: bool) -> None:
-    """A connection ended: the hub forgets it, and presence follows at once or after the grace."""
-    person = services.hub.detach(socket, services.clock_ms())
-    if person is None:
-        return
-    if clean:
-        services.hub.gone(person)
-        services.hub.flush()
-    else:
-        services.departures.add(person)

@@ -21,7 +21,7 @@ ROUNDING_S: Final = 1e-6
 """Sums of steps in floating point miss the burst by less than this."""
 
 
-class Rate(Struct, frozen=True):
+class RateLimit(Struct, frozen=True):
     """So many frames a second in the long run, so many at once."""
 
     per_s: float
@@ -54,12 +54,12 @@ class Pace:
         return not self.holders and max(self.durable_at, self.live_at, self.ask_at) <= now
 
 
-class Rates(Struct, frozen=True):
+class RateLimits(Struct, frozen=True):
     """The pace of each lane; None for no limit."""
 
-    durable: Rate | None
-    live: Rate | None
-    ask: Rate | None
+    durable: RateLimit | None
+    live: RateLimit | None
+    ask: RateLimit | None
 
     def durable_wait_ms(self, pace: Pace, now: float) -> int:
         """Take from a person's durable bucket: 0, or how long to wait."""
@@ -96,18 +96,10 @@ def _ms(state: float) -> int:
     return max(1, int(-state * 1000) + 1)
 
 
-LIMITED: Final = Rates(durable=Rate(10, 30), live=Rate(20, 60), ask=Rate(20, 60))
-UNLIMITED: Final = Rates(durable=None, live=None, ask=None)
+LIMITED: Final = RateLimits(durable=RateLimit(10, 30), live=RateLimit(20, 60), ask=RateLimit(20, 60))
+UNLIMITED: Final = RateLimits(durable=None, live=None, ask=None)
 
 PEOPLE_BEFORE_SWEEP_MIN: Final = 1_000
-REGISTRATION: Final = Rate(0.05, 30)
-"""Per household: thirty at once, then one in 20 s."""
-LOGIN: Final = Rate(1 / 60, 10)
-"""Per account and household: ten tries at once, then one a minute."""
-HOUSEHOLD: Final = Rate(0.5, 30)
-"""Logins of one household to all accounts: thirty at once, then one in 2 s."""
-STRANGER: Final = Rate(2, 60)
-"""Bad tokens and malformed requests of one household."""
 TABLE_ROWS: Final = 4
 TABLE_BITS: Final = 15
 TABLE_COLUMNS: Final = 1 << TABLE_BITS
@@ -145,7 +137,7 @@ class Buckets:
     only make each other's stricter, never fill them, and four at once are seldom shared.
     """
 
-    def __init__(self, rate: Rate) -> None:
+    def __init__(self, rate: RateLimit) -> None:
         self._rate = rate
         self._full_at = array("d", bytes(8 * TABLE_ROWS * TABLE_COLUMNS))
 

@@ -14,7 +14,7 @@ class Watched(Protocol):
     def check(self, now: float) -> None: ...
 
 
-class Wheel:
+class TimerWheel:
     """Spreads the connections over its slots and visits one slot per tick."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -11,8 +11,8 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Final, cast
 
+from .acceptor import Acceptor
 from .handshake import client_address
-from .services import Services
 
 HANDSHAKE_S_MAX: Final = 10.0
 SHUTDOWN_S_MAX: Final = 5.0
@@ -23,9 +23,9 @@ class Door(asyncio.Protocol):
     """A connection before and during its handshake; `inner` makes the protocol that it is for."""
 
     def __init__(
-        self, services: Services, context: ssl.SSLContext, inner: Callable[[], asyncio.Protocol]
+        self, acceptor: Acceptor, context: ssl.SSLContext, inner: Callable[[], asyncio.Protocol]
     ) -> None:
-        self._services = services
+        self._acceptor = acceptor
         self._context = context
         self._inner = inner
         self._early: list[bytes] = []
@@ -34,13 +34,13 @@ class Door(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count it, or turn it away before anything is computed for it."""
         stream = cast("asyncio.Transport", transport)
-        addresses, address = self._services.addresses, client_address(transport)
+        addresses, address = self._acceptor.addresses, client_address(transport)
         addresses.enter(address)
         if addresses.crowded(address):
             addresses.leave(address)
             stream.abort()
             return
-        self._services.spawn(self._shake(stream, address))
+        self._acceptor.spawn(self._shake(stream, address))
 
     def data_received(self, data: bytes) -> None:
         """The handshake's first bytes, where they are here before it begins."""
@@ -51,7 +51,7 @@ class Door(asyncio.Protocol):
         self._lost = True
 
     async def _shake(self, transport: asyncio.Transport, address: str) -> None:
-        threshold, loop = _Threshold(), self._services.loop
+        threshold, loop = _Threshold(), self._acceptor.loop
         handshake = loop.start_tls(
             transport,
             threshold,
@@ -74,11 +74,11 @@ class Door(asyncio.Protocol):
             OSError,
             RuntimeError,
         ):  # no handshake, or not in time, or gone; the latter is uvloop's word for that
-            self._services.metrics.closes["tls_handshake"] += 1
+            self._acceptor.metrics.closes["tls_handshake"] += 1
             transport.abort()
             return
         finally:
-            self._services.addresses.leave(address)
+            self._acceptor.addresses.leave(address)
         if secure is not None:
             threshold.cross(secure, self._inner())
 
@@ -146,11 +146,11 @@ def _protocol_of(transport: asyncio.Transport) -> asyncio.Protocol:
 
 
 def behind_door(
-    services: Services, context: ssl.SSLContext, protocol: Callable[..., asyncio.Protocol]
+    acceptor: Acceptor, context: ssl.SSLContext, protocol: Callable[..., asyncio.Protocol]
 ) -> Callable[..., asyncio.Protocol]:
     """What uvicorn calls for each connection, in place of the protocol."""
 
     def make(**given: Any) -> asyncio.Protocol:
-        return Door(services, context, lambda: protocol(**given))
+        return Door(acceptor, context, lambda: protocol(**given))
 
     return make

@@ -38,11 +38,12 @@ class Joining:
 
 
 class Outbox:
-    """The hub's side of a connection. The edge gives it `transmit` and `close`."""
+    """The hub's side of a connection. The edge gives it `open`, `transmit` and `close`."""
 
     __slots__ = (
         "backlog",
         "backlog_bytes",
+        "device",
         "groups",
         "joining",
         "latest",
@@ -59,6 +60,7 @@ class Outbox:
     def __init__(self, touched: "list[Outbox]") -> None:
         self.person: Person | None = None
         self.session_id = ""
+        self.device: str | None = None
         self.groups: set[str] = _NO_GROUPS
         self.watched = _NOBODY
         self.watches = 0
@@ -74,6 +76,11 @@ class Outbox:
         """What is to be said last of each thing that has only a present: a currency's balance, a person's
         presence. No more than there are currencies and people watched."""
         self.paused = False
+
+    @property
+    def open(self) -> bool:
+        """True while something can still be sent."""
+        raise NotImplementedError
 
     def transmit(self, data: bytes) -> None:
         """Hand bytes to the socket."""

@@ -14,6 +14,7 @@ from tuppence_server.domain.rules import ACTS_ON
 
 Sink = Callable[[Request, Outcome], None]
 """Where the outcome of a request goes; called after the commit, should not raise."""
+Submit = Callable[[Request, Sink], Refusal | None]
 Submission = tuple[Request, Sink]
 BUSY: Final = Refusal("busy", "The server has too much to do; send again.", retry_ms=500)
 STOPPING: Final = Refusal("busy", "The server is stopping; send again after reconnecting.", retry_ms=1_000)

@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from tuppence_server.config.money import policy
 from tuppence_server.config.settings import Settings, SettingsError
 from tuppence_server.domain.rows import DataMode
-from tuppence_server.edge.services import Services
+from tuppence_server.edge.asks import AskLane
 from tuppence_server.exchange.sources import make_rates
+from tuppence_server.pipeline.pipeline import Pipeline
 
 from .certificates import check_pair
 
@@ -27,29 +28,26 @@ log = structlog.get_logger("tuppence.reload")
 
 
 class Reloader:
-    """Reads the settings again and lets the server go by them.
-
-    `port` is what was asked for at the start: where that is 0, the settings of now have the one that was
-    free.
-    """
+    """Reads the settings again and lets the server go by them."""
 
     def __init__(
         self,
-        services: Services,
+        settings: Settings,
         mode: DataMode,
-        port: int,
+        pipeline: Pipeline,
+        asks: AskLane,
         reread: Callable[[], Settings],
         tls: Callable[[], ssl.SSLContext | None],
     ) -> None:
-        self._services = services
+        self._settings = settings
         self._mode = mode
-        self._port = port
+        self._pipeline = pipeline
+        self._asks = asks
         self._reread = reread
         self._tls = tls
 
     def reload(self) -> None:
         """Take over what can be; never raises, and tells in the log what became of it."""
-        services = self._services
         try:
             new = self._reread()
             terms, rates = policy(new, self._mode), make_rates(new)
@@ -57,12 +55,11 @@ class Reloader:
         except SettingsError as fault:
             log.error("reload_refused", problem=str(fault))
             return
-        old = services.settings
-        asked = replace(old, port=self._port)
-        changed = [name for name in Settings.__struct_fields__ if getattr(new, name) != getattr(asked, name)]
-        services.pipeline.use_policy(terms)
-        services.exchange_rates = rates
-        services.settings = _with(old, new)
+        old = self._settings
+        changed = [name for name in Settings.__struct_fields__ if getattr(new, name) != getattr(old, name)]
+        self._pipeline.use_policy(terms)
+        self._asks.rates = rates
+        self._settings = replace(old, **{name: getattr(new, name) for name in RELOADED})
         waiting = [name for name in changed if name not in RELOADED]
         log.info("reloaded", changed=[name for name in changed if name in RELOADED], needs_restart=waiting)
 
@@ -72,7 +69,3 @@ class Reloader:
             return
         check_pair(new.tls_certificate, new.tls_key)
         context.load_cert_chain(new.tls_certificate, new.tls_key)
-
-
-def _with(old: Settings, new: Settings) -> Settings:
-    return replace(old, **{name: getattr(new, name) for name in RELOADED})

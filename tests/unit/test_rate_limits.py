@@ -11,38 +11,34 @@ from tuppence_server.edge.rate_limits import (
     Buckets,
     Pace,
     Paces,
-    Rate,
-    Rates,
+    RateLimit,
+    RateLimits,
 )
 
 
-def person() -> Pace:
-    return Pace()
-
-
 def test_a_burst_then_the_rate() -> None:
-    rates, alice = Rates(Rate(10, 30), None, None), person()
-    assert [rates.durable_wait_ms(alice, 1_000.0) for _ in range(30)] == [0] * 30
-    wait = rates.durable_wait_ms(alice, 1_000.0)
+    limits, alice = RateLimits(RateLimit(10, 30), None, None), Pace()
+    assert [limits.durable_wait_ms(alice, 1_000.0) for _ in range(30)] == [0] * 30
+    wait = limits.durable_wait_ms(alice, 1_000.0)
     assert 100 <= wait <= 102, "one more in a tenth of a second"
-    assert rates.durable_wait_ms(alice, 1_000.0) == wait, "asking in vain costs nothing"
-    assert rates.durable_wait_ms(alice, 1_000.0 + wait / 1_000) == 0
-    assert rates.durable_wait_ms(alice, 1_000.0 + wait / 1_000) > 0
-    assert [rates.durable_wait_ms(alice, 2_000.0) for _ in range(31)].count(0) == 30, (
+    assert limits.durable_wait_ms(alice, 1_000.0) == wait, "asking in vain costs nothing"
+    assert limits.durable_wait_ms(alice, 1_000.0 + wait / 1_000) == 0
+    assert limits.durable_wait_ms(alice, 1_000.0 + wait / 1_000) > 0
+    assert [limits.durable_wait_ms(alice, 2_000.0) for _ in range(31)].count(0) == 30, (
         "a rest gives the burst back"
     )
 
 
 def test_each_lane_has_its_own_bucket() -> None:
-    rates, alice = Rates(Rate(1, 1), Rate(1, 1), Rate(1, 1)), person()
-    takes = (rates.durable_wait_ms, rates.live_wait_ms, rates.ask_wait_ms)
+    limits, alice = RateLimits(RateLimit(1, 1), RateLimit(1, 1), RateLimit(1, 1)), Pace()
+    takes = (limits.durable_wait_ms, limits.live_wait_ms, limits.ask_wait_ms)
     assert [take(alice, 5.0) for take in takes] == [0, 0, 0]
     assert all(take(alice, 5.0) > 0 for take in takes)
-    assert [take(person(), 5.0) for take in takes] == [0, 0, 0], "somebody else's is full"
+    assert [take(Pace(), 5.0) for take in takes] == [0, 0, 0], "somebody else's is full"
 
 
 def test_no_limit_is_none() -> None:
-    alice = person()
+    alice = Pace()
     for take in (UNLIMITED.durable_wait_ms, UNLIMITED.live_wait_ms, UNLIMITED.ask_wait_ms):
         assert not any(take(alice, 0.0) for _ in range(1_000))
 
@@ -64,7 +60,7 @@ def test_what_is_announced_is_what_holds() -> None:
     st.lists(st.floats(0, 3, allow_nan=False), max_size=80),
 )
 def test_never_more_than_burst_and_rate_over_any_stretch(per_s: float, burst: int, gaps: list[float]) -> None:
-    rate, state, now = Rate(per_s, burst), 0.0, 100.0
+    rate, state, now = RateLimit(per_s, burst), 0.0, 100.0
     taken: list[float] = []
     for gap in gaps:
         now += gap
@@ -82,7 +78,7 @@ def test_never_more_than_burst_and_rate_over_any_stretch(per_s: float, burst: in
 
 @pytest.mark.parametrize("now", [0.0, 1.0, 1e9])
 def test_addresses_have_buckets_by_name(now: float) -> None:
-    buckets = Buckets(Rate(1 / 60, 3))
+    buckets = Buckets(RateLimit(1 / 60, 3))
     assert [buckets.take("here", now) for _ in range(3)] == [0, 0, 0]
     assert 59_000 < buckets.wait_ms("here", now) <= buckets.take("here", now) <= 60_001
     assert buckets.take("there", now) == 0
@@ -92,7 +88,7 @@ def test_addresses_have_buckets_by_name(now: float) -> None:
 
 @pytest.mark.parametrize("others", [10_000, 100_000])
 def test_what_others_do_never_fills_a_bucket(others: int) -> None:
-    buckets = Buckets(Rate(1 / 60, 10))
+    buckets = Buckets(RateLimit(1 / 60, 10))
     for _ in range(10):
         assert buckets.take("alice at home", 5.0) == 0
     for number in range(others):
@@ -101,7 +97,7 @@ def test_what_others_do_never_fills_a_bucket(others: int) -> None:
 
 
 def test_a_thousand_that_are_empty_seldom_empty_anybody_elses() -> None:
-    buckets = Buckets(Rate(1, 2))
+    buckets = Buckets(RateLimit(1, 2))
     for number in range(4_000):
         buckets.take(f"greedy {number}", 0.0)
         buckets.take(f"greedy {number}", 0.0)
@@ -110,16 +106,16 @@ def test_a_thousand_that_are_empty_seldom_empty_anybody_elses() -> None:
 
 
 def test_a_persons_buckets_are_kept_until_they_are_full() -> None:
-    paces, rates = Paces(), Rates(Rate(10, 30), Rate(20, 60), Rate(20, 60))
+    paces, limits = Paces(), RateLimits(RateLimit(10, 30), RateLimit(20, 60), RateLimit(20, 60))
     spent, connected = paces.of("u_spent", 0.0), paces.of("u_connected", 0.0)
     for _ in range(30):
-        assert rates.durable_wait_ms(spent, 0.0) == 0
+        assert limits.durable_wait_ms(spent, 0.0) == 0
     connected.holders += 1
     for number in range(20 * PEOPLE_BEFORE_SWEEP_MIN):
         other = paces.of(f"u_{number}", number / 10_000)
-        rates.ask_wait_ms(other, number / 10_000)
+        limits.ask_wait_ms(other, number / 10_000)
         if not number % 100:
-            rates.durable_wait_ms(spent, number / 10_000)
+            limits.durable_wait_ms(spent, number / 10_000)
         assert len(paces) <= 2 * PEOPLE_BEFORE_SWEEP_MIN, "people of a tenth of a second"
     assert paces.of("u_spent", 2.0) is spent
     assert paces.of("u_connected", 2.0) is connected
