@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 import orjson
+from msgspec import UNSET
 
 from . import event as ev
 from . import views
@@ -41,7 +42,7 @@ _nul = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000").search
 def _has_defaults(cls: Any) -> bool:
     """True where the canonical text can have members that the sender left out."""
     return any(
-        member.default not in (msgspec.UNSET, msgspec.NODEFAULT)
+        member.default not in (UNSET, msgspec.NODEFAULT)
         or member.default_factory is not msgspec.NODEFAULT
         or any(_has_defaults(part.cls) for part in _structs(member.type))
         for member in msgspec.inspect.type_info(cls).fields  # type: ignore[attr-defined]
@@ -104,14 +105,14 @@ def decode_client(raw: bytes | str) -> Decoded | Refusal:
             return _bad_id(frame.id)  # type: ignore[attr-defined]
         if type(frame) in _in_place:
             ref = frame.ref  # type: ignore[attr-defined]
-            if ref is not msgspec.UNSET and _id(ref) is None:
+            if ref is not UNSET and _id(ref) is None:
                 return _BAD_REF
     return Decoded(frame, content)
 
 
 def _incomplete(frame: PaySend, path: str = "$.body") -> Refusal | None:
     """Only a plain payment of what `ref` asks for need not say how much."""
-    body, unset = frame.body, msgspec.UNSET
+    body, unset = frame.body, UNSET
     if body.amount is not unset and body.currency is not unset:
         return None
     if frame.ref is not unset and all(getattr(body, name) is unset for name in STATED_ALONE):
