@@ -15,7 +15,7 @@ from tuppence_protocol.views import BalanceView, Extensible, Money
 
 from .engine import Core
 from .money import Amount, amount_in
-from .verbs import Previewable, PreviewFrame, Verbs
+from .verbs import Previewable, Verbs
 
 Moment = int | datetime
 """Ms since the epoch, or a datetime; one without a zone is local time."""
@@ -41,7 +41,7 @@ class Previews(Previewable[Coroutine[Any, Any, Preview]]):
         super().__init__(core.new_id, lambda: core.mirror.user.id, self.__call__)
         self.__core = core
 
-    async def __call__(self, frame: PreviewFrame) -> Preview:
+    async def __call__(self, frame: kinds.Previewed) -> Preview:
         """What would come of a frame if it were sent now."""
         asked = kinds.AskPreview(id=self.__core.new_id(), body=kinds.PreviewBody(frame=frame))
         found = await self.__core.ask(asked)

@@ -26,9 +26,6 @@ Payment = Event | kinds.PaymentView | Card | tuple[str, str]
 """A payment to act on: an event about it, a line of `payments()`, a card, or its id and conversation."""
 Part = str | tuple[str, Amount]
 """A person of a split bill, with or without what is theirs to pay."""
-PreviewFrame = (
-    kinds.PaySend | kinds.PayRequest | kinds.PaySplit | kinds.PayPacket | kinds.PayAccept | kinds.PayRefund
-)
 _ASKS_NOTHING = Refusal("forbidden", "This asks you for no money.", "$.ref")
 _OTHER_CURRENCY = Refusal("bad_frame", "That is not the currency that was received.", "$.body.amount")
 _TOO_MANY = Refusal("split_sum", "The shares do not leave enough for the others.", "$.body.shares")
@@ -38,7 +35,7 @@ class Previewable(Generic[R]):
     """The calls that can be previewed; `id` is the frame's, made here unless it was saved before."""
 
     def __init__(
-        self, new_id: Callable[[], str], me: Callable[[], str], do: Callable[[PreviewFrame], R]
+        self, new_id: Callable[[], str], me: Callable[[], str], do: Callable[[kinds.Previewed], R]
     ) -> None:
         self.__new_id = new_id
         self.__me = me

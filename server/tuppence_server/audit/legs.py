@@ -106,16 +106,16 @@ def operator(code: str, currency: str) -> Key:
 # --- what needs nothing but its body ----------------------------------------------------------------------
 
 
-def sent(payer: str, body: PaymentSent) -> list[Leg]:
+def sent(head: Envelope, body: PaymentSent) -> list[Leg]:
     """A payment: at once, held until it is accepted, or exchanged. What the payee bears never reaches the payee."""
     currency, amount = body.currency, minor(body.amount, body.currency)
     fee = minor(body.fee, currency) if body.fee else 0
-    source, phase = customer(payer, currency), "pending" if body.accept else "single"
+    source, phase = customer(head.from_, currency), "pending" if body.accept else "single"
     if body.received:
         legs = _exchanged(source, body, amount)
     else:
         arrives = amount - fee if body.fee_on == "payee" else amount
-        legs = [(source, customer(body.payee, currency), arrives, "pay.send", phase, 0)]
+        legs = [(source, customer(body.payee, currency), arrives, head.kind, phase, 0)]
     return [*legs, (source, operator("fees", currency), fee, "fee", phase, 0)] if fee else legs
 
 

@@ -52,7 +52,7 @@ class MoneyEvent(Struct, frozen=True):
     moves: list[MoveRow]
 
 
-Tellers = Mapping[str, Callable[["PaymentFolds", MoneyEvent], None]]
+Tellers = Mapping[type[PaymentBody], Callable[["PaymentFolds", MoneyEvent], None]]
 
 
 class PaymentFolds:
@@ -79,7 +79,7 @@ class PaymentFolds:
             for deed in deeds:
                 self.holds.take(deed.moves)
                 try:
-                    self._tellers[deed.head.kind](self, deed)
+                    self._tellers[type(deed.body)](self, deed)
                 except Mismatch as odd:
                     self._wrong(f"pos {deed.head.pos}: {odd}")
 

@@ -24,6 +24,7 @@ from .outcomes import MODULUS, sum_of_events
 
 PROBLEMS_MAX: Final = 20
 MADE_OTHERS: Final = "its transfers are not those that it calls for"
+_TOLD_ALONE: Final = (PaymentSent, Deposited, Withdrawn)
 _ENCODED: Final = b"%d %d %d %d pay.send\n"
 _SINGLE: Final = " single 0"
 Made = MoveRow | list[MoveRow] | None
@@ -330,15 +331,15 @@ class Range:
         kind = top.kind
         if kind not in PAYMENT_BODIES:
             raise Mismatch(f"a {kind} moves no money")
-        if kind not in {"pay.send", "pay.deposit", "pay.withdraw", "pay.faucet"}:
+        if PAYMENT_BODIES[kind] not in _TOLD_ALONE:
             return True
         told = said(kind, body)
-        assert isinstance(told, (PaymentSent, Deposited, Withdrawn)), "each kind has its class"
+        assert isinstance(told, _TOLD_ALONE), "each kind has its class"
         legs: list[Leg]
         author = top.from_
         match told:
             case PaymentSent():
-                legs = sent(top.from_, told)
+                legs = sent(top, told)
             case Deposited():
                 legs, author = credited(top, told), told.payee if kind == "pay.faucet" else SERVER_AUTHOR
             case Withdrawn():

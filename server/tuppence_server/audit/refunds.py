@@ -1,6 +1,6 @@
 """Refunds: of what a payment brought its payee, never more than that, and as much as its row says."""
 
-from tuppence_protocol.kinds import PaymentRefunded, PaymentReversed, PaymentSent
+from tuppence_protocol.kinds import PAYMENT_BODIES, PaymentRefunded, PaymentReversed, PaymentSent
 from tuppence_protocol.money import format_amount
 from tuppence_protocol.views import SERVER_AUTHOR
 
@@ -64,7 +64,7 @@ def _first(stories: PaymentFolds, deed: MoneyEvent) -> Refunds:
     if stored is None or not stored.refunded:
         raise Mismatch(f"refunds {ref}, whose row knows nothing of it")
     head = head_of(event.head)
-    body = said(head.kind, event.body) if head.kind == "pay.send" else None
+    body = said(head.kind, event.body) if PAYMENT_BODIES.get(head.kind) is PaymentSent else None
     if not isinstance(body, PaymentSent) or body.state != "completed":
         raise Mismatch(f"refunds {ref}, which was not paid, or less of it")
     stories.compare(payment_of(head, body), unrefunded(stored))

@@ -2,21 +2,23 @@
 
 from typing import Final
 
+from tuppence_protocol import kinds
+
 from . import openings, refunds, transitions
 from .payments import Tellers
 
 TELLERS: Final[Tellers] = {
-    "pay.send": openings.sent,
-    "pay.request": openings.requested,
-    "pay.split": openings.split,
-    "pay.packet": openings.packed,
-    "pay.claim": transitions.took,
-    "pay.accept": transitions.accepted,
-    "pay.decline": transitions.declined,
-    "pay.cancel": transitions.cancelled,
-    "pay.refund": refunds.refunded,
-    "pay.reverse": refunds.reversed_by_operator,
-    "pay.waive": transitions.waived,
-    "pay.remind": transitions.reminded,
-    "pay.expire": transitions.expired,
+    kinds.PaymentSent: openings.sent,
+    kinds.PaymentRequested: openings.requested,
+    kinds.BillSplit: openings.split,
+    kinds.PacketMade: openings.packed,
+    kinds.PacketClaimed: transitions.took,
+    kinds.PaymentAccepted: transitions.accepted,
+    kinds.PaymentDeclined: transitions.declined,
+    kinds.PaymentCancelled: transitions.cancelled,
+    kinds.PaymentRefunded: refunds.refunded,
+    kinds.PaymentReversed: refunds.reversed_by_operator,
+    kinds.ShareWaived: transitions.waived,
+    kinds.PaymentReminded: transitions.reminded,
+    kinds.PaymentExpired: transitions.expired,
 }

@@ -2,18 +2,19 @@
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
-from tuppence_protocol.kinds import PaymentSent
+from tuppence_protocol.kinds import EVENT_BODIES, PaymentSent
 from tuppence_protocol.money import parse_amount
 
 from .rows import LoggedEvent, Payment
 
 
 def payment_of(event: LoggedEvent) -> Payment | None:
-    """The payment that a completed `pay.send` event is; None for any other event."""
+    """The payment that an event of a completed send is; None for any other event."""
     head = codec.decode_head(event.head)
-    if head["kind"] != "pay.send":
+    kind = str(head["kind"])
+    if EVENT_BODIES.get(kind) is not PaymentSent:
         return None
-    body = codec.decode_body("pay.send", event.body)
+    body = codec.decode_body(kind, event.body)
     assert isinstance(body, PaymentSent), "the log's own events are known"
     if body.state != "completed":
         return None

@@ -87,7 +87,7 @@ def payment_view(item: Item) -> PaymentView:
         )  # fmt: skip
     payment = payment or payment_of(item.event)
     assert payment is not None, "what has no row is a plain payment"
-    return _viewed(payment, item)
+    return _viewed(kind, payment, item)
 
 
 def _between(
@@ -98,13 +98,13 @@ def _between(
     return (None if payment is None else payment.payer, body.payee)
 
 
-def _viewed(payment: Payment, item: Item) -> PaymentView:
+def _viewed(kind: str, payment: Payment, item: Item) -> PaymentView:
     currency, packet = payment.currency, payment.kind == "packet"
     fee = format_amount(payment.fee, currency) if payment.fee else None
     refunded = payment.refunded
     return PaymentView(
         id=payment.id,
-        kind=f"pay.{payment.kind}",
+        kind=kind,
         conv=payment.conv,
         pos=payment.pos,
         at=payment.at,

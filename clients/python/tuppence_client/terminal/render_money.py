@@ -215,11 +215,11 @@ def _what(card: Card, me: str, name: Names) -> str:
             return f"{payee} split {money}{mine}"
         case "pay.packet":
             return f"a packet of {money} by {payer}, {card.claimed} of {card.count or '?'} claimed"
-        case "pay.send":
-            return f"{payer} {_PAID.get(card.state, 'paid')} {payee} {money}"
         case "pay.withdraw":
             return f"{money} were taken out of what {payer} had"
-    return f"{payee} received {money}"
+        case "pay.claim" | "pay.deposit" | "pay.faucet":
+            return f"{payee} received {money}"
+    return f"{payer} {_PAID.get(card.state, 'paid')} {payee} {money}"
 
 
 def _who(user: str, me: str, name: Names) -> str:
