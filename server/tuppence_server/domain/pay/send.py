@@ -141,34 +141,34 @@ def send(book: Book, author: str, frame: PaySend) -> Decision:
     if type(completed) is Refusal:
         return completed
     frame, currency, minor = completed
-    place = writable(book, author, frame.conv)
+    body, place = frame.body, writable(book, author, frame.conv)
     if type(place) is Refusal:
         return place
     conversation, facts = place
-    payee = _payee(book, author, conversation, facts, frame.body)
+    payee = _payee(book, author, conversation, facts, body)
     if type(payee) is Refusal:
         return payee
     due = find_due(book, frame, conversation, author, payee, minor) if frame.ref else None
     if type(due) is Refusal:
         return due
-    terms = _terms(book, author, payee, minor, currency, frame.body)
+    terms = _terms(book, author, payee, minor, currency, body)
     if type(terms) is Refusal:
         return terms
     debit, credit = (author, currency, "customer"), (payee.id, terms.received_currency, "customer")
     refusal = (
         _check_parties(book, terms, debit, credit)
-        or _check_time(book, frame.body, terms.quote, due)
+        or _check_time(book, body, terms.quote, due)
         or (check_limits(book, terms.payer, currency, minor) if book.policy.limits else None)
         or check_funds(book, debit, terms.spent)
-        or _check_room(book, terms, credit, frame.body)
+        or _check_room(book, terms, credit, body)
     )
     if refusal is not None:
         return refusal
     settling = None if due is None else settled_by(book, due)
-    text = _sent(book, frame.body, terms, None if settling is None else settling.view)
-    moves = _moves(debit, credit, frame.body, terms)
+    text = _sent(book, body, terms, None if settling is None else settling.view)
+    moves = _moves(debit, credit, body, terms)
     facts.append(Append(conversation.id, "pay.send", frame.id, author, frame.ref or None, text, moves))
-    if frame.body.accept is not UNSET:
+    if body.accept is not UNSET:
         facts.append(KeepPayment(_waiting(book, frame, conversation.id, terms)))
     if terms.quote is not None:
         facts.append(KeepQuote(replace(terms.quote, used_by=frame.id)))
@@ -207,10 +207,12 @@ def _payee(
         peer: str | None = opened.members[1].user
     else:
         peer = peer_of(book, conversation, author)
-    named = peer if body.payee is UNSET else body.payee
-    if named is None:
+    if body.payee is not UNSET:
+        payee = find_person(book, body.payee)
+    elif peer is None:
         return NO_PAYEE
-    payee = find_person(book, named)
+    else:
+        payee = book.users[peer]
     if payee is None:
         return UNKNOWN_PAYEE
     if peer is None:
