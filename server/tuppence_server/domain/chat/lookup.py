@@ -119,12 +119,12 @@ def belongs(book: Book, conversation: Conversation, user: str) -> bool:
     people = book.people.get(conversation.id)
     if people is not None:
         return user in people
-    return membership(book, conversation, user) is not None
+    return membership(book, conversation.id, user) is not None
 
 
-def membership(book: Book, conversation: Conversation, user: str) -> Member | None:
+def membership(book: Book, conv: str, user: str) -> Member | None:
     """The person's membership, unless it has ended."""
-    member = book.members[conversation.id, user]
+    member = book.members[conv, user]
     return member if member is not None and member.until is None else None
 
 

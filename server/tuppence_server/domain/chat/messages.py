@@ -35,14 +35,14 @@ def writable(book: Book, author: str, place: str) -> tuple[Conversation, list[Fa
     """The conversation to write to, and the facts that open it where it is a new dm."""
     found = find_place(book, author, place)
     if isinstance(found, Conversation):
-        refusal = check_no_reader(book, found, author) if found.pair is None else None
+        refusal = check_no_reader(book, found.id, author) if found.pair is None else None
         return refusal or (found, [])
     if isinstance(found, User):
         return NO_HANDLE if found.disabled else open_dm(book, author, found)
     return found
 
 
-def check_no_reader(book: Book, group: Conversation, author: str) -> Refusal | None:
+def check_no_reader(book: Book, group: str, author: str) -> Refusal | None:
     """Readers of a group watch."""
     member = membership(book, group, author)
     return READERS_WATCH if member is None or member.role == "reader" else None

@@ -95,7 +95,7 @@ def invite(book: Book, author: str, frame: RoomInvite) -> Decision:
         return people
     for index, person in enumerate(named):
         user = find_person(book, person)
-        if user is not None and membership(book, group, user.id) is not None:
+        if user is not None and membership(book, group.id, user.id) is not None:
             return Refusal("already_member", f"@{user.handle} is here already.", f"$.body.users[{index}]")
     if group.members + len(people) > ROOM_MEMBERS_MAX:
         return ROOM_FULL
@@ -159,7 +159,7 @@ def _group(book: Book, author: str, place: str, rank: int) -> tuple[Conversation
         return found
     if isinstance(found, User) or found.kind != "group":
         return GROUPS_ONLY
-    member = membership(book, found, author)
+    member = membership(book, found.id, author)
     assert member is not None, "finding a group checks membership"
     if _RANK[member.role] < rank:
         who = "An owner" if rank == _OWNER else "An owner or admin"
@@ -177,7 +177,7 @@ def _group_and_other(
     user = find_person(book, frame.body.user)
     if user is None:
         return Refusal("not_found", f"There is nobody called {frame.body.user}.", "$.body.user")
-    member = membership(book, found[0], user.id)
+    member = membership(book, found[0].id, user.id)
     if member is None:
         return Refusal("not_a_member", f"@{user.handle} is not in this group.", "$.body.user")
     return *found, user, member

@@ -38,10 +38,9 @@ _WHAT: Final = {"send": "The offer", "request": "The request", "split": "The spl
 
 def accept(book: Book, author: str, frame: PayAccept) -> Decision:
     """Take a payment that waits: what was held is posted, so that this cannot fail for want of money."""
-    found = find_payment(book, author, frame, "accept")
-    if isinstance(found, Refusal):
-        return found
-    conversation, payment = found
+    payment = find_payment(book, author, frame, "accept")
+    if isinstance(payment, Refusal):
+        return payment
     currency, payer, payee = payment.currency, book.person(payment.payer), book.person(author)
     refusal = (
         check_own(book, payee, currency, FROZEN_IN)
@@ -58,17 +57,16 @@ def accept(book: Book, author: str, frame: PayAccept) -> Decision:
         format_amount(fee, currency) if fee else UNSET, payment.fee_on if fee else UNSET,
     )  # fmt: skip
     return [
-        event(conversation.id, author, frame, body, _end_holds(payment, "post", frame.kind)),
+        event(payment.conv, author, frame, body, _end_holds(payment, "post", frame.kind)),
         KeepPayment(replace(payment, state="completed")),
     ]
 
 
 def decline(book: Book, author: str, frame: PayDecline) -> Decision:
     """Return a payment that waits, or refuse what was asked for."""
-    found = find_payment(book, author, frame, "decline")
-    if isinstance(found, Refusal):
-        return found
-    conversation, payment = found
+    payment = find_payment(book, author, frame, "decline")
+    if isinstance(payment, Refusal):
+        return payment
     share = share_of(book, payment, author)
     refusal = check_state(book, payment, "decline", share)
     if refusal is not None:
@@ -81,23 +79,22 @@ def decline(book: Book, author: str, frame: PayDecline) -> Decision:
     what = format_amount(payment.amount if share is None else share.amount, payment.currency)
     alt = f"{name(book, author)} declined {what} {payment.currency}"
     body = PaymentDeclined(state, alt, frame.body.reason, view)
-    append = event(conversation.id, author, frame, body, _end_holds(payment, "void", frame.kind))
+    append = event(payment.conv, author, frame, body, _end_holds(payment, "void", frame.kind))
     return [append, *facts, *_unspent(book, payment)]
 
 
 def cancel(book: Book, author: str, frame: PayCancel) -> Decision:
     """Take back what one has sent or asked for, as long as it waits."""
-    found = find_payment(book, author, frame, "cancel")
-    if isinstance(found, Refusal):
-        return found
-    conversation, payment = found
+    payment = find_payment(book, author, frame, "cancel")
+    if isinstance(payment, Refusal):
+        return payment
     refusal = check_state(book, payment, "cancel")
     if refusal is not None:
         return refusal
     amount = format_amount(payment.amount, payment.currency)
     body = PaymentCancelled("cancelled", f"{name(book, author)} cancelled {amount} {payment.currency}")
     return [
-        event(conversation.id, author, frame, body, _end_holds(payment, "void", frame.kind)),
+        event(payment.conv, author, frame, body, _end_holds(payment, "void", frame.kind)),
         KeepPayment(replace(payment, state="cancelled")),
         *_end_shares(book, payment, "cancelled"),
         *_unspent(book, payment),
@@ -109,10 +106,9 @@ def refund(book: Book, author: str, frame: PayRefund) -> Decision:
     formless = None if frame.body.amount is UNSET else amount_form(frame.body.amount)
     if formless is not None:
         return formless
-    found = find_payment(book, author, frame, "refund")
-    if isinstance(found, Refusal):
-        return found
-    conversation, payment = found
+    payment = find_payment(book, author, frame, "refund")
+    if isinstance(payment, Refusal):
+        return payment
     if payment.payer == author:
         return SELF_REFUND
     minor = payment.received - payment.refunded
@@ -121,7 +117,7 @@ def refund(book: Book, author: str, frame: PayRefund) -> Decision:
         if isinstance(given, Refusal):
             return given
         minor = given
-    return _check_refund(book, payment, minor) or _refunded(book, conversation.id, frame, payment, minor)
+    return _check_refund(book, payment, minor) or _refunded(book, payment.conv, frame, payment, minor)
 
 
 def _check_refund(book: Book, payment: Payment, minor: int) -> Refusal | None:

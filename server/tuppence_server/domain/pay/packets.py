@@ -106,13 +106,12 @@ def _made(book: Book, payer: User, conv: str, frame: PayPacket, total: int, fee:
 
 def claim(book: Book, author: str, frame: PayClaim) -> Decision:
     """Take the next share."""
-    found = find_payment(book, author, frame, "claim")
-    if isinstance(found, Refusal):
-        return found
-    conversation, payment = found
+    payment = find_payment(book, author, frame, "claim")
+    if isinstance(payment, Refusal):
+        return payment
     claimer, currency = book.person(author), payment.currency
     refusal = (
-        _check_claimer(book, conversation, payment, author)
+        _check_claimer(book, payment, author)
         or check_own(book, claimer, currency, FROZEN_IN)
         or check_other(book, book.person(payment.payer), currency, FROZEN_OUT)
     )
@@ -143,10 +142,10 @@ def _had(payment: Payment, share: Share) -> Refusal:
     return Refusal("already_claimed", "You have had your share of this packet.", "$.ref", state=state)
 
 
-def _check_claimer(book: Book, conversation: Conversation, payment: Payment, author: str) -> Refusal | None:
-    if conversation.kind == "dm":
+def _check_claimer(book: Book, payment: Payment, author: str) -> Refusal | None:
+    if payment.conv in book.people:
         return NOT_YOURS if payment.payer == author else None
-    return check_no_reader(book, conversation, author)
+    return check_no_reader(book, payment.conv, author)
 
 
 def _claimed(book: Book, frame: PayClaim, payment: Payment, share: Share, author: str) -> list[Fact]:

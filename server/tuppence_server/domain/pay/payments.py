@@ -13,7 +13,7 @@ from tuppence_server.domain.book import Book
 from tuppence_server.domain.chat.lookup import find_place, need_conversation, need_place, need_user
 from tuppence_server.domain.commands import Expire, Reverse
 from tuppence_server.domain.keys import Keys
-from tuppence_server.domain.rows import Conversation, Payment, Share, User
+from tuppence_server.domain.rows import Payment, Share, User
 
 from .accounts import customer, need_account, operator
 
@@ -67,17 +67,15 @@ def need_parties(book: Book, keys: Keys, payment: Payment) -> None:
         need_account(book, keys, operator("packets", payment.currency))
 
 
-def find_payment(
-    book: Book, author: str, frame: Acting, verb: Verb
-) -> tuple[Conversation, Payment] | Refusal:
-    """The conversation and the payment in it that the author acts on, where that is theirs to do."""
+def find_payment(book: Book, author: str, frame: Acting, verb: Verb) -> Payment | Refusal:
+    """The payment that the author acts on, where it is in that conversation and theirs to act on."""
     conversation = find_place(book, author, frame.conv)
     if isinstance(conversation, Refusal):
         return conversation
     payment = book.payment(frame.ref)
     if isinstance(conversation, User) or payment is None or payment.conv != conversation.id:
         return NO_PAYMENT
-    return check_actor(book, payment, verb, author) or (conversation, payment)
+    return check_actor(book, payment, verb, author) or payment
 
 
 def check_actor(book: Book, payment: Payment, verb: Verb, author: str) -> Refusal | None:

@@ -199,7 +199,7 @@ def _place_to_ask(book: Book, author: str, place: str) -> Conversation | Refusal
         return found
     if isinstance(found, User):
         return NO_CONVERSATION
-    refusal = check_no_reader(book, found, author) if found.pair is None else None
+    refusal = check_no_reader(book, found.id, author) if found.pair is None else None
     return refusal or found
 
 
@@ -215,7 +215,7 @@ def _payer(book: Book, author: str, conversation: Conversation, body: RequestBod
         return ONESELF
     if peer is not None:
         return payer if payer.id == peer else NOT_HERE
-    return NOT_HERE if membership(book, conversation, payer.id) is None else payer
+    return NOT_HERE if membership(book, conversation.id, payer.id) is None else payer
 
 
 def _check_askable(book: Book, author: str, payer: User, minor: int, currency: str) -> Refusal | None:
@@ -306,7 +306,7 @@ def _sharers(book: Book, author: str, conversation: Conversation, frame: PaySpli
         user = find_person(book, share.user)
         if user is None:
             return UNKNOWN_SHARER
-        here = membership(book, conversation, user.id) is not None if pair is None else user.id in pair
+        here = membership(book, conversation.id, user.id) is not None if pair is None else user.id in pair
         if not here or user in people:
             return SHARES_TWICE if here else NO_SHARER
         if user.disabled:
@@ -323,10 +323,9 @@ def needs_waive(book: Book, keys: Keys, author: str, frame: PayWaive) -> None:
 
 def waive(book: Book, author: str, frame: PayWaive) -> Decision:
     """Let somebody off."""
-    found = find_payment(book, author, frame, "waive")
-    if isinstance(found, Refusal):
-        return found
-    conversation, payment = found
+    payment = find_payment(book, author, frame, "waive")
+    if isinstance(payment, Refusal):
+        return payment
     user = find_person(book, frame.body.user)
     share = None if user is None else share_of(book, payment, user.id)
     if user is None or share is None:
@@ -337,15 +336,14 @@ def waive(book: Book, author: str, frame: PayWaive) -> Decision:
     facts, state, after = share_ends(book, payment, share, "waived")
     view = share_view(after, payment.currency)
     alt = f"{name(book, author)} lets @{user.handle} off {view.amount} {payment.currency}"
-    return [event(conversation.id, author, frame, ShareWaived(user.id, state, view, alt)), *facts]
+    return [event(payment.conv, author, frame, ShareWaived(user.id, state, view, alt)), *facts]
 
 
 def remind(book: Book, author: str, frame: PayRemind) -> Decision:
     """Remind those who have not answered."""
-    found = find_payment(book, author, frame, "remind")
-    if isinstance(found, Refusal):
-        return found
-    conversation, payment = found
+    payment = find_payment(book, author, frame, "remind")
+    if isinstance(payment, Refusal):
+        return payment
     refusal = check_state(book, payment, "remind")
     if refusal is not None:
         return refusal
@@ -360,4 +358,4 @@ def remind(book: Book, author: str, frame: PayRemind) -> Decision:
     whom = ", ".join(name(book, user) for user in users)
     body = PaymentReminded(users, payment.state, f"{name(book, author)} reminds {whom} of {shown}")
     after = replace(payment, reminded_at=book.now)
-    return [event(conversation.id, author, frame, body), KeepPayment(after)]
+    return [event(payment.conv, author, frame, body), KeepPayment(after)]

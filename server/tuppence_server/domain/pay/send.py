@@ -216,7 +216,7 @@ def _payee(
     if payee is None:
         return UNKNOWN_PAYEE
     if peer is None:
-        return NOT_HERE if membership(book, conversation, payee.id) is None else payee
+        return NOT_HERE if membership(book, conversation.id, payee.id) is None else payee
     return payee if payee.id in (peer, author) else NOT_HERE
 
 
