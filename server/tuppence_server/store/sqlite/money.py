@@ -7,6 +7,7 @@ from typing import Final
 import aiosqlite
 
 from tuppence_protocol.codec import encode_object
+from tuppence_protocol.kinds import LISTED
 from tuppence_server.domain.rows import LoggedEvent, Payment, Quote, Share
 from tuppence_server.store import schema
 from tuppence_server.store.contract import Item, Items, Kept, Mark, Movement, Span, Tally, Total
@@ -57,7 +58,7 @@ _MOVED: Final = (
     f"SELECT t.pos, t.code, t.phase FROM ({moving('DESC')}) AS m CROSS JOIN transfer AS t ON t.id = m.id "
     "ORDER BY m.id DESC"
 )
-_LISTED: Final = frozenset({"pay.send", "exchange", "pay.claim", "pay.deposit", "pay.withdraw", "pay.faucet"})
+_LISTED: Final = LISTED | {"exchange"}
 """Codes of transfers whose event is a payment of its own."""
 _ITEMS: Final = (
     f"SELECT {schema.EVENT.select('e')}, {_P} FROM json_each(?) AS k CROSS JOIN event AS e ON e.pos = k.value "
