@@ -14,7 +14,7 @@ from tests.contract.stores import opened, said
 from tuppence_server.audit.verify import verify
 from tuppence_server.domain.commands import MarkSeen, SetFlags
 from tuppence_server.domain.facts import Spend
-from tuppence_server.store.sqlite import entries
+from tuppence_server.store.sql import entries
 from tuppence_server.store.sqlite.store import SqliteStore
 
 ROWS_PER_COLUMN = 1

@@ -39,7 +39,7 @@ async def paid(world: World, amount: str = "10") -> str:
 
 
 async def row_of(world: World, payment: str) -> Payment:
-    return (await world.store.kept([payment], [], [])).payments[payment]
+    return (await world.store.load_payments([payment], [], [])).payments[payment]
 
 
 async def test_every_refund_is_held_against_its_own_transfers_however_many_are_in_a_batch(
@@ -162,7 +162,7 @@ async def test_data_of_before_is_brought_up_to_date(tmp_path: Path) -> None:
         for key, amounts in zip(payments, (("1", "2"), ("10",), ()), strict=True):
             for amount in amounts:
                 assert [said(each) for each in await world.settle(back(world, key, amount))] == ["stored"]
-        rows = (await store.kept(payments, [], [])).payments
+        rows = (await store.load_payments(payments, [], [])).payments
     with closing(sqlite3.connect(tmp_path / "tuppence.db")) as db:
         for trigger in TRIGGERS:
             db.execute(f"DROP TRIGGER {trigger}")
@@ -171,7 +171,7 @@ async def test_data_of_before_is_brought_up_to_date(tmp_path: Path) -> None:
         (step,) = (each for each in migrations() if each.version == 6)
         db.executescript(f"BEGIN;\n{step.sql}\n;COMMIT")
     async with opened("sqlite", tmp_path) as store:
-        assert (await store.kept(payments, [], [])).payments == rows
+        assert (await store.load_payments(payments, [], [])).payments == rows
         world.store = store
         assert [said(each) for each in await world.settle(back(world, payments[0], "7"))] == ["stored"]
         assert (await verify(store)).problems == []

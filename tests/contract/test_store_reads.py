@@ -11,7 +11,7 @@ from tests.contract.stores import KINDS, World, body_of, event_id, head_of, open
 from tuppence_protocol.limits import PAGE_BYTES_MAX
 from tuppence_protocol.views import UserView
 from tuppence_server.domain.commands import DisableUser, MarkSeen, RevokeSession, SetPassword
-from tuppence_server.store.contract import Funds, Page, Place
+from tuppence_server.store.contract import ConversationInfo, Funds, Page
 
 
 @pytest.fixture(params=KINDS)
@@ -120,7 +120,7 @@ async def test_who_left_sees_nothing_and_who_comes_back_sees_from_then_on(world:
     assert await world.store.event(world.users["bob"], said_before) is not None
     await world.do("bob", "room.leave", group)
     assert await history(world, "bob", group) is None
-    assert await world.store.place(world.users["bob"], group) is None
+    assert await world.store.conversation(world.users["bob"], group) is None
     assert await world.store.members(world.users["bob"], group, "", 9) is None
     assert await world.store.event(world.users["bob"], said_before) is None
     await world.say("alice", group, "meanwhile", key=event_id(901))
@@ -195,12 +195,12 @@ async def test_a_place_tells_the_hub_whom_it_concerns(world: World) -> None:
     group = await world.group("alice", "bob")
     conv = head_of(await world.say("bob", "@alice"))["conv"]
     alice, bob = world.users["alice"], world.users["bob"]
-    assert await world.store.place(alice, group) == Place(group, None, 2)
-    assert await world.store.place(alice, "@bob") == Place(conv, (alice, bob), 2)
-    own = await world.store.place(alice, "self")
+    assert await world.store.conversation(alice, group) == ConversationInfo(group, None, 2)
+    assert await world.store.conversation(alice, "@bob") == ConversationInfo(conv, (alice, bob), 2)
+    own = await world.store.conversation(alice, "self")
     assert own is not None
     assert own.people == (alice,)
-    assert await world.store.place(alice, "@carol") is None
+    assert await world.store.conversation(alice, "@carol") is None
 
 
 async def test_acquainted_are_those_who_share_a_conversation_now(world: World) -> None:

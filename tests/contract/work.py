@@ -10,6 +10,7 @@ from typing import Any
 import aiosqlite
 
 from tuppence_server.store.contract import Store
+from tuppence_server.store.sqlite.store import SqliteStore
 
 STEPS_PER_CALL = 10
 
@@ -36,7 +37,7 @@ class Work:
 async def counting(store: Store) -> AsyncIterator[Work]:
     """Count what all reading connections do meanwhile; memory has none."""
     work = Work()
-    readers: list[aiosqlite.Connection] = getattr(store, "_open", [])
+    readers: list[aiosqlite.Connection] = store.pool._open if isinstance(store, SqliteStore) else []
     for reader in readers:
         await reader.set_progress_handler(work.step, STEPS_PER_CALL)
         reader.row_factory = work.row  # type: ignore[assignment]

@@ -90,14 +90,13 @@ async def test_an_offer_needs_the_money_now(world: MoneyWorld) -> None:
 async def test_what_waits_for_an_account_counts_as_if_it_were_there(world: MoneyWorld) -> None:
     await world.credit("alice", "20", "JPY")
     await world.credit("bob", "1", "JPY")
-    accounts = world.store._accounts  # type: ignore[attr-defined]
-    bob = accounts[world.users["bob"], "JPY", "customer"]
-    bob.credits_posted = BALANCE_MINOR_MAX - 5
+    bob = world.users["bob"], "JPY", "customer"
+    world.store._accounts[bob].credits_posted = BALANCE_MINOR_MAX - 5  # type: ignore[attr-defined]
     offer = await world.offered("alice", "@bob", "5", "JPY")
     refused = await world.pay("alice", "@bob", "1", "JPY")
     assert told(refused) == ("balance_limit", "$.body.amount", None)
     assert said(await world.do("bob", "pay.accept", "@alice", ref=offer)) == "stored"
-    accounts[world.users["bob"], "JPY", "customer"].credits_posted = 6
+    world.store._accounts[bob].credits_posted = 6  # type: ignore[attr-defined]
 
 
 # --- the arrows -----------------------------------------------------------------------------------------

@@ -246,9 +246,8 @@ async def test_where_several_refusals_apply_the_first_of_the_catalogue_is_told(w
     wrong["payee"] = "@bob"
     codes.append(refusal(await world.do("alice", "pay.send", **wrong))[0])
     wrong["not_after"] = world.now
-    accounts = world.store._accounts  # type: ignore[attr-defined]
     await world.credit("bob", "1")
-    bob = accounts[world.users["bob"], "EUR", "customer"]
+    bob = world.store._accounts[world.users["bob"], "EUR", "customer"]  # type: ignore[attr-defined]
     bob.credits_posted = bob.debits_posted = BALANCE_MINOR_MAX
     codes.append(refusal(await world.do("alice", "pay.send", **wrong))[0])
     wrong["amount"] = "1"

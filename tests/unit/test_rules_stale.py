@@ -79,7 +79,7 @@ async def test_quotes_logins_and_spending_go_when_nobody_can_need_them(kind: str
         ]  # fmt: skip
         assert told[7].uses == uses
         assert await found(world) == nothing
-        assert (await world.store.kept([], [used.id, unused.id], [])).quotes.keys() == {used.id}
+        assert (await world.store.load_payments([], [used.id, unused.id], [])).quotes.keys() == {used.id}
         assert await world.store.identify("token 1") is None
         assert await world.store.identify("token 3") is not None
         assert (await verify(world.store)).problems == []
@@ -96,13 +96,13 @@ async def test_what_is_good_is_let_be_whoever_names_it(kind: str, tmp_path: Path
         use = (world.users["alice"], "EUR", world.now // SLOT_MS)
         forget = Forget((quote.id, "q_none"), (session, wire_id("s_", 99)), (use,))
         assert said((await world.settle(command(forget)))[0]) == "done"
-        assert (await world.store.kept([], [quote.id], [])).quotes
+        assert (await world.store.load_payments([], [quote.id], [])).quotes
         assert await world.store.identify("token 1") is not None
         await world.paid("alice", "@bob", "10", quote=quote.id)
         world.now += 3 * MONTH_MS
         forget = Forget((quote.id,), (session,), ())
         assert said((await world.settle(command(forget), command(forget)))[0]) == "done"
-        assert (await world.store.kept([], [quote.id], [])).quotes, "the ledger is checked by it"
+        assert (await world.store.load_payments([], [quote.id], [])).quotes, "the ledger is checked by it"
         assert (await verify(world.store)).problems == []
 
 

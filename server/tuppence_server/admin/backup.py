@@ -23,7 +23,7 @@ from tuppence_server.data_dir import (
     publish,
     sync_directory,
 )
-from tuppence_server.store.contract import Store, StoreFault
+from tuppence_server.store.contract import AdminReads, Store, StoreFault
 
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
@@ -49,7 +49,7 @@ class Manifest(msgspec.Struct, frozen=True):
     sha256: str
 
 
-async def make_backup(store: Store, directory: Path, now: int) -> dict[str, Any]:
+async def make_backup(store: AdminReads, directory: Path, now: int) -> dict[str, Any]:
     """Write a copy into a new directory while the road goes on; the manifest comes last.
 
     Raises:
@@ -76,7 +76,7 @@ def _why(fault: Exception) -> str:
     return (isinstance(fault, OSError) and fault.strerror) or str(fault)
 
 
-async def _copy(store: Store, directory: Path, now: int) -> dict[str, Any]:
+async def _copy(store: AdminReads, directory: Path, now: int) -> dict[str, Any]:
     target = directory / DATABASE
     target.touch(mode=0o600)
     head = await store.backup(target)

@@ -11,7 +11,7 @@ from tuppence_protocol.errors import Refusal
 from tuppence_server import ids
 from tuppence_server.domain.commands import Command, CreateUser, Deposit
 from tuppence_server.domain.effects import Outcome, Stored
-from tuppence_server.store.contract import Store
+from tuppence_server.store.contract import PeopleReads
 
 from .people_file import Row, is_usable_hash
 
@@ -31,7 +31,10 @@ class Taken(Struct, frozen=True):
 
 
 async def import_rows(
-    store: Store, submit: Submit, hash_password: Callable[[str], Awaitable[str | Refusal]], rows: list[Row]
+    store: PeopleReads,
+    submit: Submit,
+    hash_password: Callable[[str], Awaitable[str | Refusal]],
+    rows: list[Row],
 ) -> list[Taken]:
     """Add who is not there yet, and credit. Who is there keeps name and password."""
     hashes = {row.line: await hash_password(row.password) for row in rows if row.password is not None}

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import structlog
 
-from tuppence_server.store.contract import Store
+from tuppence_server.store.contract import PeopleReads
 
 from .arguments import Arguments
 
@@ -20,7 +20,7 @@ TERMS: Final = ("disabled", "thaw", "incoming", "outgoing", "reopen", "force", "
 log = structlog.get_logger("tuppence.operator")
 
 
-async def tell(store: Store, action: str, given: Arguments, done: Any) -> None:
+async def tell(store: PeopleReads, action: str, given: Arguments, done: Any) -> None:
     """Log an act that is done; a fault here is told, and is not the caller's."""
     if action in READING:
         return

@@ -11,7 +11,7 @@ from tuppence_protocol.kinds import LISTED
 from tuppence_protocol.money import format_amount
 from tuppence_server.domain.rows import CLOSED, FROZEN_IN, FROZEN_OUT, User
 from tuppence_server.reports.payments import payment_view
-from tuppence_server.store.contract import Item, Listed, Store, Wanted
+from tuppence_server.store.contract import AdminReads, Item, Listed, Wanted
 
 from .arguments import PEOPLE_LISTED_MAX
 from .credentials import handle_meant
@@ -25,7 +25,7 @@ _FLAGS: Final = ((FROZEN_IN, "frozen in"), (FROZEN_OUT, "frozen out"), (CLOSED, 
 class Registry:
     """Looks people and payments up; every answer is plain JSON values, or a refusal."""
 
-    def __init__(self, store: Store, clock_ms: Callable[[], int]) -> None:
+    def __init__(self, store: AdminReads, clock_ms: Callable[[], int]) -> None:
         self._store = store
         self._clock_ms = clock_ms
 
@@ -70,18 +70,18 @@ class Registry:
 
     async def payment(self, payment: str) -> dict[str, Any] | Refusal:
         """One payment as it stands, with its note and the handles of who pays and is paid."""
-        kept = await self._store.kept([payment], [], [payment])
-        event = kept.events.get(payment)
+        rows = await self._store.load_payments([payment], [], [payment])
+        event = rows.events.get(payment)
         if event is None:
             return NO_PAYMENT
         head, body = fields_of(event.head), fields_of(event.body)
         if head["kind"] not in LISTED:
             return NO_PAYMENT
-        row = kept.payments.get(payment)
+        row = rows.payments.get(payment)
         if head["kind"] == "pay.claim":
             packet = str(head["ref"])
-            row = (await self._store.kept([packet], [], [])).payments.get(packet)
-        item = Item(event, row, tuple(kept.shares.get(payment, ())))
+            row = (await self._store.load_payments([packet], [], [])).payments.get(packet)
+        item = Item(event, row, tuple(rows.shares.get(payment, ())))
         view = msgspec.to_builtins(payment_view(item))
         told = {name: value for name, value in view.items() if value is not None}
         for side in ("payer", "payee"):

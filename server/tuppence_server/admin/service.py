@@ -32,7 +32,7 @@ from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import CLOSED, FROZEN_IN, FROZEN_OUT, OPERATOR, User
 from tuppence_server.pipeline.pipeline import Pipeline
 from tuppence_server.reports.books import books
-from tuppence_server.store.contract import Store
+from tuppence_server.store.contract import AdminReads
 
 from . import arguments as shapes
 from .backup import make_backup
@@ -77,7 +77,7 @@ class AdminService:
     def __init__(
         self,
         pipeline: Pipeline,
-        store: Store,
+        store: AdminReads,
         passwords: Passwords,
         session_days: int,
         clock_ms: Callable[[], int],

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from tuppence_protocol.kinds import PaymentSent
 from tuppence_protocol.views import PaymentBody
 from tuppence_server.domain.rows import Payment, PaymentKind, Share
-from tuppence_server.store.contract import Kept, Ledger, MoveRow
+from tuppence_server.store.contract import AuditReads, MoneyRows, MoveRow
 
 from .holds import Holds
 from .legs import Envelope, Key, Leg, Mismatch, head_of, legs_of, said
@@ -58,7 +58,7 @@ Tellers = Mapping[type[PaymentBody], Callable[["PaymentFolds", MoneyEvent], None
 class PaymentFolds:
     """All payments that are open, and how many rows there must be of those that were."""
 
-    def __init__(self, store: Ledger, owners: dict[int, Key], tellers: Tellers, wrong: Wrong) -> None:
+    def __init__(self, store: AuditReads, owners: dict[int, Key], tellers: Tellers, wrong: Wrong) -> None:
         self._store = store
         self._owners = owners
         self._tellers = tellers
@@ -67,7 +67,7 @@ class PaymentFolds:
         self._shares = 0
         self.refunds: dict[str, Refunds] = {}
         self.refunded: Counter[str] = Counter()
-        self.kept = Kept({}, {}, {}, {})
+        self.kept = MoneyRows({}, {}, {}, {})
         self.payments = self.quotes = 0
         self.holds = Holds(wrong)
 
@@ -91,12 +91,12 @@ class PaymentFolds:
             self._wrong(f"pos {act.pos}: {odd}")
             return None
 
-    async def _look_up(self, deeds: Sequence[MoneyEvent]) -> Kept:
+    async def _look_up(self, deeds: Sequence[MoneyEvent]) -> MoneyRows:
         """The rows that these need: as they stand now, after all acts."""
         payments = {each for deed in deeds for each in (deed.head.id, deed.head.ref) if each}
         quotes = {deed.body.quote for deed in deeds if isinstance(deed.body, PaymentSent) and deed.body.quote}
         refunds = {str(deed.head.ref) for deed in deeds if deed.head.kind in GIVING_BACK}
-        return await self._store.kept(sorted(payments), sorted(quotes), sorted(refunds))
+        return await self._store.load_payments(sorted(payments), sorted(quotes), sorted(refunds))
 
     # For the tellers
 
@@ -153,7 +153,7 @@ class PaymentFolds:
                 f"payment {told.id}: its row is not what the log makes of it: {told_values or 'seed'}"
             )
 
-    def _compare_shares(self, story: PaymentFold, kept: Kept) -> None:
+    def _compare_shares(self, story: PaymentFold, kept: MoneyRows) -> None:
         if story.shares != kept.shares.get(story.payment.id, []):
             self._wrong(f"payment {story.payment.id}: its shares are not what the log makes of them")
 
@@ -164,7 +164,7 @@ class PaymentFolds:
         ids = sorted(self._open)
         for start in range(0, len(ids), ACTS_PER_READ):
             some = ids[start : start + ACTS_PER_READ]
-            kept = await self._store.kept(some, [], [])
+            kept = await self._store.load_payments(some, [], [])
             for each in some:
                 self.compare(self._open[each].payment, kept.payments.get(each))
                 self._compare_shares(self._open[each], kept)

@@ -20,7 +20,7 @@ from tuppence_server.domain.seals import (
     of_person,
     of_refusal,
 )
-from tuppence_server.store.contract import Ledger
+from tuppence_server.store.contract import AuditReads
 
 from .conversations import Rooms
 from .legs import Key
@@ -61,7 +61,7 @@ class Report(Struct, frozen=True):
 
 
 async def verify(
-    store: Ledger,
+    store: AuditReads,
     progress: Progress | None = None,
     *,
     workers: int | None = None,
@@ -86,7 +86,7 @@ async def verify(
     return check.report()
 
 
-async def _receipts(store: Ledger) -> tuple[int, int]:
+async def _receipts(store: AuditReads) -> tuple[int, int]:
     reader = store.reader()
     if reader is not None:
         return await asyncio.to_thread(sum_of_receipts, reader.outcomes())
@@ -96,7 +96,7 @@ async def _receipts(store: Ledger) -> tuple[int, int]:
 class _Check:
     """One check of everything: its parts, each of which goes as far as what is stored can be read."""
 
-    def __init__(self, store: Ledger, head: LogHead) -> None:
+    def __init__(self, store: AuditReads, head: LogHead) -> None:
         self._store = store
         self._head = head
         self._accounts: list[Account] = []
@@ -183,7 +183,7 @@ class _Check:
 
 
 def _ranges(
-    store: Ledger, head: LogHead, owners: dict[int, Key], workers: int | None, events: int
+    store: AuditReads, head: LogHead, owners: dict[int, Key], workers: int | None, events: int
 ) -> AsyncGenerator[Found, None]:
     reader = store.reader()
     if workers is None:

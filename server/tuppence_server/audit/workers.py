@@ -16,7 +16,7 @@ from msgspec import msgpack
 from msgspec.structs import astuple
 
 from tuppence_server.domain.rows import GENESIS_HASH, Transfer
-from tuppence_server.store.contract import Ledger, LogReader, MoveRow, Piece
+from tuppence_server.store.contract import AuditReads, LogReader, MoveRow, Piece
 
 from .legs import Key
 from .range import Found, Range
@@ -31,7 +31,7 @@ Job = tuple[int, int, "asyncio.Future[bytes]"]
 _found: Final = msgpack.Decoder(Found).decode
 
 
-async def alone(store: Ledger, owners: dict[int, Key], events: int) -> AsyncGenerator[Found, None]:
+async def alone(store: AuditReads, owners: dict[int, Key], events: int) -> AsyncGenerator[Found, None]:
     """Check the log in this process, `events` at a time."""
     part = Range(owners, 0, GENESIS_HASH)
     pieces = _Pieces(store, events)
@@ -47,7 +47,7 @@ async def alone(store: Ledger, owners: dict[int, Key], events: int) -> AsyncGene
 class _Pieces:
     """At most so many events with their transfers, from a store that is read in this process."""
 
-    def __init__(self, store: Ledger, events: int) -> None:
+    def __init__(self, store: AuditReads, events: int) -> None:
         self._events = events
         self._log = store.log(0, BEYOND)
         self._transfers = store.transfers(0, BEYOND)

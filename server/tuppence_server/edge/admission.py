@@ -15,7 +15,7 @@ from tuppence_server.domain.views import balance_view, user_view
 from tuppence_server.hub.hub import Hub
 from tuppence_server.ids import epoch
 from tuppence_server.pipeline.pipeline import Pipeline
-from tuppence_server.store.contract import Cursor, Identity, Snapshot, Store
+from tuppence_server.store.contract import Cursor, Identity, SessionReads, Snapshot
 
 from .acceptor import Acceptor
 from .auth import Auth
@@ -38,7 +38,7 @@ class Admission:
         auth: Auth,
         guests: Guests,
         hub: Hub,
-        store: Store,
+        store: SessionReads,
         pipeline: Pipeline,
         paces: Paces,
         limits: RateLimits,

@@ -19,7 +19,7 @@ from tuppence_server.hub.hub import Hub
 from tuppence_server.pipeline.pipeline import Pipeline
 from tuppence_server.reports.payments import listed
 from tuppence_server.reports.statement import page
-from tuppence_server.store.contract import Store
+from tuppence_server.store.contract import AskReads, ChatReads, MoneyReads
 
 from .acceptor import Acceptor
 from .rfc6455 import text_frame
@@ -41,7 +41,7 @@ class AskLane:
     """Answers questions from the store; exchange rates are from `rates` as it is then."""
 
     def __init__(
-        self, acceptor: Acceptor, hub: Hub, store: Store, pipeline: Pipeline, rates: RateSource
+        self, acceptor: Acceptor, hub: Hub, store: AskReads, pipeline: Pipeline, rates: RateSource
     ) -> None:
         self._acceptor = acceptor
         self._hub = hub
@@ -145,7 +145,7 @@ class AskLane:
         )
 
 
-async def _history(store: Store, user: str, frame: kinds.AskHistory) -> bytes | Refusal:
+async def _history(store: ChatReads, user: str, frame: kinds.AskHistory) -> bytes | Refusal:
     body = frame.body
     page = await store.history(user, frame.conv, _given(body.before), _given(body.after), body.limit)
     if page is None:
@@ -155,7 +155,7 @@ async def _history(store: Store, user: str, frame: kinds.AskHistory) -> bytes | 
 
 
 async def _looked_up(
-    store: Store, user: str, frame: kinds.AskPayments | kinds.AskStatement
+    store: MoneyReads, user: str, frame: kinds.AskPayments | kinds.AskStatement
 ) -> bytes | Refusal:
     found: kinds.PaymentsResult | kinds.StatementResult | Refusal
     if isinstance(frame, kinds.AskPayments):

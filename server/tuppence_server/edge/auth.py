@@ -5,7 +5,7 @@ from hmac import compare_digest
 from typing import Literal
 
 from tuppence_server.ids import token_hash
-from tuppence_server.store.contract import Identity, Store
+from tuppence_server.store.contract import Identity, SessionReads
 
 Denied = Literal["bad_token", "token_expired", "account_disabled"]
 """Why a token lets nobody in: what is wrong with it comes before what is wrong with the person."""
@@ -14,7 +14,7 @@ Denied = Literal["bad_token", "token_expired", "account_disabled"]
 class Auth:
     """Judges tokens by commit time; the operator's is the one in `admin.json`."""
 
-    def __init__(self, store: Store, clock_ms: Callable[[], int], admin_token: str) -> None:
+    def __init__(self, store: SessionReads, clock_ms: Callable[[], int], admin_token: str) -> None:
         self._store = store
         self._clock_ms = clock_ms
         self._admin_token = admin_token.encode()

@@ -16,7 +16,7 @@ from tuppence_server.hub.broker import Broker, Whisper
 from tuppence_server.hub.hub import Doubt, Hub
 from tuppence_server.hub.presence import Person
 from tuppence_server.pipeline.pipeline import Pipeline
-from tuppence_server.store.contract import Store
+from tuppence_server.store.contract import ChatReads
 
 from .acceptor import Acceptor
 from .asks import FAILED, NO_CONVERSATION
@@ -33,7 +33,7 @@ class LiveLane:
     """Acts on live frames, and sees people go."""
 
     def __init__(
-        self, acceptor: Acceptor, hub: Hub, store: Store, broker: Broker, pipeline: Pipeline
+        self, acceptor: Acceptor, hub: Hub, store: ChatReads, broker: Broker, pipeline: Pipeline
     ) -> None:
         self._acceptor = acceptor
         self._hub = hub
@@ -65,13 +65,13 @@ class LiveLane:
             self._hub.show(socket, near)
             return None
         assert isinstance(frame, (LiveTyping, LiveRead)), "the lane has three kinds"
-        place = await self._store.place(person.id, frame.conv)
-        if place is None:
+        info = await self._store.conversation(person.id, frame.conv)
+        if info is None:
             return NO_CONVERSATION
         if isinstance(frame, LiveRead):
-            return self._mark(place.conv, person.id, read=frame.body.seq, delivered=0)
-        notice = codec.encode(TypingNotice(conv=place.conv, from_=person.id))
-        self._broker.whisper(Whisper(place.conv, place.people, person.id, notice))
+            return self._mark(info.conv, person.id, read=frame.body.seq, delivered=0)
+        notice = codec.encode(TypingNotice(conv=info.conv, from_=person.id))
+        self._broker.whisper(Whisper(info.conv, info.people, person.id, notice))
         return None
 
     async def _acquainted(self, person: str, users: Iterable[str]) -> list[str]:

@@ -15,7 +15,7 @@ from tuppence_server.domain.request import Request as Submission
 from tuppence_server.domain.rows import OPERATOR
 from tuppence_server.pipeline.pipeline import Pipeline
 from tuppence_server.pipeline.sweep import sound
-from tuppence_server.store.contract import Store
+from tuppence_server.store.contract import Upkeep
 
 PROBE_EVERY_S: Final = 1.0
 """However often it is asked, the disk is written to no more often than this."""
@@ -24,7 +24,7 @@ PROBE_EVERY_S: Final = 1.0
 class Readiness:
     """What `/readyz` tells of one server."""
 
-    def __init__(self, store: Store, pipeline: Pipeline, data: Path) -> None:
+    def __init__(self, store: Upkeep, pipeline: Pipeline, data: Path) -> None:
         self._store = store
         self._pipeline = pipeline
         self._data = data

@@ -16,7 +16,7 @@ from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import INTEGER_MAX
 from tuppence_server.admin.service import Refused
 from tuppence_server.reports.statement import Renderer, as_csv, as_json, open_statement
-from tuppence_server.store.contract import Identity, Store
+from tuppence_server.store.contract import Identity, MoneyReads
 
 AT_ONCE_PER_PERSON_MAX: Final = 2
 TOO_MANY: Final = Refusal("rate_limited", "Two statements are being sent to you already.", retry_ms=2_000)
@@ -32,7 +32,7 @@ _DIGITS_MAX: Final = len(str(INTEGER_MAX))
 class Statements:
     """The route, and how many statements each person is being sent. `who` tells the bearer and takes their pace."""
 
-    def __init__(self, store: Store, who: Callable[[Request], Awaitable[Identity]]) -> None:
+    def __init__(self, store: MoneyReads, who: Callable[[Request], Awaitable[Identity]]) -> None:
         self._store = store
         self._who = who
         self._sending: Counter[str] = Counter()

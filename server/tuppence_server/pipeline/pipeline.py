@@ -23,7 +23,7 @@ from tuppence_server.domain.policy import Policy
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import LogHead
 from tuppence_server.domain.rules import RuleFault, decide, needs
-from tuppence_server.store.contract import Packed, Store, StoreFault
+from tuppence_server.store.contract import Journal, Packed, StoreFault
 from tuppence_server.telemetry.metrics import Metrics
 
 from .clock import Clock
@@ -65,7 +65,7 @@ class Pipeline:
 
     def __init__(
         self,
-        store: Store,
+        store: Journal,
         policy: Policy,
         fresh: Fresh,
         tell: Callable[[Committed], None],

@@ -17,7 +17,7 @@ from tuppence_server.domain.effects import Outcome
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.rows import OPERATOR
 from tuppence_server.domain.stale import before
-from tuppence_server.store.contract import Store, StoreFault
+from tuppence_server.store.contract import StoreFault, Upkeep
 
 from .pipeline import Pipeline
 
@@ -31,7 +31,7 @@ PRUNE_BITES_MAX: Final = 8
 log = structlog.get_logger("tuppence.sweep")
 
 
-async def sweep(store: Store, pipeline: Pipeline) -> int:
+async def sweep(store: Upkeep, pipeline: Pipeline) -> int:
     """End what is due now; how many payments that were."""
     swept = 0
     while due := await store.due(pipeline.now_ms(), SWEEP_PAYMENTS_MAX):
@@ -45,7 +45,7 @@ async def sweep(store: Store, pipeline: Pipeline) -> int:
     return swept
 
 
-async def prune(store: Store, pipeline: Pipeline) -> int:
+async def prune(store: Upkeep, pipeline: Pipeline) -> int:
     """Drop what nobody needs any more, in bites that keep nobody waiting; how many rows that were."""
     dropped = 0
     for _ in range(PRUNE_BITES_MAX):
@@ -62,7 +62,7 @@ async def prune(store: Store, pipeline: Pipeline) -> int:
     return dropped
 
 
-def sound(store: Store, pipeline: Pipeline) -> bool:
+def sound(store: Upkeep, pipeline: Pipeline) -> bool:
     """Look whether the store still has its files; where it has not, the server ends and acknowledges nothing more."""
     try:
         store.watch()
@@ -73,7 +73,7 @@ def sound(store: Store, pipeline: Pipeline) -> bool:
     return True
 
 
-async def keep_sweeping(store: Store, pipeline: Pipeline) -> None:
+async def keep_sweeping(store: Upkeep, pipeline: Pipeline) -> None:
     """Sweep every SWEEP_S seconds until cancelled; a fault is logged and tried again, unless it is fatal."""
     while sound(store, pipeline):
         try:

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from tuppence_protocol import codec
 from tuppence_protocol.money import format_amount
-from tuppence_server.store.contract import Store, Total
+from tuppence_server.store.contract import MoneyReads, Total
 
 from .statement import MOMENT_MAX
 
@@ -141,7 +141,7 @@ def _summed(totals: Iterable[Total], currency: str | None) -> list[_Sums]:
 
 
 async def books(
-    store: Store,
+    store: MoneyReads,
     since: int | None = None,
     until: int | None = None,
     currency: str | None = None,
@@ -149,8 +149,8 @@ async def books(
     pos: int | None = None,
 ) -> Books:
     """All books as of a `pos`, of the last event before `until`, or of now; the income from `since` on."""
-    end = await store.mark(pos, until)
-    start = await store.mark(0 if since is None else None, since)
+    end = await store.position(pos, until)
+    start = await store.position(0 if since is None else None, since)
     first = min(start.transfer, end.transfer)
     before = await store.totals(0, first)
     within = await store.totals(first, end.transfer)
@@ -195,7 +195,7 @@ def _line(sums: _Sums, code: str) -> TrialLine:
 
 
 async def income_by(
-    store: Store,
+    store: MoneyReads,
     period: Period,
     since: int | None = None,
     until: int | None = None,
@@ -210,7 +210,7 @@ async def income_by(
     since = await _committed_at(store, 1) if since is None else min(since, MOMENT_MAX)
     until = await _committed_at(store, head.pos) + 1 if until is None else min(until, MOMENT_MAX)
     edges = _edges(since, until, period)
-    transfers = [(await store.mark(None, edge)).transfer for edge in edges]
+    transfers = [(await store.position(None, edge)).transfer for edge in edges]
     earned: list[Earned] = []
     even = True
     for (begin, end), (after, upto) in zip(pairwise(edges), pairwise(transfers), strict=True):
@@ -222,7 +222,7 @@ async def income_by(
     return Income(earned, even)
 
 
-async def _committed_at(store: Store, pos: int) -> int:
+async def _committed_at(store: MoneyReads, pos: int) -> int:
     """When an event was committed; 0 where there is none."""
     async for events in store.log(pos - 1, pos):
         return int(codec.decode_head(events[0].head)["at"])

@@ -20,7 +20,7 @@ from tuppence_server.domain.pay.payments import share_view
 from tuppence_server.domain.payment_from_event import payment_of
 from tuppence_server.domain.rows import Payment
 from tuppence_server.domain.views import money_view
-from tuppence_server.store.contract import Item, Store
+from tuppence_server.store.contract import Item, MoneyReads
 
 FILTERED_MAX: Final = PAGE_ROWS_MAX
 """Payments that one question with filters looks through: as many as one without may bring, so that a filter
@@ -46,7 +46,7 @@ class _Filters(Struct, frozen=True):
         return self.other is None or self.other in _others(view, user)
 
 
-async def listed(store: Store, user: str, body: PaymentsBody) -> PaymentsResult:
+async def listed(store: MoneyReads, user: str, body: PaymentsBody) -> PaymentsResult:
     """A page of a person's payments, latest first; a filter that names nobody or nothing finds nothing."""
     other = None
     if body.with_ is not UNSET:

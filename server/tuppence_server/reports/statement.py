@@ -19,7 +19,7 @@ from tuppence_protocol.errors import Refusal
 from tuppence_protocol.kinds import StatementBody, StatementLine, StatementResult
 from tuppence_protocol.money import format_amount
 from tuppence_server.domain.rows import OPERATOR
-from tuppence_server.store.contract import Movement, Span, Store
+from tuppence_server.store.contract import MoneyReads, Movement, Span
 
 PIECE_LINES: Final = 200
 """What is made of a piece is made at once, while everybody else waits: a few milliseconds."""
@@ -64,11 +64,11 @@ class _Noted(Struct):
     reason: str = ""
 
 
-Renderer = Callable[[Store, Statement], AsyncIterator[bytes]]
+Renderer = Callable[[MoneyReads, Statement], AsyncIterator[bytes]]
 
 
 async def open_statement(
-    store: Store, user: str, currency: str, since: int | None, until: int | None, after: int = 0
+    store: MoneyReads, user: str, currency: str, since: int | None, until: int | None, after: int = 0
 ) -> Statement | Refusal:
     """Settle what a statement covers; `after` is the transfer behind which to read on."""
     if exponent(currency) is None:
@@ -77,7 +77,7 @@ async def open_statement(
     return Statement(currency, since, until, await store.span(user, currency, since, until, after))
 
 
-async def page(store: Store, user: str, body: StatementBody) -> StatementResult | Refusal:
+async def page(store: MoneyReads, user: str, body: StatementBody) -> StatementResult | Refusal:
     """One page of lines; opening and closing are those of the whole, as it stands at `pos`."""
     since, until, after = _given(body.from_), _given(body.to), _given(body.after)
     statement = await open_statement(store, user, body.currency, since, until, after or 0)
@@ -95,7 +95,7 @@ async def page(store: Store, user: str, body: StatementBody) -> StatementResult 
     return StatementResult(body.currency, statement.opening, lines, statement.closing, span.pos, rest)
 
 
-async def pieces(store: Store, statement: Statement) -> AsyncIterator[list[StatementLine]]:
+async def pieces(store: MoneyReads, statement: Statement) -> AsyncIterator[list[StatementLine]]:
     """All lines in order.
 
     Raises:
@@ -139,7 +139,7 @@ def _given(value: int | UnsetType) -> int | None:
 # --- as files ---------------------------------------------------------------------------------------------
 
 
-async def as_json(store: Store, statement: Statement) -> AsyncIterator[bytes]:
+async def as_json(store: MoneyReads, statement: Statement) -> AsyncIterator[bytes]:
     """JSON lines: what the statement covers, its lines, and last what it closes with and how many lines it has.
 
     Without the last line it is not whole.
@@ -156,7 +156,7 @@ async def as_json(store: Store, statement: Statement) -> AsyncIterator[bytes]:
     yield codec.encode_object({"closing": statement.closing, "lines": count}) + b"\n"
 
 
-async def as_csv(store: Store, statement: Statement) -> AsyncIterator[bytes]:
+async def as_csv(store: MoneyReads, statement: Statement) -> AsyncIterator[bytes]:
     """CSV after RFC 4180, in UTF-8, with a header; the first and last record tell opening and closing balance.
 
     No cell can be taken for a formula: one that begins like one gets an apostrophe before it.

@@ -23,7 +23,7 @@ from tuppence_server.pipeline.commits import Committed
 from tuppence_server.pipeline.inbox import BOUNDS, Bounds
 from tuppence_server.pipeline.pipeline import Pipeline
 from tuppence_server.store.contract import Packed, Store, StoreFault
-from tuppence_server.store.sqlite import entries
+from tuppence_server.store.sql import entries
 from tuppence_server.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:

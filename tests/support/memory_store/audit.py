@@ -15,7 +15,6 @@ from tuppence_server.domain.rows import (
     Conversation,
     IdempotencyRecord,
     Member,
-    MemberKey,
     User,
 )
 from tuppence_server.store.contract import Listed, Misplaced, OutcomeRow, Wanted, folded
@@ -24,21 +23,15 @@ from tuppence_server.store.contract import Listed, Misplaced, OutcomeRow, Wanted
 class MemoryAudit(MemoryMoney):
     """Every row of its kind, and what does not belong together."""
 
-    _conversations: dict[str, Conversation]
-    _members: dict[MemberKey, Member]
-
     async def outcomes(self) -> AsyncIterator[Sequence[OutcomeRow]]:
-        """The receipts that name an event."""
         rows = [((r.id + r.sender).encode(), r.pos) for r in self._receipts.values() if r.pos is not None]
         if rows:
             yield rows
 
     async def refusals(self) -> AsyncIterator[Sequence[IdempotencyRecord]]:
-        """The receipts that keep a refusal."""
         yield [receipt for receipt in self._receipts.values() if receipt.pos is None]
 
     async def misplaced(self, limit: int) -> Misplaced:
-        """Events that have not exactly their receipt, and receipts that are no event's; so many of each."""
         own = {}
         for event in self._events:
             head = codec.decode_head(event.head)
@@ -49,20 +42,15 @@ class MemoryAudit(MemoryMoney):
         return Misplaced(events[:limit], sorted(each[0] for each in stored - own.keys())[:limit])
 
     async def all_conversations(self) -> list[Conversation]:
-        """Every conversation."""
         return [replace(conversation) for conversation in self._conversations.values()]
 
     async def all_members(self) -> AsyncIterator[Sequence[Member]]:
-        """Every membership, also ended ones."""
         yield [replace(member) for member in self._members.values()]
 
     async def password_kinds(self) -> dict[str, int]:
-        """How passwords are hashed: the beginning of the hash, up to the salt, and how many people have one
-        so."""
         return Counter(user.password.rsplit("$", 2)[0] for user in self._users.values() if user.password)
 
     async def people(self, wanted: Wanted, after: str, limit: int) -> list[Listed]:
-        """Those who are wanted, by handle."""
         search = folded(wanted.search)
         found = []
         for user in sorted(self._users.values(), key=lambda user: user.handle):
@@ -78,7 +66,6 @@ class MemoryAudit(MemoryMoney):
         return found[:limit]
 
     async def listed(self, handle: str) -> Listed | None:
-        """One of them."""
         return next((self._listed(user) for user in self._users.values() if user.handle == handle), None)
 
     def _listed(self, user: User) -> Listed:
@@ -88,5 +75,4 @@ class MemoryAudit(MemoryMoney):
         return Listed(replace(user), max(logins, default=0), frozen)
 
     async def faults(self) -> list[str]:
-        """Dictionaries have none."""
         return []

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 from tuppence_protocol import codec
 from tuppence_protocol.kinds import LISTED
@@ -9,25 +10,18 @@ from tuppence_protocol.lifecycle import WAITING
 from tuppence_server.domain.rows import (
     Account,
     AccountKey,
-    IdempotencyRecord,
     LoggedEvent,
     LogHead,
     Payment,
-    Quote,
-    Session,
-    Share,
-    ShareKey,
     Transfer,
-    Use,
-    User,
 )
 from tuppence_server.domain.stale import Before
 from tuppence_server.store.contract import (
     Item,
     Items,
-    Kept,
+    LogPosition,
     LogReader,
-    Mark,
+    MoneyRows,
     Movement,
     Span,
     Stale,
@@ -44,33 +38,50 @@ _NEW = Payment("", 0, 0, "send", "", "", "", "", 0, "open")
 POSTED = frozenset({"single", "post"})
 
 
+def _rows(table: str) -> Any:
+    """The rows of a table by key, as an attribute."""
+    return property(lambda self: self._tables[table])
+
+
 class MemoryMoney:
     """Payments, statements and sums, over the rows of `MemoryStore`."""
 
     _head: LogHead
-    _users: dict[str, User]
-    _accounts: dict[AccountKey, Account]
-    _events: list[LoggedEvent]
-    _transfers: list[Transfer]
-    _payments: dict[str, Payment]
-    _shares: dict[ShareKey, Share]
-    _quotes: dict[str, Quote]
-    _sessions: dict[str, Session]
-    _receipts: dict[str, IdempotencyRecord]
-    _uses: dict[tuple[str, str, int], Use]
+    _tables: dict[str, dict[Any, Any]]
+    _users = _rows("user")
+    _sessions = _rows("session")
+    _conversations = _rows("conversation")
+    _members = _rows("member")
+    _receipts = _rows("receipt")
+    _payments = _rows("payment")
+    _shares = _rows("share")
+    _quotes = _rows("quote")
+    _uses = _rows("use")
+
+    @property
+    def _events(self) -> list[LoggedEvent]:
+        return list(self._tables["event"].values())
+
+    @property
+    def _transfers(self) -> list[Transfer]:
+        return list(self._tables["transfer"].values())
+
+    def _event_at(self, pos: int) -> LoggedEvent:
+        return self._tables["event"][pos]
+
+    @property
+    def _accounts(self) -> dict[AccountKey, Account]:
+        return {(a.owner, a.currency, a.code): a for a in self._tables["account"].values()}
 
     def watch(self) -> None:
         """Memory has no files that could be taken away."""
 
     async def latest(self, quote_ms: int) -> int:
-        """The latest commit without an event that rows tell of: a login, or a quote that holds for
-        `quote_ms`."""
         promised = (quote.expires_at - quote_ms for quote in self._quotes.values())
         begun = (session.created_at for session in self._sessions.values())
         return max([0, *promised, *begun])
 
     async def payments(self, user: str, before: int | None, limit: int) -> Items:
-        """Some of a person's payments, latest first: sent, asked for, shared, claimed, received."""
         log = self._events if before is None else self._events[: max(0, before - 1)]
         found = list(islice((item for event in reversed(log) for item in self._item(user, event)), limit + 1))
         return Items(
@@ -91,10 +102,11 @@ class MemoryMoney:
             yield Item(event, payment, shares)
 
     async def span(self, user: str, currency: str, since: int | None, until: int | None, after: int) -> Span:
-        """What lies from one moment (inclusive) to another (exclusive), of which to read on behind `after`."""
-        first = 0 if since is None else (await self.mark(None, since)).transfer
+        first = 0 if since is None else (await self.position(None, since)).transfer
         last = (
-            self._head.transfer_id if until is None else max(first, (await self.mark(None, until)).transfer)
+            self._head.transfer_id
+            if until is None
+            else max(first, (await self.position(None, until)).transfer)
         )
         begin = min(max(first, after), last)
         account = self._accounts.get((user, currency, "customer"))
@@ -107,7 +119,6 @@ class MemoryMoney:
         return sum(_signed(moved, account) for moved in self._transfers[:upto])
 
     async def movements(self, span: Span, after: int, limit: int) -> tuple[list[Movement], int | None]:
-        """Posted transfers among the next `limit` behind `after`, and behind which to read on, if any is left."""
         account = span.account or 0
         own = [t for t in self._transfers[after : span.upto] if account in (t.debit, t.credit)]
         lines = [self._movement(t, account) for t in own[:limit] if t.phase in POSTED]
@@ -126,18 +137,16 @@ class MemoryMoney:
         others = (self._users[owners[side]].handle for side in near if owners[side] in self._users)
         own = self._users[owners[account]].handle
         other = next((handle for handle in others if handle != own), None)
-        event = self._events[moved.pos - 1]
+        event = self._event_at(moved.pos)
         return Movement(moved.id, event.head, event.body, moved.code, _signed(moved, account), other)
 
-    async def mark(self, pos: int | None, before: int | None) -> Mark:
-        """Where the log stood at a `pos` or just `before` a moment (ms); where it stands, if neither is given."""
+    async def position(self, pos: int | None, before: int | None) -> LogPosition:
         if before is not None:
             pos = sum(int(codec.decode_head(event.head)["at"]) < before for event in self._events)
         pos = self._head.pos if pos is None else min(pos, self._head.pos)
-        return Mark(pos, sum(moved.pos <= pos for moved in self._transfers))
+        return LogPosition(pos, sum(moved.pos <= pos for moved in self._transfers))
 
     async def totals(self, after: int, upto: int) -> list[Total]:
-        """What the transfers behind `after` up to `upto` posted, by currency and code of account."""
         accounts = {account.id: account for account in self._accounts.values()}
         sums: dict[tuple[str, str], tuple[int, int]] = {}
         for moved in self._transfers[after:upto]:
@@ -148,23 +157,23 @@ class MemoryMoney:
                     sums[key] = (had[0] + debit, had[1] + credit)
         return [Total(*key, *both) for key, both in sorted(sums.items())]
 
-    async def kept(self, payments: Sequence[str], quotes: Sequence[str], events: Sequence[str]) -> Kept:
-        """Rows of money, with the shares of the payments, and events, by their ids."""
+    async def load_payments(
+        self, payments: Sequence[str], quotes: Sequence[str], events: Sequence[str]
+    ) -> MoneyRows:
         named = {id: self._payments[id] for id in payments if id in self._payments}
         shares = {
             id: sorted((s for s in self._shares.values() if s.payment == id), key=lambda s: s.n)
             for id in named
         }
         found = {id: self._receipts[id].pos for id in events if id in self._receipts}
-        return Kept(
+        return MoneyRows(
             named,
             {id: each for id, each in shares.items() if each},
             {id: self._quotes[id] for id in quotes if id in self._quotes},
-            {id: self._events[pos - 1] for id, pos in found.items() if pos is not None},
+            {id: self._event_at(pos) for id, pos in found.items() if pos is not None},
         )
 
     async def stale(self, before: Before, limit: int) -> Stale:
-        """What nobody needs any more, so many of each, the longest first."""
         quotes = [q for q in self._quotes.values() if not q.used_by and q.expires_at <= before.quotes]
         sessions = [s for s in self._sessions.values() if s.over_at <= before.sessions]
         return Stale(
@@ -175,16 +184,7 @@ class MemoryMoney:
             ),
         )
 
-    def _drop(self, quotes: set[str], sessions: set[str], uses: set[tuple[str, str, int]]) -> None:
-        for id in quotes:
-            self._quotes.pop(id, None)
-        for id in sessions:
-            self._sessions.pop(id, None)
-        for key in uses:
-            self._uses.pop(key, None)
-
     async def tally(self) -> Tally:
-        """How many rows of money there are, and what they say was refunded."""
         refunded: dict[str, int] = {}
         for payment in self._payments.values():
             if payment.refunded:
@@ -192,31 +192,6 @@ class MemoryMoney:
                 refunded[payment.received_currency] = had + payment.refunded
         used = sum(bool(quote.used_by) for quote in self._quotes.values())
         return Tally(len(self._payments), len(self._shares), used, refunded)
-
-    def _hold_refunds(
-        self, rows: Sequence[Payment], events: Sequence[LoggedEvent], transfers: Sequence[Transfer]
-    ) -> None:
-        """Every row as it comes to stand: what was given back is what was moved for it, and what has ended
-        stays.
-
-        Raises:
-            StoreFault: where it is not so.
-        """
-        stand = dict(self._payments)
-        for row in rows:
-            had, upto = stand.get(row.id, _NEW), row.refund_transfer
-            last = [each for each in transfers[max(0, upto - 2) : upto] if each.code in _GIVING_BACK]
-            moved = [each for each in last if each.pos == last[-1].pos]
-            same = (row.refunded, upto) == (had.refunded, had.refund_transfer)
-            more = (
-                moved
-                and upto > had.refund_transfer
-                and row.refunded - had.refunded == sum(each.amount for each in moved)
-                and codec.decode_head(events[moved[-1].pos - 1].head).get("ref") == row.id
-            )
-            if had.state not in _CHANGING or not (same or more) or row.refunded > row.received:
-                raise StoreFault(f"refunded is what was moved: {row.id}", fatal=False, refused=True)
-            stand[row.id] = row
 
     def reader(self) -> LogReader | None:
         """Nobody else can read what is in this process's memory."""
@@ -228,3 +203,25 @@ def _signed(moved: Transfer, account: int) -> int:
     if moved.phase not in POSTED:
         return 0
     return moved.amount * ((moved.credit == account) - (moved.debit == account))
+
+
+def hold_refund(row: Payment, tables: dict[str, dict[Any, Any]]) -> None:
+    """What was given back of a payment is what was moved for it, and what has ended stays.
+
+    Raises:
+        StoreFault: it is not so.
+    """
+    had, upto = tables["payment"].get(row.id, _NEW), row.refund_transfer
+    last = [
+        each for id in (upto - 1, upto) if (each := tables["transfer"].get(id)) and each.code in _GIVING_BACK
+    ]
+    moved = [each for each in last if each.pos == last[-1].pos]
+    same = (row.refunded, upto) == (had.refunded, had.refund_transfer)
+    more = (
+        moved
+        and upto > had.refund_transfer
+        and row.refunded - had.refunded == sum(each.amount for each in moved)
+        and codec.decode_head(tables["event"][moved[-1].pos].head).get("ref") == row.id
+    )
+    if had.state not in _CHANGING or not (same or more) or row.refunded > row.received:
+        raise StoreFault(f"refunded is what was moved: {row.id}", fatal=False, refused=True)

@@ -1,15 +1,17 @@
-"""The store in memory: the contract at its plainest, for tests and for models of the other stores.
+"""The store in memory: the contract at its plainest, for tests and as a model of the other stores.
 
-Rows are copied in and out, so nobody holds what is stored; `save` swaps nothing half-way.
+Rows are copied in and out, so nobody holds what is stored; `save` takes in all of a batch or nothing. What each
+method tells stands in the reads of the SQL stores.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, cast
 
-from msgspec import Struct
 from msgspec.structs import replace
 from tests.support.memory_store.audit import MemoryAudit
+from tests.support.memory_store.money import hold_refund
 
 from tuppence_protocol.codec import splice
 from tuppence_protocol.kinds import ConversationView, MemberView
@@ -19,44 +21,40 @@ from tuppence_protocol.views import UserView
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.changes import Changes
 from tuppence_server.domain.keys import Keys
-from tuppence_server.domain.pay.limits import oldest_slot
 from tuppence_server.domain.rows import (
     Account,
-    AccountKey,
     Conversation,
     DataMode,
-    IdempotencyRecord,
     LoggedEvent,
     LogHead,
     Member,
-    MemberKey,
-    Payment,
-    Quote,
     Session,
-    Share,
-    ShareKey,
     Transfer,
-    Use,
     User,
     pair_of,
 )
 from tuppence_server.domain.seals import MODE, SEALS, digest
 from tuppence_server.domain.views import conversation_view, member_view, user_view
+from tuppence_server.store import loading
 from tuppence_server.store.contract import (
+    ConversationInfo,
     Cursor,
     Funds,
     Identity,
     Missed,
     Packed,
     Page,
-    Place,
     Snapshot,
     StoreFault,
     fitting,
-    place_of,
+    info_of,
 )
+from tuppence_server.store.loading import Lookup
 
-RowT = TypeVar("RowT", bound=Struct)
+TABLES = (
+    "user", "session", "conversation", "member", "account", "event", "receipt", "transfer", "payment", "share",
+    "quote", "use",
+)  # fmt: skip
 
 
 class MemoryStore(MemoryAudit):
@@ -64,125 +62,69 @@ class MemoryStore(MemoryAudit):
 
     def __init__(self, epoch: str = "e_memory") -> None:
         self._head = LogHead(epoch, seals=dict.fromkeys(SEALS, 0) | {MODE: digest("live")})
-        self._users: dict[str, User] = {}
-        self._sessions: dict[str, Session] = {}
-        self._conversations: dict[str, Conversation] = {}
-        self._members: dict[MemberKey, Member] = {}
-        self._accounts: dict[AccountKey, Account] = {}
-        self._events: list[LoggedEvent] = []
-        self._receipts: dict[str, IdempotencyRecord] = {}
-        self._transfers: list[Transfer] = []
-        self._payments: dict[str, Payment] = {}
-        self._shares: dict[ShareKey, Share] = {}
-        self._quotes: dict[str, Quote] = {}
-        self._uses: dict[tuple[str, str, int], Use] = {}
+        self._tables: dict[str, dict[Any, Any]] = {name: {} for name in TABLES}
         self._currencies: dict[str, int] = {}
         self.fail: StoreFault | None = None
 
     async def open(self) -> LogHead:
-        """Tell where the log stands."""
         return await self.head()
 
     async def close(self) -> None:
         """Nothing to close; the rows stay."""
 
     async def head(self) -> LogHead:
-        """Where the log stands."""
         return self._head.copy()
 
     # The road
 
     async def load(self, keys: Keys, book: Book) -> None:
-        """Bring the rows into the book."""
-        for id in keys.receipts & self._receipts.keys():
-            receipt = book.receipts[id] = self._receipts[id]
-            if receipt.pos is not None:
-                book.events[receipt.pos] = self._events[receipt.pos - 1]
-        for user in self._users.values():
-            if user.id in keys.users or user.handle in keys.handles or user.skeleton in keys.skeletons:
-                book.cache_user(replace(user))
-        for conversation in self._conversations.values():
-            if conversation.id in keys.conversations or conversation.pair in keys.pairs:
-                book.cache_conversation(replace(conversation))
-        for id in keys.sessions & self._sessions.keys():
-            book.cache_session(replace(self._sessions[id]))
-        _copy(self._members, keys.members, book.members.__setitem__)
-        _copy(self._accounts, keys.accounts, book.accounts.__setitem__)
-        self._load_money(keys, book)
-        book.mark_absent(keys)
+        await loading.load(self._find, keys, book)
 
-    def _load_money(self, keys: Keys, book: Book) -> None:
-        for id in keys.payments:
-            payment, receipt = self._payments.get(id), self._receipts.get(id)
-            if payment is not None:
-                book.cache_payment(payment, [s for s in self._shares.values() if s.payment == id])
-            elif receipt is not None:
-                book.receipts[id] = receipt
-                if receipt.pos is not None:
-                    book.events[receipt.pos] = self._events[receipt.pos - 1]
-        for pair in keys.asked:
-            requests = [p for p in self._payments.values() if p.kind == "request" and p.state == "open"]
-            book.cache_asked(pair, [p for p in requests if (p.payee, p.payer) == pair])
-        for id in keys.quotes & self._quotes.keys():
-            book.quotes[id] = self._quotes[id]
-        for use in self._uses.values():
-            if (use.user, use.currency) in keys.uses and use.slot >= oldest_slot(book.now):
-                book.cache_use(use)
+    async def _find(self, lookup: Lookup, keys: Collection[Any]) -> list[Any]:
+        rows = self._tables[lookup.table.name]
+        if lookup.by == lookup.table.key and not lookup.fixed:
+            return [replace(rows[key]) for key in keys if key in rows]
+        return [replace(row) for row in rows.values() if _is_named(row, lookup, keys)]
 
     def pack(self, changes: Changes, head: LogHead) -> Packed:
-        """Copy a batch out of the book."""
-        tables = (changes.users, changes.sessions, changes.conversations, changes.members, changes.accounts)
-        copies = [{key: replace(row) for key, row in table.items()} for table in tables]
-        lists = (list(changes.events.values()), list(changes.transfers), list(changes.receipts.values()))
-        money = (changes.payments, changes.shares, changes.quotes, changes.uses, changes.currencies)
-        gone = [set(changes.dropped_quotes), set(changes.dropped_sessions), set(changes.dropped_uses)]
-        kept = [list(changes.partly_refunded), *[dict(rows) for rows in money]]
-        opened = {changes.accounts[key].id for key in changes.opened}
-        return Packed((copies, lists, dict(changes.ended_users), kept, gone, opened, head.copy()))
+        rows = [(table, [replace(row) for row in some]) for table, some in loading.written(changes)]
+        gone = [(lookup, set(keys)) for lookup, keys in loading.dropped(changes)]
+        return Packed((rows, gone, dict(changes.ended_users), dict(changes.currencies), head.copy()))
 
     async def save(self, packed: Packed) -> None:
         """Take in one batch.
 
         Raises:
-            StoreFault: where `fail` says so, an id has a receipt, or a new account's number is taken; then
-                nothing was taken in.
+            StoreFault: where `fail` says so, a row that is never changed is there already, or more or less was given
+                back than was moved for it; then nothing was taken in.
         """
         if self.fail is not None:
             fault, self.fail = self.fail, None
             raise fault
-        copies, (events, transfers, receipts), ended, money, gone, opened, head = cast("Any", packed)
-        if any(receipt.id in self._receipts for receipt in receipts):
-            raise StoreFault("one outcome per id", fatal=False, refused=True)
-        if opened and any(account.id in opened for account in self._accounts.values()):
-            raise StoreFault("one account per number", fatal=False, refused=True)
-        refunds, *money = money
-        self._hold_refunds([*refunds, *money[0].values()], self._events + events, self._transfers + transfers)
-        for user, at in ended.items():
-            for session in self._sessions.values():
-                if session.user == user and session.revoked_at is None:
-                    session.revoked_at = at
-        self._drop(*gone)
-        users, sessions, conversations, members, accounts = copies
-        self._users |= users
-        self._sessions |= sessions
-        self._conversations |= conversations
-        self._members |= members
-        self._accounts |= accounts
-        self._events += events
-        self._transfers += transfers
-        self._receipts |= {receipt.id: receipt for receipt in receipts}
-        payments, shares, quotes, uses, currencies = money
-        self._payments |= payments
-        self._shares |= shares
-        self._quotes |= quotes
-        self._uses |= uses
+        written, gone, ended, currencies, head = cast("Any", packed)
+        tables = {name: dict(rows) for name, rows in self._tables.items()}
+        for key, session in tables["session"].items():
+            if session.user in ended and session.revoked_at is None:
+                tables["session"][key] = replace(session, revoked_at=ended[session.user])
+        for lookup, keys in gone:
+            table = tables[lookup.table.name]
+            for key in [key for key, row in table.items() if _is_named(row, lookup, keys)]:
+                del table[key]
+        for table, rows in written:
+            for row in rows:
+                key = attrgetter(*table.key)(row)
+                if not table.changing and key in tables[table.name]:
+                    raise StoreFault(f"one {table.name} for each {key}", fatal=False, refused=True)
+                if table.name == "payment":
+                    hold_refund(row, tables)
+                tables[table.name][key] = row
+        self._tables = tables
         self._currencies |= currencies
         self._head = head
 
     # Sessions
 
     async def identify(self, token_hash: str) -> Identity | None:
-        """Who the token belongs or belonged to; None where it is unknown."""
         for session in self._sessions.values():
             if session.token_hash == token_hash:
                 user = self._users[session.user]
@@ -190,7 +132,6 @@ class MemoryStore(MemoryAudit):
         return None
 
     async def groups(self, user: str) -> list[str]:
-        """The groups that a person is in."""
         return [
             member.conv
             for member in self._members.values()
@@ -198,7 +139,6 @@ class MemoryStore(MemoryAudit):
         ]
 
     async def snapshot(self, user: str, session: str, cursor: Cursor | None) -> Snapshot:
-        """How things stand for a person, and what they missed since the cursor."""
         head = self._head
         login, person = self._sessions.get(session), self._users.get(user)
         alive = login is not None and login.user == user and login.revoked_at is None
@@ -233,13 +173,11 @@ class MemoryStore(MemoryAudit):
 
     # Conversations
 
-    async def place(self, user: str, place: str) -> Place | None:
-        """The conversation that a place names, if this person is in it."""
+    async def conversation(self, user: str, place: str) -> ConversationInfo | None:
         found = self._place(user, place)
-        return None if found is None else place_of(found[0])
+        return None if found is None else info_of(found[0])
 
     async def acquainted(self, user: str, people: Sequence[str]) -> list[str]:
-        """Those of the people ("@handle" or id) who share a conversation with this person, by id."""
         named = {person.removeprefix("@") for person in people}
         near = {
             other.user
@@ -253,7 +191,6 @@ class MemoryStore(MemoryAudit):
     async def history(
         self, user: str, place: str, before: int | None, after: int | None, limit: int
     ) -> Page | None:
-        """A page of events that this person may see; None where there is no such conversation for them."""
         if (found := self._place(user, place)) is None:
             return None
         conv, member = found
@@ -280,7 +217,6 @@ class MemoryStore(MemoryAudit):
     async def conversations(
         self, user: str, before: int | None, limit: int
     ) -> tuple[list[ConversationView], bool]:
-        """A person's conversations, latest first, and whether these are the last."""
         mine = [
             (self._conversations[member.conv], member)
             for member in self._members.values()
@@ -297,11 +233,10 @@ class MemoryStore(MemoryAudit):
         return self._users[conversation.pair.replace(user, "").replace("|", "")]
 
     async def event(self, user: str, id: str) -> bytes | None:
-        """One event, if this person may see it."""
         receipt = self._receipts.get(id)
         if receipt is None or receipt.pos is None:
             return None
-        event = self._events[receipt.pos - 1]
+        event = self._event_at(receipt.pos)
         member = self._members.get((event.conv, user))
         if member is None or member.until is not None or event.seq < member.since:
             return None
@@ -310,7 +245,6 @@ class MemoryStore(MemoryAudit):
     async def members(
         self, user: str, place: str, after: str, limit: int
     ) -> tuple[list[MemberView], bool] | None:
-        """Who is in a conversation, by user id."""
         found = self._place(user, place)
         if found is None:
             return None
@@ -326,7 +260,6 @@ class MemoryStore(MemoryAudit):
     # People and money
 
     async def person(self, reference: str) -> UserView | None:
-        """A person by "@handle", "handle" or id, as others see them."""
         name = reference.removeprefix("@")
         for user in self._users.values():
             if reference == user.id or name == user.handle:
@@ -334,21 +267,17 @@ class MemoryStore(MemoryAudit):
         return None
 
     async def user(self, handle: str) -> User | None:
-        """A person by handle, whole."""
         return next((replace(user) for user in self._users.values() if user.handle == handle), None)
 
     async def users(self) -> list[User]:
-        """Everybody, by handle."""
         return sorted((replace(user) for user in self._users.values()), key=lambda user: user.handle)
 
     async def funds(self, user: str) -> tuple[list[Funds], int]:
-        """A person's balances and the `pos` at which they are so."""
         own = [a for a in self._accounts.values() if a.owner == user and a.code == "customer"]
         own.sort(key=lambda account: account.currency)
         return [Funds(a.currency, a.available, a.held) for a in own], self._head.pos
 
     async def sessions(self, user: str, now: int, limit: int) -> list[Session]:
-        """A person's logins that are still good, latest first."""
         own = [s for s in self._sessions.values() if s.user == user and s.revoked_at is None]
         good = sorted((s for s in own if s.expires_at > now), key=lambda s: (-s.created_at, s.id))
         return [replace(s) for s in good[:limit]]
@@ -356,45 +285,37 @@ class MemoryStore(MemoryAudit):
     # Checking and copying
 
     async def log(self, after: int, upto: int) -> AsyncIterator[Sequence[LoggedEvent]]:
-        """The log in order."""
         if events := self._events[after:upto]:
             yield events
 
     async def transfers(self, after: int, upto: int) -> AsyncIterator[Sequence[Transfer]]:
-        """All transfers in order."""
         if transfers := self._transfers[after:upto]:
             yield transfers
 
     async def accounts(self) -> list[Account]:
-        """All accounts, by id."""
         return [replace(account) for account in sorted(self._accounts.values(), key=lambda a: a.id)]
 
     async def start_epoch(self, epoch: str, mode: DataMode | None = None) -> None:
-        """Begin a generation of the log."""
         self._head.epoch = epoch
         self._head.mode = mode or self._head.mode
         self._head.seals[MODE] = digest(self._head.mode)
 
     async def currencies(self) -> dict[str, int]:
-        """The exponent by which each currency's amounts were written."""
         return dict(self._currencies)
 
     async def due(self, now: int, limit: int) -> list[str]:
-        """Payments whose time is over, the longest first."""
         waiting = [p for p in self._payments.values() if p.state in WAITING and p.expires_at <= now]
         return [p.id for p in sorted(waiting, key=lambda p: (p.expires_at, p.id))[:limit]]
 
     async def backup(self, path: Path) -> LogHead:
-        """Memory has nothing to copy to a file."""
         raise StoreFault(f"a memory store cannot be backed up to {path}", fatal=False)
 
 
-def _copy(
-    table: dict[str, RowT] | dict[MemberKey, RowT] | dict[AccountKey, RowT],
-    keys: set[str] | set[MemberKey] | set[AccountKey],
-    hold: Callable[..., None],
-) -> None:
-    for key in keys:
-        row = table.get(key)  # type: ignore[arg-type]
-        if row is not None:
-            hold(key, replace(row))
+def _is_named(row: Any, lookup: Lookup, keys: Collection[Any]) -> bool:
+    """Whether a row is one of those that the keys name."""
+    if any(getattr(row, column) != value for column, value in lookup.fixed):
+        return False
+    parts = attrgetter(*lookup.by)(row)
+    if lookup.since:
+        return any(key[:-1] == parts and getattr(row, lookup.since) >= key[-1] for key in keys)
+    return parts in keys

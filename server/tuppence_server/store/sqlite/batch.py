@@ -13,14 +13,15 @@ from typing import Any, Final
 
 BATCH: Final = "-- a batch"
 """What `executemany` is called with to commit a batch."""
-Statement = tuple[str, Sequence[Any]]
+Sql = tuple[str, Sequence[Any] | dict[str, Any]]
+"""A statement with its values."""
 
 
 class BatchConnection(sqlite3.Connection):
     """A connection whose `executemany(BATCH, statements)` commits all of the statements or none."""
 
     def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
-        """Commit a batch of `Statement`s; with any other SQL, what it always did.
+        """Commit a batch of `Sql`; with any other SQL, what it always did.
 
         Raises:
             sqlite3.Error: nothing was committed. Some faults make SQLite roll back by itself.

@@ -8,17 +8,20 @@ and between two reads is a pause.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import aiosqlite
 
 from tuppence_server.domain.rows import IdempotencyRecord, LoggedEvent, LogHead, Transfer
 from tuppence_server.store import schema
 from tuppence_server.store.contract import LogReader, OutcomeRow
+from tuppence_server.store.sql.port import Lane
+from tuppence_server.store.sql.reads import SqlReads
 
 from .faults import store_faults
-from .reads import SqliteReads
+from .pool import Pool, SqliteReader
 
 PAUSE_S_MAX: Final = 1.0
 _CHANGING: Final = (
@@ -40,19 +43,44 @@ _FREEZE: Final = (
         )
     ),
 )
-_REFUSED: Final = f"SELECT {schema.RECEIPT.select()} FROM refused ORDER BY id"
+_REFUSED: Final = f"SELECT {schema.RECEIPT.select('r')} FROM refused AS r ORDER BY r.id"
 
 
-class FrozenStore(SqliteReads):
-    """What the check reads of a file that somebody else writes to.
+class _Copy(Pool):
+    """One reader of the copy, which is lent for up to `share` of the time, and rests for the rest."""
 
-    It uses up to `share` of the time that it takes, and pauses for the rest.
-    """
-
-    def __init__(self, path: Path, share: float = 1.0) -> None:
+    def __init__(self, path: Path, share: float) -> None:
         super().__init__(path, 1)
         self._pauses = 1 / share - 1
         self._resumed = time.monotonic()
+
+    async def open(self) -> None:
+        """Take the copy."""
+        with store_faults():
+            db = await aiosqlite.connect(
+                f"{self.path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
+            )
+            self._open.append(db)
+            for sql in ("PRAGMA busy_timeout = 5000", *_FREEZE):
+                await db.execute_fetchall(sql)
+        self._lend("asks", [db])
+
+    @asynccontextmanager
+    async def reader(self, lane: Lane = "asks") -> AsyncIterator[SqliteReader]:
+        """The reader, after a pause."""
+        if self._pauses:
+            await asyncio.sleep(min(PAUSE_S_MAX, (time.monotonic() - self._resumed) * self._pauses))
+        self._resumed = time.monotonic()
+        async with super().reader(lane) as reader:
+            yield reader
+
+
+class FrozenStore(SqlReads):
+    """What the check reads of a file that somebody else writes to, in up to `share` of the time that it takes."""
+
+    def __init__(self, path: Path, share: float = 1.0) -> None:
+        self._copy = _Copy(path, share)
+        super().__init__(self._copy)
         self._head = LogHead("")
 
     async def open(self) -> LogHead:
@@ -61,26 +89,13 @@ class FrozenStore(SqliteReads):
         Raises:
             StoreFault: it cannot be read.
         """
-        with store_faults():
-            uri = f"{self.path.absolute().as_uri()}?mode=ro"
-            reader = await aiosqlite.connect(uri, uri=True, isolation_level=None)
-            self._open.append(reader)
-            for sql in ("PRAGMA busy_timeout = 5000", *_FREEZE):
-                await reader.execute_fetchall(sql)
-        self.asks.fill([reader])
+        await self._copy.open()
         self._head = await self.head()
         return self._head
 
     async def close(self) -> None:
         """Let go of the copy."""
-        await self.close_readers()
-
-    async def _rows(self, sql: str, *arguments: Any) -> list[Any]:
-        worked_s = time.monotonic() - self._resumed
-        if self._pauses:
-            await asyncio.sleep(min(PAUSE_S_MAX, worked_s * self._pauses))
-        self._resumed = time.monotonic()
-        return await super()._rows(sql, *arguments)
+        await self._copy.close()
 
     # What only grows, up to where it stood
 

@@ -12,13 +12,15 @@ from msgspec import Struct
 
 from tuppence_server.store import schema
 from tuppence_server.store.contract import EventRow, MoveRow, OutcomeRow, Piece
+from tuppence_server.store.sql.money import SEEK_TRANSFER
 
 from .faults import store_faults
-from .money import SEEK_TRANSFER
 
 PIECE_EVENTS: Final = 128
 MMAP_BYTES: Final = 1 << 40
-_EVENTS: Final = f"SELECT {schema.EVENT.select()} FROM event WHERE pos > ? AND pos <= ? ORDER BY pos"
+_EVENTS: Final = (
+    f"SELECT {schema.EVENT.select('e')} FROM event AS e WHERE e.pos > ? AND e.pos <= ? ORDER BY e.pos"
+)
 _MOVES: Final = (
     "SELECT pos, id, debit, credit, amount, iif(code = 'pay.send' AND phase = 'single', NULL, "
     "code || ' ' || phase || ' ' || pending) FROM transfer WHERE id > ? ORDER BY id"

@@ -1,44 +1,81 @@
 """Query-only connections in lanes: what one kind of read waits for is never another kind. Each read is short.
 
 A lane lends its readers in the order of asking. Hellos that bring a long absence and questions about a long
-history have readers of their own, and so has the look at a token, on which every door waits.
+history have readers of their own; so have the look at a token, on which every door waits, and the road's loads.
 """
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import aiosqlite
+from msgspec import Struct
 
+from tuppence_protocol.codec import encode_object
 from tuppence_server.store.contract import StoreFault, folded
+from tuppence_server.store.sql.port import Lane
 
 from .faults import is_damage, store_faults
 
-HELLO_READERS: Final = 2
-IDENTIFY_READERS: Final = 1
+READERS: Final[dict[Lane, int]] = {"road": 1, "asks": 2, "hellos": 2, "tokens": 1}
 
 
-class Lane:
-    """Readers that are lent to one kind of work."""
+class SqliteReader(Struct):
+    """One connection that reads."""
 
-    def __init__(self, readers: int) -> None:
-        self.readers = readers
+    db: aiosqlite.Connection
+
+    async def rows(self, sql: str, **given: Any) -> list[Any]:
+        """All rows of a statement; a collection among the values comes as JSON."""
+        for name, value in given.items():
+            if not isinstance(value, str) and isinstance(value, Collection):
+                given[name] = encode_object(list(value)).decode()
+        return list(await self.db.execute_fetchall(sql, given))
+
+
+class Pool:
+    """The port of a SQLite file."""
+
+    def __init__(self, path: Path, readers: int = READERS["asks"]) -> None:
+        self.path = path
         self.damage: StoreFault | None = None
-        self._idle: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
+        """That a reader found the file broken."""
+        self._readers = READERS | {"asks": readers}
+        self._idle: dict[Lane, asyncio.Queue[SqliteReader]] = {}
+        self._open: list[aiosqlite.Connection] = []
 
-    def fill(self, readers: list[aiosqlite.Connection]) -> None:
-        """Begin to lend these."""
-        self._idle = asyncio.Queue()
+    async def open(self) -> None:
+        """Open every lane's readers."""
+        for lane, readers in self._readers.items():
+            self._lend(lane, [await self._opened() for _ in range(readers)])
+
+    def _lend(self, lane: Lane, readers: list[aiosqlite.Connection]) -> None:
+        self._idle[lane] = asyncio.Queue()
         for reader in readers:
-            self._idle.put_nowait(reader)
+            self._idle[lane].put_nowait(SqliteReader(reader))
+
+    async def _opened(self) -> aiosqlite.Connection:
+        with store_faults():
+            db = await aiosqlite.connect(self.path, isolation_level=None)
+            self._open.append(db)
+            for pragma in ("query_only = ON", "wal_autocheckpoint = 0", "busy_timeout = 5000"):
+                await db.execute_fetchall(f"PRAGMA {pragma}")
+            await db.create_function("folded", 1, folded, deterministic=True)
+        return db
+
+    async def close(self) -> None:
+        """Close all of them."""
+        for db in self._open:
+            await db.close()
+        self._open.clear()
 
     @asynccontextmanager
-    async def reader(self) -> AsyncIterator[aiosqlite.Connection]:
+    async def reader(self, lane: Lane = "asks") -> AsyncIterator[SqliteReader]:
         """One reader, once it is free."""
-        reader = await self._idle.get()
+        reader = await self._idle[lane].get()
         try:
             with store_faults():
                 yield reader
@@ -47,72 +84,14 @@ class Lane:
                 self.damage = fault
             raise
         finally:
-            self._idle.put_nowait(reader)
+            self._idle[lane].put_nowait(reader)
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[aiosqlite.Connection]:
+    async def snapshot(self, lane: Lane = "asks") -> AsyncIterator[SqliteReader]:
         """Several reads of one state. Statements queue in order, so the end always follows the rest."""
-        async with self.reader() as reader:
-            await reader.execute("BEGIN")
+        async with self.reader(lane) as reader:
+            await reader.db.execute("BEGIN")
             try:
                 yield reader
             finally:
-                await reader.execute("COMMIT")
-
-    async def rows(self, sql: str, *arguments: Any) -> list[Any]:
-        """All rows of one statement."""
-        async with self.reader() as reader:
-            return list(await reader.execute_fetchall(sql, arguments))
-
-
-class Pool:
-    """Opens and closes reading connections: the lanes', and the road's own."""
-
-    def __init__(self, path: Path, readers: int) -> None:
-        self.path = path
-        self.asks = Lane(readers)
-        self.hellos = Lane(HELLO_READERS)
-        self.identities = Lane(IDENTIFY_READERS)
-        self._loader: aiosqlite.Connection | None = None
-        self._open: list[aiosqlite.Connection] = []
-
-    async def open_readers(self) -> None:
-        """Open the lanes, and the connection that the road loads through."""
-        self._loader = await self._opened()
-        for lane in (self.asks, self.hellos, self.identities):
-            lane.fill([await self._opened() for _ in range(lane.readers)])
-
-    async def _opened(self) -> aiosqlite.Connection:
-        with store_faults():
-            reader = await aiosqlite.connect(self.path, isolation_level=None)
-            self._open.append(reader)
-            for pragma in ("query_only = ON", "wal_autocheckpoint = 0", "busy_timeout = 5000"):
-                await reader.execute_fetchall(f"PRAGMA {pragma}")
-            await reader.create_function("folded", 1, folded, deterministic=True)
-        return reader
-
-    @property
-    def damage(self) -> StoreFault | None:
-        """That a reader found the file broken."""
-        return self.asks.damage or self.hellos.damage or self.identities.damage
-
-    @property
-    def loader(self) -> aiosqlite.Connection:
-        """The road's own reading connection."""
-        assert self._loader is not None, "the store is open"
-        return self._loader
-
-    async def close_readers(self) -> None:
-        """Close all of them."""
-        for reader in self._open:
-            await reader.close()
-        self._open.clear()
-
-    def _reader(self) -> AbstractAsyncContextManager[aiosqlite.Connection]:
-        return self.asks.reader()
-
-    def _snapshot(self) -> AbstractAsyncContextManager[aiosqlite.Connection]:
-        return self.asks.snapshot()
-
-    async def _rows(self, sql: str, *arguments: Any) -> list[Any]:
-        return await self.asks.rows(sql, *arguments)
+                await reader.db.execute("COMMIT")

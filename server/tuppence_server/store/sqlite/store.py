@@ -12,46 +12,29 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
-from functools import cache
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import aiosqlite
 
-from tuppence_protocol.codec import encode_object
-from tuppence_server.domain.book import Book
 from tuppence_server.domain.changes import Changes
-from tuppence_server.domain.keys import Keys
-from tuppence_server.domain.pay.limits import oldest_slot
-from tuppence_server.domain.rows import (
-    Account,
-    Conversation,
-    DataMode,
-    IdempotencyRecord,
-    LoggedEvent,
-    LogHead,
-    Member,
-    PairKey,
-    Payment,
-    Quote,
-    Session,
-    Share,
-    Use,
-    User,
-)
+from tuppence_server.domain.rows import DataMode, LogHead
 from tuppence_server.domain.seals import MODE, digest
-from tuppence_server.store import schema
-from tuppence_server.store.contract import Packed, StoreFault, Unusable
+from tuppence_server.store.contract import LogReader, Packed, StoreFault, Unusable
+from tuppence_server.store.sql import entries
+from tuppence_server.store.sql.reads import SqlReads
+from tuppence_server.store.sql.sessions import HEAD
 
-from . import entries, stale
-from .batch import BATCH, BatchConnection, Statement
+from .batch import BATCH, BatchConnection, Sql
 from .faults import store_faults, translated
-from .kept import KeptFiles
+from .log import SqliteLog
 from .migrate import migrate
+from .open_files import OpenFiles
 from .ours import APPLICATION_ID, recognise
-from .reads import SqliteReads
+from .pool import READERS, Pool
+from .soundness import faults
 from .wal import UNFINISHED_COMMITS_MAX, Tail, behind_the_end, set_aside
+from .writes import batch
 
 WAL_PAGES_FOLD: Final = 4_000
 """Pages in the log before it is folded into the file; SQLite's default of 1000 halves the throughput."""
@@ -60,79 +43,28 @@ WAL_BYTES_MAX: Final = 512 * 1024 * 1024
 WAL_DRAIN_S: Final = 0.05
 PAGE_BYTES: Final = 4_096
 CACHE_KIB: Final = 65_536
-
-_SIZES: Final = (1, 4, 8, 16, 32, 64, 128, 192, 256, 384, 512, 768, 1024)
-"""Rows that one statement writes. One step for many rows matters: SQLite gives up the interpreter's lock in
-each step, and where the event loop is busy it waits to get it back every time."""
-_APPENDED: Final = (
-    schema.EVENT,
-    schema.STORED_RECEIPT,
-    schema.REFUSED_RECEIPT,
-    schema.TRANSFER,
-    schema.NEW_ACCOUNT,
-)
-_REPLACED: Final = (
-    schema.USER, schema.SESSION, schema.CONVERSATION, schema.MEMBER, schema.STAY, schema.ACCOUNT,
-    schema.PAYMENT, schema.SHARE, schema.QUOTE, schema.USE,
-)  # fmt: skip
-_WRITES: Final = {
-    (table.name, table.only, size): table.insert(size) if table in _APPENDED else table.upsert(size)
-    for table in (*_APPENDED, *_REPLACED)
-    for size in _SIZES
-}
-_END_USER: Final = 'UPDATE "session" SET revoked_at = ? WHERE "user" = ? AND revoked_at IS NULL'
-_HEAD: Final = (
-    "UPDATE head SET epoch = ?, pos = ?, hash = ?, account_id = ?, transfer_id = ?, at = ? WHERE one = 1"
-)
 _EPOCH: Final = (
     "INSERT INTO head (one, epoch, pos, hash, account_id, transfer_id, at, mode) "
     "VALUES (1, ?, 0, zeroblob(32), 0, 0, 0, ?) ON CONFLICT (one) DO UPDATE SET epoch = excluded.epoch"
 )
 _MODE: Final = "INSERT INTO seal SELECT ?, ? WHERE NOT EXISTS (SELECT 1 FROM head)"
-_SEAL: Final = "INSERT INTO seal VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET digest = excluded.digest"
-_CURRENCY: Final = "INSERT INTO currency VALUES (?, ?) ON CONFLICT (code) DO NOTHING"
 
 
-@cache
-def _by(table: schema.Table, column: str) -> str:
-    return (
-        f'SELECT {table.select("t")} FROM json_each(?) AS k CROSS JOIN "{table.name}" AS t '
-        f'ON t."{column}" = k.value'
-    )
-
-
-_MEMBERS: Final = (
-    f"SELECT {schema.MEMBER.select('m')} FROM json_each(?) AS k CROSS JOIN member AS m "
-    "ON m.conv = json_extract(k.value, '$[0]') AND m.user = json_extract(k.value, '$[1]')"
-)
-_ACCOUNTS: Final = (
-    f"SELECT {schema.ACCOUNT.select('a')} FROM json_each(?) AS k CROSS JOIN account AS a "
-    "ON a.owner = json_extract(k.value, '$[0]') AND a.currency = json_extract(k.value, '$[1]') "
-    "AND a.code = json_extract(k.value, '$[2]')"
-)
-_USES: Final = (
-    f'SELECT {schema.USE.select("u")} FROM json_each(?) AS k CROSS JOIN "use" AS u '
-    "ON u.user = json_extract(k.value, '$[0]') AND u.currency = json_extract(k.value, '$[1]') "
-    "AND u.slot >= json_extract(k.value, '$[2]')"
-)
-_ASKED: Final = (
-    f"SELECT {schema.PAYMENT.select('p')} FROM json_each(?) AS k CROSS JOIN payment AS p "
-    "ON p.payee = json_extract(k.value, '$[0]') AND p.payer = json_extract(k.value, '$[1]') "
-    "AND p.kind = 'request' AND p.state = 'open'"
-)
-
-
-class SqliteStore(SqliteReads):
+class SqliteStore(SqlReads):
     """The `Store` contract over one SQLite file."""
 
-    def __init__(self, path: Path, readers: int = 2, epoch_after_loss: str | None = None) -> None:
+    def __init__(
+        self, path: Path, readers: int = READERS["asks"], epoch_after_loss: str | None = None
+    ) -> None:
         """With `epoch_after_loss` a log that lost commits is opened all the same, as that epoch."""
-        super().__init__(path, readers)
+        self.path = path
+        self.pool = Pool(path, readers)
+        super().__init__(self.pool)
         self._epoch_after_loss = epoch_after_loss
         self.tail = Tail(0, 0)
         """What was found behind the end of the log that the last process left."""
         self._writer: aiosqlite.Connection | None = None
-        self._kept: KeptFiles | None = None
+        self._files: OpenFiles | None = None
         self._generation = b""
         self._folded = 0
         self._doubted = False
@@ -157,7 +89,7 @@ class SqliteStore(SqliteReads):
         try:
             with store_faults():
                 await self._open_writer(named)
-            await self.open_readers()
+            await self.pool.open()
             return await self.head()
         except BaseException as fault:
             self._doubted = isinstance(fault, StoreFault) and fault.fatal
@@ -172,7 +104,7 @@ class SqliteStore(SqliteReads):
             await writer.execute_fetchall(f"PRAGMA application_id = {APPLICATION_ID}")
         for pragma in _pragmas():
             await writer.execute_fetchall(f"PRAGMA {pragma}")
-        self._kept = KeptFiles(self.path)
+        self._files = OpenFiles(self.path)
         if self.tail.commits > UNFINISHED_COMMITS_MAX:
             # In the commit that takes the place of the first that is lost.
             await writer.execute_fetchall("UPDATE head SET epoch = ?", (self._epoch_after_loss,))
@@ -188,21 +120,21 @@ class SqliteStore(SqliteReads):
         """
         writer, self._writer = self._writer, None
         try:
-            if writer is not None and self._kept is not None and not self._doubted:
+            if writer is not None and self._files is not None and not self._doubted:
                 self.watch()
                 await writer.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
         except sqlite3.Error as fault:
             if (told := self._told(fault)).fatal:
                 raise told from fault
         finally:
-            kept, self._kept = self._kept, None
-            if kept is not None and not self._doubted:
-                kept.release()
-            await self.close_readers()
+            files, self._files = self._files, None
+            if files is not None and not self._doubted:
+                files.release()
+            await self.pool.close()
             if writer is not None:
                 await writer.close()
-            if kept is not None:
-                await asyncio.to_thread(_end, kept)
+            if files is not None:
+                await asyncio.to_thread(_end, files)
 
     def watch(self) -> None:
         """Look whether the files are what was opened: some calls of the system, for once a second.
@@ -211,10 +143,10 @@ class SqliteStore(SqliteReads):
             StoreFault: fatal. They are not, or a reader found them damaged.
         """
         try:
-            assert self._kept is not None, "the store is open"
-            self._kept.watch()
-            if self.damage is not None:
-                raise self.damage
+            assert self._files is not None, "the store is open"
+            self._files.watch()
+            if self.pool.damage is not None:
+                raise self.pool.damage
         except StoreFault:
             self._doubted = True
             raise
@@ -224,111 +156,16 @@ class SqliteStore(SqliteReads):
         self._doubted = self._doubted or told.fatal
         return told
 
-    async def start_epoch(self, epoch: str, mode: DataMode | None = None) -> None:
-        """Begin a generation of the log: at first, when `mode` is settled for good, and after a restore."""
-        settled = mode or "live"
-        begun: list[Statement] = [(_MODE, (MODE, digest(settled))), (_EPOCH, (epoch, settled))]
-        with store_faults():
-            await self._db.executemany(BATCH, begun)
-
     @property
     def _db(self) -> aiosqlite.Connection:
         assert self._writer is not None, "the store is open"
         return self._writer
 
-    # The road's reads
-
-    async def load(self, keys: Keys, book: Book) -> None:
-        """Bring the rows into the book: one SELECT per table."""
-        if keys.receipts:
-            await self._load_receipts(keys.receipts, book)
-        if keys.conversations or keys.pairs:
-            for column, wanted in (("id", keys.conversations), ("pair", keys.pairs)):
-                for row in await self._select(_by(schema.CONVERSATION, column), wanted):
-                    book.cache_conversation(Conversation(*row))
-        for column, names in (("id", keys.users), ("handle", keys.handles), ("skeleton", keys.skeletons)):
-            for row in await self._select(_by(schema.USER, column), names):
-                book.cache_user(User(*row))
-        for row in await self._select(_by(schema.SESSION, "id"), keys.sessions):
-            book.cache_session(Session(*row))
-        for row in await self._select(_MEMBERS, keys.members):
-            book.members[row[0], row[1]] = Member(*row)
-        for row in await self._select(_ACCOUNTS, keys.accounts):
-            book.accounts[row[1], row[2], row[3]] = Account(*row)
-        if keys.payments or keys.asked or keys.quotes or keys.uses:
-            await self._load_money(keys, book)
-        book.mark_absent(keys)
-
-    async def _load_money(self, keys: Keys, book: Book) -> None:
-        found = {
-            row[0]: Payment(*row) for row in await self._select(_by(schema.PAYMENT, "id"), keys.payments)
-        }
-        shares: dict[str, list[Share]] = {id: [] for id in found}
-        for row in await self._select(_by(schema.SHARE, "payment"), found):
-            shares[row[0]].append(Share(*row))
-        for id, payment in found.items():
-            book.cache_payment(payment, shares[id])
-        await self._load_receipts(keys.payments - found.keys(), book)
-        asked: dict[PairKey, list[Payment]] = {pair: [] for pair in keys.asked}
-        for row in await self._select(_ASKED, keys.asked):
-            payment = Payment(*row)
-            asked[payment.payee, payment.payer].append(payment)
-        for pair, payments in asked.items():
-            book.cache_asked(pair, payments)
-        for row in await self._select(_by(schema.QUOTE, "id"), keys.quotes):
-            book.quotes[row[0]] = Quote(*row)
-        since = oldest_slot(book.now)
-        for row in await self._select(_USES, {(*key, since) for key in keys.uses}):
-            book.cache_use(Use(*row))
-
-    async def _load_receipts(self, ids: set[str], book: Book) -> None:
-        found = [IdempotencyRecord(*row) for row in await self._select(_by(schema.RECEIPT, "id"), ids)]
-        for receipt in found:
-            book.receipts[receipt.id] = receipt
-        stored = [receipt.pos for receipt in found if receipt.pos is not None]
-        for row in await self._select(_by(schema.EVENT, "pos"), stored):
-            book.events[row[0]] = LoggedEvent(*row)
-
-    async def _select(self, sql: str, wanted: Iterable[Any]) -> Iterable[Any]:
-        values = list(wanted)
-        if not values:
-            return ()
-        with store_faults():
-            return await self.loader.execute_fetchall(sql, (encode_object(values).decode(),))
-
     # The road's writes
 
     def pack(self, changes: Changes, head: LogHead) -> Packed:
         """Copy a batch out of the book as statements with their values, in the order to be written."""
-        statements: list[Statement] = [(_END_USER, (at, user)) for user, at in changes.ended_users.items()]
-        statements += stale.drops(changes)
-        stays, members = schema.parted(changes.members, changes.stays)
-        new_accounts, accounts = schema.parted(changes.accounts, changes.opened)
-        for table, rows in (
-            (schema.USER, changes.users.values()),
-            (schema.SESSION, changes.sessions.values()),
-            (schema.CONVERSATION, changes.conversations.values()),
-            (schema.STAY, stays),
-            (schema.MEMBER, members),
-            (schema.EVENT, changes.events.values()),
-            (schema.STORED_RECEIPT, [row for row in changes.receipts.values() if row.pos is not None]),
-            (schema.REFUSED_RECEIPT, [row for row in changes.receipts.values() if row.pos is None]),
-            (schema.NEW_ACCOUNT, new_accounts),
-            (schema.ACCOUNT, accounts),
-            (schema.TRANSFER, changes.transfers),
-            (schema.PAYMENT, [*changes.partly_refunded, *changes.payments.values()]),
-            (schema.SHARE, changes.shares.values()),
-            (schema.QUOTE, changes.quotes.values()),
-            (schema.USE, changes.uses.values()),
-        ):
-            if rows:
-                statements += _statements(table, list(rows))
-        for code, exponent in changes.currencies.items():
-            statements.append((_CURRENCY, (code, exponent)))
-        statements += ((_SEAL, sealed) for sealed in changes.seals.items())
-        statements.append(
-            (_HEAD, (head.epoch, head.pos, head.hash, head.account_id, head.transfer_id, head.at))
-        )
+        statements = list(batch(changes, head))
         if head.transfer_id - self._filled >= entries.ENTRIES_BEHIND_MAX:
             statements += ((sql, ()) for sql in entries.FILL)
             self._filled = head.transfer_id
@@ -342,23 +179,18 @@ class SqliteStore(SqliteReads):
         """
         try:
             await self._fold_if_long()
-            await self._db.executemany(BATCH, cast("list[Statement]", packed))
+            await self._db.executemany(BATCH, cast("list[Sql]", packed))
         except Exception as fault:  # of SQLite, or of a value that cannot be bound
             self._filled = 0  # whatever was filled in with it is not; the next batch sees to it
             raise self._told(fault) from fault
-
-    async def backup(self, path: Path) -> LogHead:
-        """As of those that only read, of the file that is open here."""
-        self.watch()
-        return await super().backup(path)
 
     async def _fold_if_long(self) -> None:
         """Fold the log into the file before it grows further: a call of its own, whose errors are seen.
 
         It never waits for a reader. Behind a long one the log grows; what can be is folded.
         """
-        assert self._kept is not None, "the store is open"
-        index = self._kept.index
+        assert self._files is not None, "the store is open"
+        index = self._files.index
         if index.generation != self._generation:
             self._generation, self._folded = index.generation, 0
         if index.frames - self._folded < WAL_PAGES_FOLD:
@@ -368,22 +200,46 @@ class SqliteStore(SqliteReads):
         if done == self._folded > WAL_BYTES_MAX // PAGE_BYTES:
             await asyncio.sleep(WAL_DRAIN_S)  # who begins to read now reads the file; the others end
 
+    # The whole file
 
-def _end(kept: KeptFiles) -> None:
+    async def start_epoch(self, epoch: str, mode: DataMode | None = None) -> None:
+        """Begin a generation of the log: at first, when `mode` is settled for good, and after a restore."""
+        settled = mode or "live"
+        begun: list[Sql] = [(_MODE, (MODE, digest(settled))), (_EPOCH, (epoch, settled))]
+        with store_faults():
+            await self._db.executemany(BATCH, begun)
+
+    async def backup(self, path: Path) -> LogHead:
+        """Write a whole, compact copy as of one moment, while the road goes on; where the copy's log stands."""
+        self.watch()
+        with store_faults():
+            copier = await aiosqlite.connect(self.path, isolation_level=None)
+            try:
+                await copier.execute_fetchall("PRAGMA wal_autocheckpoint = 0")
+                await copier.execute("VACUUM INTO ?", (str(path),))
+                await copier.execute("ATTACH ? AS copy", (str(path),))
+                ((*head,),) = await copier.execute_fetchall(f"SELECT {HEAD} FROM copy.head")
+            finally:
+                await copier.close()
+        return LogHead(*head)
+
+    def reader(self) -> LogReader | None:
+        """The log as another process can read it."""
+        return SqliteLog(self.path)
+
+    async def faults(self) -> list[str]:
+        """What is wrong with the file in itself; it must be at rest."""
+        return await asyncio.to_thread(faults, self.path)
+
+
+def _end(files: OpenFiles) -> None:
     try:
-        if kept.astray:
-            raise StoreFault(f"{kept.astray} What was in it is kept as {kept.rescue()}.", fatal=True)
+        if files.astray:
+            raise StoreFault(f"{files.astray} What was in it is kept as {files.rescue()}.", fatal=True)
     except (OSError, sqlite3.Error) as fault:
-        raise StoreFault(f"{kept.astray} What was in it could not be kept: {fault}", fatal=True) from fault
+        raise StoreFault(f"{files.astray} What was in it could not be kept: {fault}", fatal=True) from fault
     finally:
-        kept.close()
-
-
-def _statements(table: schema.Table, rows: list[Any]) -> Iterator[Statement]:
-    while rows:
-        size = next((size for size in _SIZES if size >= len(rows)), _SIZES[-1])
-        yield _WRITES[table.name, table.only, size], table.padded(rows[:size], size)
-        rows = rows[size:]
+        files.close()
 
 
 def _pragmas() -> tuple[str, ...]:

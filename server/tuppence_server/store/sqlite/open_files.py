@@ -18,7 +18,7 @@ RESCUED: Final = ".rescued"
 _SIDES: Final = ("", "-wal", "-shm")
 
 
-class KeptFiles:
+class OpenFiles:
     """The database, its log and the log's index, held open from the store's first statements to its end.
 
     The connection in it cannot write. Closed last, it leaves the log as it is: SQLite would fold, and drop, it in

@@ -1,15 +1,14 @@
-"""What a session needs of the SQLite store at its beginning: who it is, how things stand, what was missed.
+"""What a session needs at its beginning: who it is, how things stand, what was missed.
 
-Thousands may come back at once after a restart, so each takes few round trips to a reading connection.
+Thousands may come back at once after a restart, so each takes few round trips to a reader.
 """
 
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
-import aiosqlite
 import msgspec
 
-from tuppence_protocol.codec import encode_object, splice
+from tuppence_protocol.codec import splice
 from tuppence_protocol.kinds import ConversationView
 from tuppence_protocol.limits import READY_CONVERSATIONS_MAX, RESUME_BYTES_MAX, RESUME_EVENTS_MAX
 from tuppence_server.domain.rows import Conversation, LogHead, Member, Session, User
@@ -17,7 +16,7 @@ from tuppence_server.domain.views import conversation_view
 from tuppence_server.store import schema
 from tuppence_server.store.contract import Cursor, Funds, Identity, Missed, Snapshot
 
-from .pool import Pool
+from .port import OnPort, Reader
 
 _C, _M, _U = schema.CONVERSATION.select("c"), schema.MEMBER.select("m"), schema.USER.select("u")
 _C_WIDTH: Final = len(schema.CONVERSATION.columns)
@@ -27,15 +26,15 @@ _S_WIDTH: Final = len(schema.SESSION.columns)
 # Which conversations were spoken in last is settled before more than that is read of them.
 VIEWS: Final = (
     f"SELECT {_C}, {_M}, {_U} FROM (SELECT c.id, c.pos FROM member AS m CROSS JOIN conversation AS c "
-    "ON c.id = m.conv WHERE m.user = ?1 AND m.until IS NULL AND c.pos < ?2 "
-    "ORDER BY c.pos DESC, c.id LIMIT ?3) AS k "
-    "CROSS JOIN conversation AS c ON c.id = k.id CROSS JOIN member AS m ON m.conv = k.id AND m.user = ?1 "
+    "ON c.id = m.conv WHERE m.user = :user AND m.until IS NULL AND c.pos < :before "
+    "ORDER BY c.pos DESC, c.id LIMIT :limit) AS k "
+    "CROSS JOIN conversation AS c ON c.id = k.id CROSS JOIN member AS m ON m.conv = k.id AND m.user = :user "
     "LEFT JOIN user AS u ON c.kind = 'dm' AND u.id = replace(replace(c.pair, m.user, ''), '|', '') "
     "ORDER BY k.pos DESC, k.id"
 )
 FUNDS: Final = (
     "SELECT currency, credits_posted - debits_posted - debits_pending, debits_pending "
-    "FROM account WHERE owner = ? AND code = 'customer' ORDER BY currency"
+    "FROM account WHERE owner = :user AND code = 'customer' ORDER BY currency"
 )
 _GROUPS: Final = (
     "SELECT json_group_array(m.conv) FROM member AS m CROSS JOIN conversation AS c ON c.id = m.conv "
@@ -43,7 +42,7 @@ _GROUPS: Final = (
 )
 _IDENTIFY: Final = (
     f"SELECT {schema.SESSION.select('s')}, {_U} "
-    "FROM session AS s CROSS JOIN user AS u ON u.id = s.user WHERE s.token_hash = ?"
+    "FROM session AS s CROSS JOIN user AS u ON u.id = s.user WHERE s.token_hash = :token_hash"
 )
 _STANDING: Final = (
     f"SELECT h.epoch, h.pos, ({_GROUPS}), "
@@ -70,7 +69,7 @@ _BEHIND: Final = (
     "SELECT conv, low + 1, upto FROM seek WHERE low IS high"
 )
 _IN_RANGES: Final = (
-    "FROM json_each(?1) AS k CROSS JOIN event AS e ON e.conv = json_extract(k.value, '$[0]') "
+    "FROM json_each(:ranges) AS k CROSS JOIN event AS e ON e.conv = json_extract(k.value, '$[0]') "
     "AND e.seq BETWEEN json_extract(k.value, '$[1]') AND json_extract(k.value, '$[2]')"
 )
 # The lengths stand at the beginning of a row, so that what is too long to be sent is not read.
@@ -80,58 +79,57 @@ _groups_of: Final = msgspec.json.Decoder(list[str]).decode
 _funds_of: Final = msgspec.json.Decoder(list[tuple[str, int, int]]).decode
 
 
-class SessionReads(Pool):
+class SessionReads(OnPort):
     """Reads for hello and resume."""
 
     async def head(self) -> LogHead:
         """Where the log stands."""
-        async with self._snapshot() as db:
-            rows = list(await db.execute_fetchall(f"SELECT {HEAD} FROM head"))
-            sealed = await db.execute_fetchall("SELECT name, digest FROM seal")
+        async with self._port.snapshot() as db:
+            rows = await db.rows(f"SELECT {HEAD} FROM head")
+            sealed = await db.rows("SELECT name, digest FROM seal")
         if not rows:
             return LogHead("")
         head = LogHead(*rows[0])
-        head.seals = {str(name): int(part) for name, part in sealed}
+        head.seals = dict(sealed)
         return head
 
     async def identify(self, token_hash: str) -> Identity | None:
         """Who the token belongs or belonged to; None where it is unknown."""
-        rows = await self.identities.rows(_IDENTIFY, token_hash)
+        async with self._port.reader("tokens") as db:
+            rows = await db.rows(_IDENTIFY, token_hash=token_hash)
         return Identity(User(*rows[0][_S_WIDTH:]), Session(*rows[0][:_S_WIDTH])) if rows else None
 
     async def groups(self, user: str) -> list[str]:
         """The groups that a person is in."""
-        async with self.hellos.reader() as db:
-            ((groups,),) = await db.execute_fetchall(_GROUPS, {"user": user})
+        async with self._port.reader("hellos") as db:
+            ((groups,),) = await db.rows(_GROUPS, user=user)
         return _groups_of(groups)
 
     async def snapshot(self, user: str, session: str, cursor: Cursor | None) -> Snapshot:
         """How things stand for a person, and what they missed since the cursor."""
-        who = {"user": user, "session": session}
-        async with self.hellos.snapshot() as db:
-            ((epoch, pos, groups, funds, alive),) = await db.execute_fetchall(_STANDING, who)
-            views = await db.execute_fetchall(VIEWS, (user, pos + 1, READY_CONVERSATIONS_MAX))
+        async with self._port.snapshot("hellos") as db:
+            ((epoch, pos, groups, funds, alive),) = await db.rows(_STANDING, user=user, session=session)
+            views = await db.rows(VIEWS, user=user, before=pos + 1, limit=READY_CONVERSATIONS_MAX)
             why = _why(cursor, epoch, pos)
             missed = None
             if why is None and cursor is not None:
-                missed = await self._missed(db, user, cursor.pos)
+                missed = await _missed(db, user, cursor.pos)
                 why = "too_far" if missed is None else None
         balances = [Funds(*each) for each in _funds_of(funds)]
         shown = [view_of(row) for row in views]
         return Snapshot(epoch, pos, shown, balances, _groups_of(groups), missed, why, bool(alive))
 
-    async def _missed(self, db: aiosqlite.Connection, user: str, pos: int) -> list[Missed] | None:
-        bounds = {"user": user, "pos": pos, "most": RESUME_EVENTS_MAX + 1}
-        behind = list(await db.execute_fetchall(_BEHIND, bounds))
-        if any(upto is None for _, _, upto in behind):
-            return None
-        if sum(upto - first + 1 for _, first, upto in behind) > RESUME_EVENTS_MAX:
-            return None
-        ranges = (encode_object([list(row) for row in behind]).decode(),)
-        ((weight,),) = await db.execute_fetchall(_WEIGHT, ranges)
-        if weight > RESUME_BYTES_MAX:
-            return None
-        return [Missed(row[0], splice(row[1], row[2])) for row in await db.execute_fetchall(_RANGE, ranges)]
+
+async def _missed(db: Reader, user: str, pos: int) -> list[Missed] | None:
+    behind = await db.rows(_BEHIND, user=user, pos=pos, most=RESUME_EVENTS_MAX + 1)
+    if any(upto is None for _, _, upto in behind):
+        return None
+    if sum(upto - first + 1 for _, first, upto in behind) > RESUME_EVENTS_MAX:
+        return None
+    ((weight,),) = await db.rows(_WEIGHT, ranges=behind)
+    if weight > RESUME_BYTES_MAX:
+        return None
+    return [Missed(row[0], splice(row[1], row[2])) for row in await db.rows(_RANGE, ranges=behind)]
 
 
 def view_of(row: Sequence[Any]) -> ConversationView:

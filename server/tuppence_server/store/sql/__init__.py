@@ -1,0 +1,1 @@
+"""The reads of every SQL store, and its road's loads, over a port of two methods."""
