@@ -2,44 +2,47 @@
 
 A range can be checked without what lies before it: the hash that its first event builds on is stored, and sums and
 order are told as differences, which `Whole` puts together. Most events are plain payments and lines of text, so a
-piece is checked column by column, and a plain payment against the very bytes that its transfer calls for; whatever
-is not just so is looked at closely.
+piece is checked column by column, and a plain payment against what its transfer calls for; whatever is not just so is
+looked at closely.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha256
 from struct import pack
 from typing import Final
 
-from msgspec import DecodeError, Struct, field, json
+from msgspec import DecodeError, Struct, json
 
 from tuppence_protocol.kinds import PAYMENT_BODIES, Deposited, PaymentSent, Withdrawn
+from tuppence_protocol.limits import AMOUNT_MINOR_MAX
+from tuppence_protocol.money import format_amount
 from tuppence_protocol.views import SERVER_AUTHOR
 from tuppence_server.domain.chain import CHAIN_VERSION
 from tuppence_server.store.contract import MoveRow, Piece
 
 from .accounts import Accounts
-from .legs import Key, Leg, Mismatch, credited, head_of, legs_of, must_be, said, sent, withdrawn
+from .legs import Envelope, Key, Leg, Mismatch, credited, head_of, legs_of, must_be, said, sent, withdrawn
 from .outcomes import MODULUS, sum_of_events
 
 PROBLEMS_MAX: Final = 20
+AMOUNT_TEXTS_MAX: Final = 65_536
 MADE_OTHERS: Final = "its transfers are not those that it calls for"
 _TOLD_ALONE: Final = (PaymentSent, Deposited, Withdrawn)
 _ENCODED: Final = b"%d %d %d %d pay.send\n"
 _SINGLE: Final = " single 0"
+UNREADABLE: Final = Envelope("", "", "", 0, 0, "", 0)
 Made = MoveRow | list[MoveRow] | None
 
 
-class Top(Struct, gc=False):
-    """What of an envelope every event is checked for."""
+class Plain(Struct, gc=False, forbid_unknown_fields=True):
+    """The body of a payment that has nothing special."""
 
-    kind: str = ""
-    id: str = ""
-    conv: str = ""
-    seq: int = 0
-    pos: int = 0
-    from_: str = field(name="from", default="")
-    ref: str | None = None
+    amount: str
+    currency: str
+    payee: str
+    state: str
+    alt: str
 
 
 class Act(Struct, gc=False, array_like=True):
@@ -98,8 +101,8 @@ class Range:
         self._rooms: list[Act] = []
         self._problems: list[str] = []
         self._after = self._at = after
+        self._moment = 0
         self._hash = previous
-        self._last_head = b""
         self.events = self._outcomes = self._transfers = self._first_transfer = self._last_transfer = 0
 
     @property
@@ -120,7 +123,7 @@ class Range:
         }
         lasts = {conv: (seq, self._last_places[conv]) for conv, seq in self._lasts.items()}
         return Found(
-            self._after, self._at, self._hash, _moment(self._last_head), self.events,
+            self._after, self._at, self._hash, self._moment, self.events,
             self._outcomes % MODULUS, self._transfers, self._first_transfer, self._last_transfer,
             self._firsts, lasts, sums, self._acts, self._rooms, self._problems,
         )  # fmt: skip
@@ -136,12 +139,11 @@ class Range:
         made = self._made(places, moves)
         self._chain(places, heads, bodies, salts, hashes, made)
         tops = self._tops(places, heads)
-        self._order(convs, seqs, places, tops, heads)
+        self._order(convs, seqs, places, tops)
         self._money(places, tops, heads, bodies, made)
         self._outcomes += sum_of_events([top.id for top in tops], [top.from_ for top in tops], places)
         self.events += len(events)
-        self._last_head = heads[-1]
-        self._at, self._hash = places[-1], hashes[-1]
+        self._at, self._hash, self._moment = places[-1], hashes[-1], tops[-1].at
 
     # The chain and the order
 
@@ -217,7 +219,7 @@ class Range:
                 if link != stored:
                     self.wrong(f"pos {pos}: the hash does not fit what is stored")
 
-    def _tops(self, places: tuple[int, ...], heads: tuple[bytes, ...]) -> list[Top]:
+    def _tops(self, places: tuple[int, ...], heads: tuple[bytes, ...]) -> list[Envelope]:
         try:
             tops = _tops(b"[%b]" % b",".join(heads))
         except DecodeError:
@@ -226,11 +228,10 @@ class Range:
             return tops
         for pos, head in zip(places, heads, strict=True):
             try:
-                top = _top(head)
+                tops.append(head_of(head))
             except DecodeError:
                 self.wrong(f"pos {pos}: the envelope cannot be read")
-                top = Top()
-            tops.append(top)
+                tops.append(UNREADABLE)
         return tops[-len(heads) :]
 
     def _order(
@@ -238,8 +239,7 @@ class Range:
         convs: tuple[str, ...],
         seqs: tuple[int, ...],
         places: tuple[int, ...],
-        tops: list[Top],
-        heads: tuple[bytes, ...],
+        tops: list[Envelope],
     ) -> None:
         lasts = self._lasts
         self._last_places.update(zip(convs, places, strict=True))
@@ -249,7 +249,7 @@ class Range:
             last = lasts.get(conv)
             if last != seq - 1:
                 if last is None:
-                    self._firsts[conv] = (seq, pos, _moment(heads[places.index(pos)]))
+                    self._firsts[conv] = (seq, pos, top.at)
                 else:
                     self.wrong(f"pos {pos}: seq {seq} follows {last} in {conv}")
             lasts[conv] = seq
@@ -259,48 +259,50 @@ class Range:
     def _money(
         self,
         places: tuple[int, ...],
-        tops: list[Top],
+        tops: list[Envelope],
         heads: tuple[bytes, ...],
         bodies: tuple[bytes, ...],
         made: list[Made],
     ) -> None:
-        accounts, acts = self._accounts, self._acts
         for pos, top, head, body, moved in zip(places, tops, heads, bodies, made, strict=True):
             if moved is None:
                 if top.kind.startswith("pay."):
-                    self._closely(pos, head, body, [])
+                    self._closely(pos, top, head, body, [])
                 elif top.kind.startswith("room."):
                     self._rooms.append(Act(pos, head, body, []))
-                continue
-            if type(moved) is tuple:
-                _, _, debit, credit, amount, other = moved
-                payer, payee = accounts[debit], accounts[credit]
-                begins = payee.texts[amount] + payee.tail
-                if (
-                    other is None
-                    and body.startswith(begins)
-                    and body.count(b'"', len(begins)) == 1  # that which ends `alt`, the last member
-                    and body.endswith(b'"}')
-                    and top.kind == "pay.send"
-                    and top.from_ == payer.owner
-                    and payer.currency == payee.currency
-                    and debit != credit
-                ):
-                    payer.debits += amount
-                    payee.credits += amount
-                    left = payer.credits - payer.debits - payer.pending
-                    if left < payer.low:
-                        payer.low, payer.low_pos = left, pos
-                    if top.ref is not None:
-                        acts.append(Act(pos, head, body, [moved]))
-                    continue
-            self._closely(pos, head, body, moved if isinstance(moved, list) else [moved])
+            elif type(moved) is tuple and self._is_plain(top, body, moved):
+                payer = self._accounts[moved[2]]
+                payer.debits += moved[4]
+                self._accounts[moved[3]].credits += moved[4]
+                payer.note_low(pos)
+                if top.ref is not None:
+                    self._acts.append(Act(pos, head, body, [moved]))
+            else:
+                self._closely(pos, top, head, body, moved if isinstance(moved, list) else [moved])
         self._transfers += sum(len(each) if type(each) is list else each is not None for each in made)
 
-    def _closely(self, pos: int, head: bytes, body: bytes, moves: list[MoveRow]) -> None:
+    def _is_plain(self, top: Envelope, body: bytes, move: MoveRow) -> bool:
+        """Whether a transfer is just what a payment without anything special calls for."""
+        _, _, debit, credit, amount, other = move
+        if other is not None or top.kind != "pay.send" or debit == credit:
+            return False
+        try:
+            told = _plain(body)
+        except DecodeError:
+            return False
+        payer, payee = self._accounts[debit], self._accounts[credit]
+        return (
+            told.amount == _amount_text(amount, payee.currency)
+            and told.currency == payee.currency == payer.currency
+            and told.payee == payee.owner
+            and top.from_ == payer.owner
+            and told.state == "completed"
+        )
+
+    def _closely(self, pos: int, top: Envelope, head: bytes, body: bytes, moves: list[MoveRow]) -> None:
         self._fold(pos, moves)
         try:
-            if self._judge(head, body, moves):
+            if self._judge(top, body, moves):
                 self._acts.append(Act(pos, head, body, moves))
         except Mismatch as odd:
             self.wrong(f"pos {pos}: {odd}")
@@ -318,16 +320,12 @@ class Range:
                 payer.pending += amount if phase == "pending" else -amount
             touched.append(payer)
         for payer in touched:
-            left = payer.credits - payer.debits - payer.pending
-            if left < payer.low:
-                payer.low, payer.low_pos = left, pos
+            payer.note_low(pos)
 
-    def _judge(self, head: bytes, body: bytes, moves: list[MoveRow]) -> bool:
+    def _judge(self, top: Envelope, body: bytes, moves: list[MoveRow]) -> bool:
         """Check what an event tells by itself; True where it has to be judged with others."""
-        try:
-            top = head_of(head)
-        except DecodeError:
-            raise Mismatch("the envelope cannot be read") from None
+        if top is UNREADABLE:
+            raise Mismatch("the envelope cannot be read")
         kind = top.kind
         if kind not in PAYMENT_BODIES:
             raise Mismatch(f"a {kind} moves no money")
@@ -354,14 +352,6 @@ class Range:
         return False
 
 
-def _moment(head: bytes) -> int:
-    """When an event was committed; 0 where its envelope does not tell."""
-    try:
-        return head_of(head).at
-    except DecodeError:
-        return 0
-
-
 class _Lengths(dict[int, bytes]):
     """Lengths as the chain hashes them; those that occur are few."""
 
@@ -380,6 +370,15 @@ def _encoded(made: Made) -> bytes:
     return f"{number} {debit} {credit} {amount} {told}\n".encode()
 
 
-_top: Final = json.Decoder(Top).decode
-_tops: Final = json.Decoder(list[Top]).decode
+@lru_cache(AMOUNT_TEXTS_MAX)
+def _amount_text(amount: int, currency: str) -> str | None:
+    """How a payment of so many minor units says its amount; None where there is none of so many."""
+    try:
+        return format_amount(amount, currency) if 1 <= amount <= AMOUNT_MINOR_MAX else None
+    except ValueError:
+        return None
+
+
+_plain: Final = json.Decoder(Plain).decode
+_tops: Final = json.Decoder(list[Envelope]).decode
 _LENGTHS: Final = _Lengths()
