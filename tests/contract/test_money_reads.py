@@ -12,7 +12,8 @@ from tests.support.money_world import DAY_MS
 
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.kinds import PaymentsBody, PaymentView, StatementBody, StatementLine, StatementResult
-from tuppence_server.reports import payments, statement
+from tuppence_server.reports import statement
+from tuppence_server.reports.payments import payments_page
 from tuppence_server.store.sql import entries, money
 
 
@@ -45,7 +46,7 @@ async def listed(world: World, who: str, **asked: Any) -> list[PaymentView]:
     before = asked.pop("before", None)
     while True:
         given = asked if before is None else {**asked, "before": before}
-        page = await payments.listed(world.store, world.users[who], PaymentsBody(**given))
+        page = await payments_page(world.store, world.users[who], PaymentsBody(**given))
         assert len(page.payments) <= asked.get("limit", 50)
         assert page.pos == (await world.store.head()).pos
         found += page.payments
@@ -197,7 +198,7 @@ async def test_oneself_is_the_other_side_of_ones_own_exchange(busy: BusyWorld) -
     ids=str,
 )
 async def test_what_there_is_not_is_an_empty_page(busy: BusyWorld, asked: dict[str, str]) -> None:
-    page = await payments.listed(busy.store, busy.users["alice"], PaymentsBody(**asked))
+    page = await payments_page(busy.store, busy.users["alice"], PaymentsBody(**asked))
     assert (page.payments, page.next) == ([], None)
 
 
@@ -221,7 +222,7 @@ async def test_a_page_looks_at_so_much_and_gets_on(tmp_path: Path, monkeypatch: 
         world = await busy_world(store)
         whole = {who: await listed(world, who, limit=200) for who in world.users}
         monkeypatch.setattr(money, "TRANSFERS_SCANNED_MAX", 4)
-        short = await payments.listed(store, world.users["alice"], PaymentsBody(limit=200))
+        short = await payments_page(store, world.users["alice"], PaymentsBody(limit=200))
         assert len(short.payments) < len(whole["alice"])
         assert short.next is not None
         for who, expected in whole.items():

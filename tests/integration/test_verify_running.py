@@ -103,22 +103,22 @@ async def test_a_check_that_is_killed_is_told_and_the_next_one_is_good(tmp_path:
         audits = Audits(tmp_path / "tuppence.db", metrics)
         audits.start()
         await audits.finished()
-        assert (audits.told()["report"]["problems"], audits.told()["failed"]) == ([], False)
+        assert (audits.progress()["report"]["problems"], audits.progress()["failed"]) == ([], False)
         broken = Audits(tmp_path / "nothing.db", metrics)
         broken.start()
         await broken.finished()
-        assert broken.told()["failed"]
+        assert broken.progress()["failed"]
         audits.start()
         audits.start()
-        assert audits.told()["running"]
+        assert audits.progress()["running"]
         await audits.stop()
         audits.start()
-        assert not audits.told()["running"], "what has stopped begins nothing"
+        assert not audits.progress()["running"], "what has stopped begins nothing"
         hurried = Audits(tmp_path / "tuppence.db", metrics)
         hurried.start()
         await asyncio.sleep(0)
         await hurried.stop()
-        assert (hurried.told()["report"], hurried.told()["failed"]) == (None, False)
+        assert (hurried.progress()["report"], hurried.progress()["failed"]) == (None, False)
 
 
 async def test_checks_come_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,15 +127,15 @@ async def test_checks_come_by_the_clock(tmp_path: Path, monkeypatch: pytest.Monk
         metrics = Metrics()
         audits = Audits(store.path, metrics)
         await audits.keep(0)
-        assert not audits.told()["running"], "0 is for never"
+        assert not audits.progress()["running"], "0 is for never"
         monkeypatch.setattr("tuppence_server.audit.running.HOUR_S", 0.01)
         keeping = asyncio.create_task(audits.keep(1))
         for _ in range(2):
             pos = (await store.head()).pos
 
             async def checked(pos: int = pos) -> bool:
-                told = audits.told()
-                return not told["running"] and told["total"] == pos
+                found = audits.progress()
+                return not found["running"] and found["total"] == pos
 
             await until(checked, "a check of what was paid last")
             await world.pay("alice", "@bob", "0.01")

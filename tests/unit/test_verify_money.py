@@ -261,7 +261,7 @@ async def test_other_processes_find_the_same(busy: BusyWorld, tmp_path: Path, fo
     assert bool(found.problems) == bool(forgery)
 
 
-async def test_a_range_with_many_acts_goes_on_where_it_ended(tmp_path: Path) -> None:
+async def test_a_range_with_many_kept_events_goes_on_where_it_ended(tmp_path: Path) -> None:
     async with opened("sqlite", tmp_path) as store:
         world = World(store)
         await world.register("alice", "bob")
@@ -273,8 +273,8 @@ async def test_a_range_with_many_acts_goes_on_where_it_ended(tmp_path: Path) -> 
         await world.settle(*sends)
         reader = store.reader()
         assert reader is not None
-        found = [each async for each in together(reader, 301, 1_000, 1, acts=1)]
-        assert [(each.after, each.upto, len(each.acts)) for each in found] == [
+        found = [each async for each in together(reader, 301, 1_000, 1, kept_max=1)]
+        assert [(each.after, each.upto, len(each.payments)) for each in found] == [
             (0, 128, 127), (128, 256, 128), (256, 301, 45), (301, 301, 0),
         ]  # fmt: skip
         assert (await verify(store, workers=1)).problems == []

@@ -35,8 +35,11 @@ async def import_rows(
     submit: Submit,
     hash_password: Callable[[str], Awaitable[str | Refusal]],
     rows: list[Row],
-) -> list[Taken]:
-    """Add who is not there yet, and credit. Who is there keeps name and password."""
+) -> dict[str, Any]:
+    """Add who is not there yet, and credit; how many of each, and what was refused.
+
+    Who is there keeps name and password.
+    """
     hashes = {row.line: await hash_password(row.password) for row in rows if row.password is not None}
     people: dict[str, Row] = {}
     for row in rows:
@@ -46,7 +49,13 @@ async def import_rows(
     made = await asyncio.gather(*(_add(submit, row, hashes) for row in new))
     added: dict[str, Refusal | bool] = dict.fromkeys(people, False)
     added |= {row.handle: each for row, each in zip(new, made, strict=True)}
-    return await asyncio.gather(*(_take(submit, row, added[row.handle], people) for row in rows))
+    taken = await asyncio.gather(*(_take(submit, row, added[row.handle], people) for row in rows))
+    return {
+        "added": sum(each.added for each in taken),
+        "credited": sum(each.credited for each in taken),
+        "repeated": sum(each.repeated for each in taken),
+        "refused": [{"line": each.line, "why": each.refused} for each in taken if each.refused],
+    }
 
 
 async def _add(submit: Submit, row: Row, hashes: dict[int, str | Refusal]) -> Refusal | bool:
@@ -71,13 +80,3 @@ async def _take(submit: Submit, row: Row, added: Refusal | bool, people: dict[st
         return Taken(row.line, new, refused=f"{outcome.code}: {outcome.message}")
     repeated = isinstance(outcome, Stored) and outcome.repeated
     return Taken(row.line, new, not repeated, repeated)
-
-
-def told(taken: list[Taken]) -> dict[str, Any]:
-    """Counts, and what was refused."""
-    return {
-        "added": sum(each.added for each in taken),
-        "credited": sum(each.credited for each in taken),
-        "repeated": sum(each.repeated for each in taken),
-        "refused": [{"line": each.line, "why": each.refused} for each in taken if each.refused],
-    }

@@ -20,17 +20,17 @@ TERMS: Final = ("disabled", "thaw", "incoming", "outgoing", "reopen", "force", "
 log = structlog.get_logger("tuppence.operator")
 
 
-async def tell(store: PeopleReads, action: str, given: Arguments, done: Any) -> None:
-    """Log an act that is done; a fault here is told, and is not the caller's."""
+async def log_action(store: PeopleReads, action: str, given: Arguments, done: Any) -> None:
+    """Log an act that is done; a fault here is logged, and is not the caller's."""
     if action in READING:
         return
-    told = {name: done[name] for name in DONE if name in done}
-    told |= {name: term for name in TERMS if (term := getattr(given, name, None)) is not None}
+    fields = {name: done[name] for name in DONE if name in done}
+    fields |= {name: term for name in TERMS if (term := getattr(given, name, None)) is not None}
     handle = getattr(given, "handle", None)
     try:
         user = None if handle is None else await store.user(handle)
     except Exception as fault:  # noqa: BLE001 - whatever it is, what was done is done
-        user, told["fault"] = None, type(fault).__name__
+        user, fields["fault"] = None, type(fault).__name__
     if user is not None:
-        told["user"] = user.id
-    log.info("operator_did", do=action, **told)
+        fields["user"] = user.id
+    log.info("operator_did", do=action, **fields)

@@ -1,6 +1,6 @@
 """What the operator looks up: people, a page at a time or one with all there is to know, and single payments."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -11,7 +11,7 @@ from tuppence_protocol.kinds import LISTED
 from tuppence_protocol.money import format_amount
 from tuppence_server.domain.rows import CLOSED, FROZEN_IN, FROZEN_OUT, User
 from tuppence_server.reports.payments import payment_view
-from tuppence_server.store.contract import AdminReads, Item, Listed, Wanted
+from tuppence_server.store.contract import AdminReads, Funds, Item, Listed, Wanted
 
 from .arguments import PEOPLE_LISTED_MAX
 from .credentials import handle_meant
@@ -54,14 +54,7 @@ class Registry:
             "flags": _flags(user),
             "groups": user.groups,
             "pos": pos,
-            "balances": [
-                {
-                    "currency": each.currency,
-                    "available": format_amount(each.available, each.currency),
-                    "held": format_amount(each.held, each.currency),
-                }
-                for each in funds
-            ],
+            "balances": balances(funds),
             "logins": [
                 {"session": s.id, "device": s.device, "created_at": s.created_at, "expires_at": s.expires_at}
                 for s in logins
@@ -83,11 +76,11 @@ class Registry:
             row = (await self._store.load_payments([packet], [], [])).payments.get(packet)
         item = Item(event, row, tuple(rows.shares.get(payment, ())))
         view = msgspec.to_builtins(payment_view(item))
-        told = {name: value for name, value in view.items() if value is not None}
+        found = {name: value for name, value in view.items() if value is not None}
         for side in ("payer", "payee"):
-            if found := await self._store.person(str(view.get(side) or "")):
-                told[f"{side}_handle"] = found.handle
-        return told | {name: body[name] for name in ("note", "reason", "title") if body.get(name)}
+            if party := await self._store.person(str(view.get(side) or "")):
+                found[f"{side}_handle"] = party.handle
+        return found | {name: body[name] for name in ("note", "reason", "title") if body.get(name)}
 
 
 def _listed(listed: Listed) -> dict[str, Any]:
@@ -102,6 +95,18 @@ def _listed(listed: Listed) -> dict[str, Any]:
         "created_at": user.created_at,
         "last_login": listed.last_login or None,
     }
+
+
+def balances(funds: Sequence[Funds]) -> list[dict[str, str]]:
+    """What of each currency somebody has, in major units."""
+    return [
+        {
+            "currency": each.currency,
+            "available": format_amount(each.available, each.currency),
+            "held": format_amount(each.held, each.currency),
+        }
+        for each in funds
+    ]
 
 
 def _flags(user: User) -> list[str]:

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from tuppence_protocol.codec import is_id
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN
-from tuppence_protocol.money import format_amount
 from tuppence_server import ids
 from tuppence_server.audit.running import Audits
 from tuppence_server.domain.commands import (
@@ -37,11 +36,11 @@ from tuppence_server.store.contract import AdminReads
 from . import arguments as shapes
 from .backup import make_backup
 from .credentials import can_be_typed, handle_meant, opaque
-from .importing import import_rows, told
-from .operator_log import tell
+from .importing import import_rows
+from .operator_log import log_action
 from .passwords import Passwords, TooManyChecks
 from .people_file import Row
-from .registry import NOBODY, Registry
+from .registry import NOBODY, Registry, balances
 
 DAY_MS: Final = 86_400_000
 log = structlog.get_logger("tuppence.operator")
@@ -129,7 +128,7 @@ class AdminService:
         except Refused as refused:
             log.info("operator_refused", do=action, code=refused.refusal.code)
             raise
-        await tell(self._store, action, given, done)
+        await log_action(self._store, action, given, done)
         return done
 
     # Users
@@ -148,7 +147,7 @@ class AdminService:
 
     async def import_people(self, rows: list[Row]) -> dict[str, Any]:
         """Add and credit up to ROWS_PER_CALL_MAX people; what is there already stays as it is."""
-        return told(await import_rows(self._store, self._outcome, self._hashed, rows))
+        return await import_rows(self._store, self._outcome, self._hashed, rows)
 
     async def list_users(self, **wanted: Any) -> list[dict[str, Any]]:
         """Those who are wanted, by handle."""
@@ -270,25 +269,14 @@ class AdminService:
         stored = await self._submit(command)
         assert isinstance(stored, Stored), "what the operator moves is an event"
         body = msgspec.json.decode(stored.event.body)
-        told = {name: body[name] for name in ("amount", "currency", "shortfall") if name in body}
-        return {"id": id, "pos": stored.event.pos, **told, "repeated": stored.repeated}
+        terms = {name: body[name] for name in ("amount", "currency", "shortfall") if name in body}
+        return {"id": id, "pos": stored.event.pos, **terms, "repeated": stored.repeated}
 
     async def wallet(self, handle: str) -> dict[str, Any]:
         """A person's balances."""
         user = await self._user(handle)
         funds, pos = await self._store.funds(user.id)
-        return {
-            "handle": user.handle,
-            "pos": pos,
-            "balances": [
-                {
-                    "currency": each.currency,
-                    "available": format_amount(each.available, each.currency),
-                    "held": format_amount(each.held, each.currency),
-                }
-                for each in funds
-            ],
-        }
+        return {"handle": user.handle, "pos": pos, "balances": balances(funds)}
 
     async def books(
         self, since: int | None = None, until: int | None = None, currency: str | None = None
@@ -332,16 +320,18 @@ class AdminService:
 
     async def verify(self) -> dict[str, Any]:
         """Begin to check the ledger beside everything else, unless that is going on."""
-        if self._audits is None:
-            raise Refused(AT_REST)
-        self._audits.start()
-        return self._audits.told()
+        audits = self._beside()
+        audits.start()
+        return audits.progress()
 
     async def verified(self) -> dict[str, Any]:
         """How far the check is, and what the last one found."""
+        return self._beside().progress()
+
+    def _beside(self) -> Audits:
         if self._audits is None:
             raise Refused(AT_REST)
-        return self._audits.told()
+        return self._audits
 
     async def _user(self, handle: str) -> User:
         user = await self._store.user(handle)

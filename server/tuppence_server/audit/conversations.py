@@ -21,8 +21,8 @@ from tuppence_protocol.kinds import (
 from tuppence_protocol.views import Extensible
 from tuppence_server.domain.rows import Conversation, Member, User
 
-from .legs import Envelope, Mismatch, head_of, must_be
-from .range import Act
+from .legs import Envelope, Mismatch, decode_envelope, must_be
+from .range import RawEvent
 
 _bodies: Final[dict[str, Callable[[bytes], Extensible]]] = {
     kind: json.Decoder(body).decode for kind, body in EVENT_BODIES.items() if kind.startswith("room.")
@@ -48,46 +48,46 @@ class Group(Struct):
 class Rooms:
     """All groups, and where each conversation began and stands."""
 
-    def __init__(self, wrong: Callable[[str], None]) -> None:
-        self._wrong = wrong
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self._report = report
         self._groups: dict[str, Group] = {}
         self._known: dict[str, Conversation] = {}
 
-    def take(self, acts: Sequence[Act]) -> None:
+    def take(self, raw: Sequence[RawEvent]) -> None:
         """The next events that change who is in a group."""
-        for act in acts:
+        for each in raw:
             try:
-                head = head_of(act.head)
-                self._fold(head, _bodies[head.kind](act.body))
+                envelope = decode_envelope(each.envelope)
+                self._fold(envelope, _bodies[envelope.kind](each.body))
             except KeyError:
-                self._wrong(f"pos {act.pos}: there is no such event of a group")
+                self._report(f"pos {each.pos}: there is no such event of a group")
             except DecodeError as odd:
-                self._wrong(f"pos {act.pos}: the body is not that of its kind: {odd}")
+                self._report(f"pos {each.pos}: the body is not that of its kind: {odd}")
             except Mismatch as odd:
-                self._wrong(f"pos {act.pos}: {odd}")
+                self._report(f"pos {each.pos}: {odd}")
 
-    def _fold(self, head: Envelope, body: Extensible) -> None:
+    def _fold(self, envelope: Envelope, body: Extensible) -> None:
         if isinstance(body, RoomCreated):
-            must_be((body.kind, head.seq, head.conv in self._groups), ("group", 1, False))
-            stays = {user: Stay("member", 1) for user in (head.from_, *body.members)}
-            stays[head.from_].role = "owner"
-            self._groups[head.conv] = Group(body.title, stays)
+            must_be((body.kind, envelope.seq, envelope.conv in self._groups), ("group", 1, False))
+            stays = {user: Stay("member", 1) for user in (envelope.from_, *body.members)}
+            stays[envelope.from_].role = "owner"
+            self._groups[envelope.conv] = Group(body.title, stays)
             return
-        group = self._groups.get(head.conv)
+        group = self._groups.get(envelope.conv)
         if group is None:
             raise Mismatch("changes a group that was not opened")
-        author = self._present(group, head.from_)
+        author = self._present(group, envelope.from_)
         if isinstance(body, RoomUpdated):
             group.title = body.title
         elif isinstance(body, MembersInvited):
             for user in body.users:
-                self._join(group, user, head.seq)
+                self._join(group, user, envelope.seq)
         elif isinstance(body, RoleGiven):
             self._present(group, body.user).role = body.role
         elif isinstance(body, MemberRemoved):
-            self._end(self._present(group, body.user), head)
+            self._end(self._present(group, body.user), envelope)
         else:
-            self._end(author, head)
+            self._end(author, envelope)
 
     def _present(self, group: Group, user: str) -> Stay:
         stay = group.stays.get(user)
@@ -95,8 +95,8 @@ class Rooms:
             raise Mismatch(f"is about {user}, who is not in the group")
         return stay
 
-    def _end(self, stay: Stay, head: Envelope) -> None:
-        stay.until, stay.gone = head.seq, head.pos
+    def _end(self, stay: Stay, envelope: Envelope) -> None:
+        stay.until, stay.gone = envelope.seq, envelope.pos
 
     def _join(self, group: Group, user: str, seq: int) -> None:
         before = group.stays.get(user)
@@ -121,12 +121,12 @@ class Rooms:
             self._known[row.id] = row
             seq, pos = lasts.get(row.id, (0, 0))
             if row.seq != seq:
-                self._wrong(f"{row.id}: stands at {row.seq}, its last event is {seq}")
+                self._report(f"{row.id}: stands at {row.seq}, its last event is {seq}")
             elif row.pos != pos:
-                self._wrong(f"{row.id}: says that its last event is at pos {row.pos}, it is at {pos}")
+                self._report(f"{row.id}: says that its last event is at pos {row.pos}, it is at {pos}")
             group = self._groups.get(row.id)
             if (group is not None) != (row.kind == "group") or (row.pair is None) != (group is not None):
-                self._wrong(f"{row.id}: is stored as a {row.kind}, and is none")
+                self._report(f"{row.id}: is stored as a {row.kind}, and is none")
                 continue
             first = begun.get(row.id, row.created_at)
             if group is None:
@@ -135,15 +135,15 @@ class Rooms:
             else:
                 here = [stay for stay in group.stays.values() if stay.until is None]
                 owners = sum(stay.role == "owner" for stay in here)
-                told = (group.title, len(here), owners)
-                if (row.title, row.members, row.owners) != told:
-                    self._wrong(f"{row.id}: title and people are not what its events make of them")
+                expected = (group.title, len(here), owners)
+                if (row.title, row.members, row.owners) != expected:
+                    self._report(f"{row.id}: title and people are not what its events make of them")
             if row.created_at != first:
-                self._wrong(f"{row.id}: began at {first}, its row says {row.created_at}")
+                self._report(f"{row.id}: began at {first}, its row says {row.created_at}")
         for conv in lasts.keys() - self._known.keys():
-            self._wrong(f"{conv}: has events and no row")
+            self._report(f"{conv}: has events and no row")
         for user in users.keys() - own:
-            self._wrong(f"user {user}: has no conversation with themselves")
+            self._report(f"user {user}: has no conversation with themselves")
 
     def _count_groups(self, users: Iterable[User]) -> None:
         found = Counter(
@@ -154,7 +154,7 @@ class Rooms:
         )
         for user in users:
             if user.groups != found[user.id]:
-                self._wrong(f"user {user.id}: is in {found[user.id]} groups, their row says {user.groups}")
+                self._report(f"user {user.id}: is in {found[user.id]} groups, their row says {user.groups}")
 
     def _pair(self, row: Conversation, users: Mapping[str, User], begun: int) -> int:
         """Whose dm or `self` it is; when it began."""
@@ -165,9 +165,9 @@ class Rooms:
             or people != sorted(set(people))
             or not users.keys() >= set(people)
         ):
-            self._wrong(f"{row.id}: is between {row.pair}, which are no people")
+            self._report(f"{row.id}: is between {row.pair}, which are no people")
         elif (row.title, row.members, row.owners) != ("", len(people), int(alone)):
-            self._wrong(f"{row.id}: title and people are not those of its kind")
+            self._report(f"{row.id}: title and people are not those of its kind")
         elif alone:
             return users[people[0]].created_at
         return begun
@@ -177,12 +177,12 @@ class Rooms:
         for row in rows:
             conversation = self._known.get(row.conv)
             if conversation is None:
-                self._wrong(f"{row.conv}: {row.user} is in it, and it is not there")
+                self._report(f"{row.conv}: {row.user} is in it, and it is not there")
                 continue
             if Stay(row.role, row.since, row.until, row.gone) != self._stay(conversation, row.user):
-                self._wrong(f"{row.conv}: how {row.user} is in it is not what the log makes of it")
+                self._report(f"{row.conv}: how {row.user} is in it is not what the log makes of it")
             if not 0 <= row.read <= row.delivered <= conversation.seq:
-                self._wrong(
+                self._report(
                     f"{row.conv}: {row.user} has read {row.read} and got {row.delivered}, which cannot be"
                 )
         return len(rows)

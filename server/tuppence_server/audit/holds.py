@@ -9,8 +9,8 @@ from tuppence_server.store.contract import MoveRow
 class Holds:
     """The holds that are open: debit, credit and minor units, by transfer."""
 
-    def __init__(self, wrong: Callable[[str], None]) -> None:
-        self._wrong = wrong
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self._report = report
         self._open: dict[int, tuple[int, int, int]] = {}
 
     def __len__(self) -> int:
@@ -30,12 +30,12 @@ class Holds:
     def _end(self, number: int, move: tuple[int, int, int], phase: str, pending: int) -> None:
         hold = self._open.pop(pending, None)
         if hold is None:
-            self._wrong(f"transfer {number}: ends the hold {pending}, which is not open")
+            self._report(f"transfer {number}: ends the hold {pending}, which is not open")
             return
         if hold[:2] != move[:2]:
-            self._wrong(f"transfer {number}: its accounts are not those of the hold {pending}")
+            self._report(f"transfer {number}: its accounts are not those of the hold {pending}")
         if move[2] > hold[2] or (phase != "post" and move[2] != hold[2]):
-            self._wrong(f"transfer {number}: a {phase} of {move[2]}, where {hold[2]} is held")
+            self._report(f"transfer {number}: a {phase} of {move[2]}, where {hold[2]} is held")
 
     def sums(self) -> tuple[Counter[int], Counter[int]]:
         """What the open holds keep from accounts, and what is on its way to them."""

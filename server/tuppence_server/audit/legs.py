@@ -38,13 +38,13 @@ class Envelope(Struct, gc=False):
     ref: str | None = None
 
 
-head_of: Final = json.Decoder(Envelope).decode
+decode_envelope: Final = json.Decoder(Envelope).decode
 _bodies: Final[dict[str, Callable[[bytes], PaymentBody]]] = {
     kind: json.Decoder(body).decode for kind, body in PAYMENT_BODIES.items()
 }
 
 
-def said(kind: str, body: bytes) -> PaymentBody:
+def decode_body(kind: str, body: bytes) -> PaymentBody:
     """The body of an event of that kind."""
     try:
         return _bodies[kind](body)
@@ -106,16 +106,16 @@ def operator(code: str, currency: str) -> Key:
 # --- what needs nothing but its body ----------------------------------------------------------------------
 
 
-def sent(head: Envelope, body: PaymentSent) -> list[Leg]:
+def sent(envelope: Envelope, body: PaymentSent) -> list[Leg]:
     """A payment: at once, held until it is accepted, or exchanged. What the payee bears never reaches the payee."""
     currency, amount = body.currency, minor(body.amount, body.currency)
     fee = minor(body.fee, currency) if body.fee else 0
-    source, phase = customer(head.from_, currency), "pending" if body.accept else "single"
+    source, phase = customer(envelope.from_, currency), "pending" if body.accept else "single"
     if body.received:
         legs = _exchanged(source, body, amount)
     else:
         arrives = amount - fee if body.fee_on == "payee" else amount
-        legs = [(source, customer(body.payee, currency), arrives, head.kind, phase, 0)]
+        legs = [(source, customer(body.payee, currency), arrives, envelope.kind, phase, 0)]
     return [*legs, (source, operator("fees", currency), fee, "fee", phase, 0)] if fee else legs
 
 
@@ -132,10 +132,12 @@ def _exchanged(source: Key, body: PaymentSent, amount: int) -> list[Leg]:
     return [*legs, single(pool, operator("margin", body.currency), margin, "margin")] if margin else legs
 
 
-def credited(head: Envelope, body: Deposited) -> list[Leg]:
+def credited(envelope: Envelope, body: Deposited) -> list[Leg]:
     """Money from outside, or from the faucet."""
     amount = minor(body.amount, body.currency)
-    return [single(operator("cash", body.currency), customer(body.payee, body.currency), amount, head.kind)]
+    return [
+        single(operator("cash", body.currency), customer(body.payee, body.currency), amount, envelope.kind)
+    ]
 
 
 def withdrawn(body: Withdrawn) -> list[Leg]:

@@ -16,36 +16,35 @@ OPEN = "open"
 NOT_TOTAL = "the shares do not come to the total"
 
 
-def sent(stories: PaymentFolds, deed: MoneyEvent) -> None:
+def sent(folds: PaymentFolds, event: MoneyEvent[PaymentSent]) -> None:
     """A payment that is more than plain, or answers something. Its transfers were looked at already."""
-    head, body = deed.head, deed.body
-    assert isinstance(body, PaymentSent), "each kind has its class"
+    envelope, body = event.envelope, event.body
     must_be(body.state, "pending" if body.accept else "completed")
     if bool(body.quote) != bool(body.received):
         raise Mismatch("an exchange has a quote, and nothing else has")
     if body.quote:
-        _quoted(stories, head, body, body.quote)
+        _quoted(folds, envelope, body, body.quote)
     if body.settles:
-        settled(stories, deed, body, body.settles)
-    elif stories.is_open(head.ref, "request", "split"):
-        raise Mismatch(f"answers {head.ref} and does not settle it")
+        settled(folds, event, body.settles)
+    elif folds.is_open(envelope.ref, "request", "split"):
+        raise Mismatch(f"answers {envelope.ref} and does not settle it")
     if body.accept:
-        holds = [move[1] for move in deed.moves]
+        holds = [move[1] for move in event.moves]
         payment = replace(
-            payment_of(head, body), state="pending", expires_at=body.expires_at or 0,
+            payment_of(envelope, body), state="pending", expires_at=body.expires_at or 0,
             hold=holds[0], fee_hold=holds[1] if len(holds) > 1 else 0,
         )  # fmt: skip
-        stories.begin(payment, [])
+        folds.begin(payment, [])
 
 
-def payment_of(head: Envelope, body: PaymentSent) -> Payment:
+def payment_of(envelope: Envelope, body: PaymentSent) -> Payment:
     """The row of a send, where it has one."""
     currency, amount = body.currency, minor(body.amount, body.currency)
     fee = minor(body.fee, currency) if body.fee else 0
     received = amount - fee if body.fee_on == "payee" else amount
     if body.received:
         currency, received = body.received.currency, minor(body.received.amount, body.received.currency)
-    payment = _begun(head, "send", head.from_, body.payee, body.currency, amount, 0)
+    payment = _begun(envelope, "send", envelope.from_, body.payee, body.currency, amount, 0)
     return replace(
         payment, state="completed", fee=fee, fee_on=body.fee_on or "payer",
         received=received, received_currency=currency,
@@ -53,84 +52,83 @@ def payment_of(head: Envelope, body: PaymentSent) -> Payment:
 
 
 def _begun(
-    head: Envelope, kind: PaymentKind, payer: str, payee: str, currency: str, amount: int, expires_at: int
+    envelope: Envelope, kind: PaymentKind, payer: str, payee: str, currency: str, amount: int, expires_at: int
 ) -> Payment:
     return Payment(
-        id=head.id, pos=head.pos, at=head.at, kind=kind, conv=head.conv, payer=payer, payee=payee,
+        id=envelope.id, pos=envelope.pos, at=envelope.at, kind=kind, conv=envelope.conv, payer=payer, payee=payee,
         currency=currency, amount=amount, state=OPEN, expires_at=expires_at,
     )  # fmt: skip
 
 
-def _quoted(stories: PaymentFolds, head: Envelope, body: PaymentSent, id: str) -> None:  # noqa: A002
-    quote = stories.kept.quotes.get(id)
+def _quoted(folds: PaymentFolds, envelope: Envelope, body: PaymentSent, id: str) -> None:  # noqa: A002
+    quote = folds.kept.quotes.get(id)
     if quote is None:
         raise Mismatch(f"uses the quote {id}, which is not there")
-    payment = payment_of(head, body)
+    payment = payment_of(envelope, body)
     margin = minor(body.margin, body.currency) if body.margin else 0
     promised = (quote.owner, quote.sell, quote.buy, quote.sell_amount, quote.buy_amount)
-    used = (head.from_, body.currency, payment.received_currency, payment.amount, payment.received)
+    used = (envelope.from_, body.currency, payment.received_currency, payment.amount, payment.received)
     costs = (quote.margin, quote.fee, quote.rate)
-    if promised != used or costs != (margin, payment.fee, body.rate) or head.at >= quote.expires_at:
+    if promised != used or costs != (margin, payment.fee, body.rate) or envelope.at >= quote.expires_at:
         raise Mismatch(f"is not what the quote {id} promised")
-    if quote.used_by != head.id:
+    if quote.used_by != envelope.id:
         raise Mismatch(f"uses the quote {id}, which {quote.used_by or 'nobody'} has used")
-    stories.quotes += 1
+    folds.quotes += 1
 
 
-def requested(stories: PaymentFolds, deed: MoneyEvent) -> None:
+def requested(folds: PaymentFolds, event: MoneyEvent[PaymentRequested]) -> None:
     """Somebody asks another for money."""
-    head, body = deed.head, deed.body
-    assert isinstance(body, PaymentRequested), "each kind has its class"
+    envelope, body = event.envelope, event.body
     must_be(body.state, OPEN)
-    stories.moves(deed, [])
+    folds.moves(event, [])
     amount = minor(body.amount, body.currency)
-    stories.begin(_begun(head, "request", body.payer, head.from_, body.currency, amount, body.expires_at), [])
+    folds.begin(
+        _begun(envelope, "request", body.payer, envelope.from_, body.currency, amount, body.expires_at), []
+    )
 
 
-def split(stories: PaymentFolds, deed: MoneyEvent) -> None:
+def split(folds: PaymentFolds, event: MoneyEvent[BillSplit]) -> None:
     """Somebody shares a bill; their own share, if there is one, is paid from the start."""
-    head, body = deed.head, deed.body
-    assert isinstance(body, BillSplit), "each kind has its class"
+    envelope, body = event.envelope, event.body
     must_be(body.state, OPEN)
-    stories.moves(deed, [])
+    folds.moves(event, [])
     total, currency = minor(body.total, body.currency), body.currency
     shares = [
-        Share(head.id, n, view.user, minor(view.amount, currency), view.state)
+        Share(envelope.id, n, view.user, minor(view.amount, currency), view.state)
         for n, view in enumerate(body.shares, 1)
     ]
     _add_up([share.amount for share in shares], total)
     if len({share.person for share in shares}) != len(shares):
         raise Mismatch("somebody has two shares")
     for share in shares:
-        must_be(share.state, "paid" if share.person == head.from_ else OPEN)
-    payment = _begun(head, "split", "", head.from_, currency, total, body.expires_at)
-    stories.begin(replace(payment, count=len(shares)), shares)
+        must_be(share.state, "paid" if share.person == envelope.from_ else OPEN)
+    payment = _begun(envelope, "split", "", envelope.from_, currency, total, body.expires_at)
+    folds.begin(replace(payment, count=len(shares)), shares)
 
 
-def packed(stories: PaymentFolds, deed: MoneyEvent) -> None:
+def packed(folds: PaymentFolds, event: MoneyEvent[PacketMade]) -> None:
     """Money is put into a red packet, held share by share as its seed makes them and its proof promises."""
-    head, body = deed.head, deed.body
-    assert isinstance(body, PacketMade), "each kind has its class"
+    envelope, body = event.envelope, event.body
     must_be(body.state, OPEN)
     currency, total = body.currency, minor(body.total, body.currency)
     fee = minor(body.fee, currency) if body.fee else 0
-    amounts = [move[4] for move in deed.moves[: body.count]]
-    source, kept = customer(head.from_, currency), operator("packets", currency)
+    amounts = [move[4] for move in event.moves[: body.count]]
+    source, kept = customer(envelope.from_, currency), operator("packets", currency)
     legs: list[Leg] = [(source, kept, amount, "pay.packet", "pending", 0) for amount in amounts]
-    stories.moves(deed, [*legs, single(source, operator("fees", currency), fee, "fee")] if fee else legs)
+    folds.moves(event, [*legs, single(source, operator("fees", currency), fee, "fee")] if fee else legs)
     must_be(len(amounts), body.count)
     _add_up(amounts, total)
-    row = stories.kept.payments.get(head.id)
+    row = folds.kept.payments.get(envelope.id)
     seed = b"" if row is None else row.seed
     mode: Mode = "equal" if body.mode == "equal" else "lucky"
-    if draw(seed, total, body.count, mode) != amounts or proof(seed, head.id, amounts) != body.proof:
+    if draw(seed, total, body.count, mode) != amounts or proof(seed, envelope.id, amounts) != body.proof:
         raise Mismatch("the shares are not those that the seed makes and the proof promises")
-    payment = _begun(head, "packet", head.from_, "", currency, total, body.expires_at)
+    payment = _begun(envelope, "packet", envelope.from_, "", currency, total, body.expires_at)
     shares = [
-        Share(head.id, n, "", amount, OPEN, move[1])
-        for n, (amount, move) in enumerate(zip(amounts, deed.moves, strict=False), 1)
+        Share(envelope.id, n, "", amount, OPEN, move[1])
+        for n, (amount, move) in enumerate(zip(amounts, event.moves, strict=False), 1)
     ]
-    stories.begin(replace(payment, fee=fee, mode=body.mode, count=body.count, seed=seed), shares)
+    folds.begin(replace(payment, fee=fee, mode=body.mode, count=body.count, seed=seed), shares)
 
 
 def _add_up(amounts: Sequence[int], total: int) -> None:

@@ -1,12 +1,12 @@
-"""The story of each payment that somebody may act on, folded from the log and held against its rows.
+"""Each payment that somebody may act on, folded from the log and held against its rows.
 
-A story is kept while its payment waits, and refunds until they are as much as the payment's row says. So memory is
+It is kept while its payment waits, and refunds until they are as much as the payment's row says. So memory is
 bounded by what is open, not by the log.
 """
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final, Generic, TypeVar
 
 from msgspec import DecodeError, Struct
 from msgspec.structs import replace
@@ -17,12 +17,11 @@ from tuppence_server.domain.rows import Payment, PaymentKind, Share
 from tuppence_server.store.contract import AuditReads, MoneyRows, MoveRow
 
 from .holds import Holds
-from .legs import Envelope, Key, Leg, Mismatch, head_of, legs_of, said
-from .range import MADE_OTHERS, Act
+from .legs import Envelope, Key, Leg, Mismatch, decode_body, decode_envelope, legs_of
+from .range import MADE_OTHERS, RawEvent
 
-ACTS_PER_READ: Final = 500
+EVENTS_PER_READ: Final = 500
 GIVING_BACK: Final = frozenset({"pay.refund", "pay.reverse"})
-Wrong = Callable[[str], None]
 
 
 class PaymentFold(Struct):
@@ -33,10 +32,10 @@ class PaymentFold(Struct):
 
 
 class Refunds(Struct):
-    """A payment that was refunded, and how much of that the log has told; minor units."""
+    """A payment that was refunded, and how much of that the log has shown; minor units."""
 
     payment: Payment
-    told: int = 0
+    found: int = 0
 
 
 def unrefunded(stored: Payment) -> Payment:
@@ -44,61 +43,69 @@ def unrefunded(stored: Payment) -> Payment:
     return replace(stored, state="completed", refunded=0, refund_transfer=0)
 
 
-class MoneyEvent(Struct, frozen=True):
-    """An act, read."""
+Body = TypeVar("Body", bound=PaymentBody)
 
-    head: Envelope
-    body: PaymentBody
+
+class MoneyEvent(Struct, Generic[Body], frozen=True):
+    """An event of money, decoded, with the transfers that it made."""
+
+    envelope: Envelope
+    body: Body
     moves: list[MoveRow]
 
 
-Tellers = Mapping[type[PaymentBody], Callable[["PaymentFolds", MoneyEvent], None]]
+EventChecks = Mapping[type[PaymentBody], Callable[["PaymentFolds", MoneyEvent[Any]], None]]
 
 
 class PaymentFolds:
     """All payments that are open, and how many rows there must be of those that were."""
 
-    def __init__(self, store: AuditReads, owners: dict[int, Key], tellers: Tellers, wrong: Wrong) -> None:
+    def __init__(
+        self, store: AuditReads, owners: dict[int, Key], checks: EventChecks, report: Callable[[str], None]
+    ) -> None:
         self._store = store
         self._owners = owners
-        self._tellers = tellers
-        self._wrong = wrong
+        self._checks = checks
+        self._report = report
         self._open: dict[str, PaymentFold] = {}
         self._shares = 0
         self.refunds: dict[str, Refunds] = {}
         self.refunded: Counter[str] = Counter()
         self.kept = MoneyRows({}, {}, {}, {})
         self.payments = self.quotes = 0
-        self.holds = Holds(wrong)
+        self.holds = Holds(report)
 
-    async def take(self, acts: Sequence[Act]) -> None:
-        """The next acts in order."""
-        for start in range(0, len(acts), ACTS_PER_READ):
-            deeds = [deed for act in acts[start : start + ACTS_PER_READ] if (deed := self._read(act))]
-            self.kept = await self._look_up(deeds)
-            for deed in deeds:
-                self.holds.take(deed.moves)
+    async def take(self, raw: Sequence[RawEvent]) -> None:
+        """The next events in order."""
+        for start in range(0, len(raw), EVENTS_PER_READ):
+            some = raw[start : start + EVENTS_PER_READ]
+            events = [event for each in some if (event := self._decode(each))]
+            self.kept = await self._look_up(events)
+            for event in events:
+                self.holds.take(event.moves)
                 try:
-                    self._tellers[type(deed.body)](self, deed)
+                    self._checks[type(event.body)](self, event)
                 except Mismatch as odd:
-                    self._wrong(f"pos {deed.head.pos}: {odd}")
+                    self._report(f"pos {event.envelope.pos}: {odd}")
 
-    def _read(self, act: Act) -> MoneyEvent | None:
+    def _decode(self, raw: RawEvent) -> MoneyEvent[Any] | None:
         try:
-            head = head_of(act.head)
-            return MoneyEvent(head, said(head.kind, act.body), act.moves)
+            envelope = decode_envelope(raw.envelope)
+            return MoneyEvent(envelope, decode_body(envelope.kind, raw.body), raw.moves)
         except (Mismatch, DecodeError) as odd:
-            self._wrong(f"pos {act.pos}: {odd}")
+            self._report(f"pos {raw.pos}: {odd}")
             return None
 
-    async def _look_up(self, deeds: Sequence[MoneyEvent]) -> MoneyRows:
-        """The rows that these need: as they stand now, after all acts."""
-        payments = {each for deed in deeds for each in (deed.head.id, deed.head.ref) if each}
-        quotes = {deed.body.quote for deed in deeds if isinstance(deed.body, PaymentSent) and deed.body.quote}
-        refunds = {str(deed.head.ref) for deed in deeds if deed.head.kind in GIVING_BACK}
+    async def _look_up(self, events: Sequence[MoneyEvent[Any]]) -> MoneyRows:
+        """The rows that these need: as they stand now, after all events."""
+        payments = {each for event in events for each in (event.envelope.id, event.envelope.ref) if each}
+        quotes = {
+            event.body.quote for event in events if isinstance(event.body, PaymentSent) and event.body.quote
+        }
+        refunds = {str(event.envelope.ref) for event in events if event.envelope.kind in GIVING_BACK}
         return await self._store.load_payments(sorted(payments), sorted(quotes), sorted(refunds))
 
-    # For the tellers
+    # For the checks of events
 
     def begin(self, payment: Payment, shares: list[Share]) -> None:
         """From here on somebody may act on it."""
@@ -112,75 +119,84 @@ class PaymentFolds:
         """Whether a payment of one of the kinds waits under that id."""
         return id in self._open and self._open[id].payment.kind in kinds
 
-    def waiting(self, deed: MoneyEvent, *kinds: PaymentKind) -> PaymentFold:
-        """The open payment that an act is about."""
-        story = self._open.get(deed.head.ref or "")
-        if story is None or story.payment.kind not in kinds:
-            raise Mismatch(f"acts on {deed.head.ref}, which does not wait for a {deed.head.kind}")
-        if story.payment.conv != deed.head.conv:
+    def waiting(self, event: MoneyEvent[Any], *kinds: PaymentKind) -> PaymentFold:
+        """The open payment that an event is about, before its time is over."""
+        fold = self.find(event, *kinds)
+        if event.envelope.at >= fold.payment.expires_at:
+            raise Mismatch("comes after the payment's time")
+        return fold
+
+    def find(self, event: MoneyEvent[Any], *kinds: PaymentKind) -> PaymentFold:
+        """The open payment that an event is about."""
+        fold = self._open.get(event.envelope.ref or "")
+        if fold is None or fold.payment.kind not in kinds:
+            raise Mismatch(f"acts on {event.envelope.ref}, which does not wait for a {event.envelope.kind}")
+        if fold.payment.conv != event.envelope.conv:
             raise Mismatch("acts on a payment of another conversation")
-        return story
+        return fold
 
-    def moves(self, deed: MoneyEvent, legs: Sequence[Leg]) -> None:
-        """An act makes these transfers and no others."""
-        if legs_of(deed.moves, self._owners) != list(legs):
-            raise Mismatch(f"a {deed.head.kind}: {MADE_OTHERS}")
+    def moves(self, event: MoneyEvent[Any], legs: Sequence[Leg]) -> None:
+        """An event makes these transfers and no others."""
+        if legs_of(event.moves, self._owners) != list(legs):
+            raise Mismatch(f"a {event.envelope.kind}: {MADE_OTHERS}")
 
-    def end(self, story: PaymentFold, state: str) -> None:
+    def end(self, fold: PaymentFold, state: str) -> None:
         """Nobody can act on it any more, but to refund it."""
-        story.payment = replace(story.payment, state=state)
-        del self._open[story.payment.id]
-        stored = self.kept.payments.get(story.payment.id)
+        fold.payment = replace(fold.payment, state=state)
+        del self._open[fold.payment.id]
+        stored = self.kept.payments.get(fold.payment.id)
         if state == "completed" and stored is not None and stored.refunded:
             self.refunds[stored.id] = Refunds(stored)
-            self.compare(story.payment, unrefunded(stored))
+            self.compare(fold.payment, unrefunded(stored))
         else:
-            self.compare(story.payment, stored)
-        self._compare_shares(story, self.kept)
+            self.compare(fold.payment, stored)
+        self._compare_shares(fold, self.kept)
 
-    def compare(self, told: Payment, stored: Payment | None) -> None:
+    def compare(self, expected: Payment, stored: Payment | None) -> None:
         """The row of a payment against what the log makes of it."""
         if stored is None:
-            self._wrong(f"payment {told.id}: has no row")
+            self._report(f"payment {expected.id}: has no row")
             return
-        told = replace(told, counted=stored.counted)  # which limits held then, the log does not tell
-        if not told.fee:  # nor who would have borne it
-            told = replace(told, fee_on=stored.fee_on)
-        differing = [name for name in told.__struct_fields__ if getattr(told, name) != getattr(stored, name)]
+        expected = replace(expected, counted=stored.counted)  # which limits held then, the log does not tell
+        if not expected.fee:  # nor who would have borne it
+            expected = replace(expected, fee_on=stored.fee_on)
+        differing = [
+            name for name in expected.__struct_fields__ if getattr(expected, name) != getattr(stored, name)
+        ]
         if differing:
-            told_values = ", ".join(f"{name} {getattr(told, name)}" for name in differing if name != "seed")
-            self._wrong(
-                f"payment {told.id}: its row is not what the log makes of it: {told_values or 'seed'}"
+            values = ", ".join(f"{name} {getattr(expected, name)}" for name in differing if name != "seed")
+            self._report(
+                f"payment {expected.id}: its row is not what the log makes of it: {values or 'seed'}"
             )
 
-    def _compare_shares(self, story: PaymentFold, kept: MoneyRows) -> None:
-        if story.shares != kept.shares.get(story.payment.id, []):
-            self._wrong(f"payment {story.payment.id}: its shares are not what the log makes of them")
+    def _compare_shares(self, fold: PaymentFold, kept: MoneyRows) -> None:
+        if fold.shares != kept.shares.get(fold.payment.id, []):
+            self._report(f"payment {fold.payment.id}: its shares are not what the log makes of them")
 
     # At the end of the log
 
     async def finish(self) -> None:
         """What is open still, and how much there is of everything."""
         ids = sorted(self._open)
-        for start in range(0, len(ids), ACTS_PER_READ):
-            some = ids[start : start + ACTS_PER_READ]
+        for start in range(0, len(ids), EVENTS_PER_READ):
+            some = ids[start : start + EVENTS_PER_READ]
             kept = await self._store.load_payments(some, [], [])
             for each in some:
                 self.compare(self._open[each].payment, kept.payments.get(each))
                 self._compare_shares(self._open[each], kept)
         for each, refunds in self.refunds.items():
-            self._wrong(
-                f"payment {each}: its row says {refunds.payment.refunded} refunded, the log {refunds.told}"
+            self._report(
+                f"payment {each}: its row says {refunds.payment.refunded} refunded, the log {refunds.found}"
             )
         tally = await self._store.tally()
-        for what, told, stored in (
+        for what, expected, stored in (
             ("payments", self.payments, tally.payments),
             ("shares", self._shares, tally.shares),
             ("used quotes", self.quotes, tally.used_quotes),
         ):
-            if told != stored:
-                self._wrong(f"the log makes {told} rows of {what}; there are {stored}")
+            if expected != stored:
+                self._report(f"the log makes {expected} rows of {what}; there are {stored}")
         for currency in sorted(self.refunded.keys() | tally.refunded.keys()):
-            told, stored = self.refunded[currency], tally.refunded.get(currency, 0)
-            if told != stored:
-                self._wrong(f"{currency}: the log refunds {told}, the rows say {stored}")
+            expected, stored = self.refunded[currency], tally.refunded.get(currency, 0)
+            if expected != stored:
+                self._report(f"{currency}: the log refunds {expected}, the rows say {stored}")

@@ -25,11 +25,11 @@ from .verify import Report, verify
 SHARE: Final = 0.25
 """Of one processor; the rest of the time it sleeps."""
 RANGE_EVENTS: Final = 10_000
-TELL_S: Final = 0.3
+REPORT_S: Final = 0.3
 NICE: Final = 19
 
 
-class Told(msgspec.Struct):
+class CheckProgress(msgspec.Struct):
     """One line: how many of how many events are checked, or how it ended."""
 
     done: int = 0
@@ -44,21 +44,21 @@ async def check(path: Path) -> None:
 
     def progress(done: int, total: int) -> None:
         nonlocal last
-        if time.monotonic() - last >= TELL_S:
+        if time.monotonic() - last >= REPORT_S:
             last = time.monotonic()
-            _tell(Told(done, total))
+            _report(CheckProgress(done, total))
 
     try:
         head = await store.open()
-        _tell(Told(0, head.pos))
+        _report(CheckProgress(0, head.pos))
         report = await verify(store, progress, workers=0, range_events=RANGE_EVENTS)
     finally:
         await store.close()
-    _tell(Told(report.events, report.pos, report))
+    _report(CheckProgress(report.events, report.pos, report))
 
 
-def _tell(told: Told) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(told) + b"\n")
+def _report(progress: CheckProgress) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(progress) + b"\n")
     sys.stdout.buffer.flush()
 
 

@@ -1,7 +1,7 @@
 """A range of the log, event by event: the chain, the order, the envelopes, and the money of plain payments.
 
 A range can be checked without what lies before it: the hash that its first event builds on is stored, and sums and
-order are told as differences, which `Whole` puts together. Most events are plain payments and lines of text, so a
+order come as differences, which `Whole` puts together. Most events are plain payments and lines of text, so a
 piece is checked column by column, and a plain payment against what its transfer calls for; whatever is not just so is
 looked at closely.
 """
@@ -22,13 +22,25 @@ from tuppence_server.domain.chain import CHAIN_VERSION
 from tuppence_server.store.contract import MoveRow, Piece
 
 from .accounts import Accounts
-from .legs import Envelope, Key, Leg, Mismatch, credited, head_of, legs_of, must_be, said, sent, withdrawn
+from .legs import (
+    Envelope,
+    Key,
+    Leg,
+    Mismatch,
+    credited,
+    decode_body,
+    decode_envelope,
+    legs_of,
+    must_be,
+    sent,
+    withdrawn,
+)
 from .outcomes import MODULUS, sum_of_events
 
 PROBLEMS_MAX: Final = 20
 AMOUNT_TEXTS_MAX: Final = 65_536
 MADE_OTHERS: Final = "its transfers are not those that it calls for"
-_TOLD_ALONE: Final = (PaymentSent, Deposited, Withdrawn)
+_JUDGED_ALONE: Final = (PaymentSent, Deposited, Withdrawn)
 _ENCODED: Final = b"%d %d %d %d pay.send\n"
 _SINGLE: Final = " single 0"
 UNREADABLE: Final = Envelope("", "", "", 0, 0, "", 0)
@@ -45,11 +57,11 @@ class Plain(Struct, gc=False, forbid_unknown_fields=True):
     alt: str
 
 
-class Act(Struct, gc=False, array_like=True):
-    """An event that can only be judged together with others, and the transfers that it made."""
+class RawEvent(Struct, gc=False, array_like=True):
+    """An event that can only be judged together with others, as it is stored, and the transfers that it made."""
 
     pos: int
-    head: bytes
+    envelope: bytes
     body: bytes
     moves: list[MoveRow]
 
@@ -83,8 +95,8 @@ class Found(Struct, gc=False):
     firsts: dict[str, tuple[int, int, int]]
     lasts: dict[str, tuple[int, int]]
     sums: dict[int, Sums]
-    acts: list[Act]
-    rooms: list[Act]
+    payments: list[RawEvent]
+    rooms: list[RawEvent]
     problems: list[str]
 
 
@@ -97,8 +109,8 @@ class Range:
         self._firsts: dict[str, tuple[int, int, int]] = {}
         self._lasts: dict[str, int] = {}
         self._last_places: dict[str, int] = {}
-        self._acts: list[Act] = []
-        self._rooms: list[Act] = []
+        self._payments: list[RawEvent] = []
+        self._rooms: list[RawEvent] = []
         self._problems: list[str] = []
         self._after = self._at = after
         self._moment = 0
@@ -106,11 +118,11 @@ class Range:
         self.events = self._outcomes = self._transfers = self._first_transfer = self._last_transfer = 0
 
     @property
-    def acts(self) -> int:
-        """How many acts are kept, to be taken when the range ends."""
-        return len(self._acts) + len(self._rooms)
+    def kept(self) -> int:
+        """How many events are kept, to be taken when the range ends."""
+        return len(self._payments) + len(self._rooms)
 
-    def wrong(self, problem: str) -> None:
+    def report(self, problem: str) -> None:
         """Note what is not as it must be."""
         if len(self._problems) < PROBLEMS_MAX:
             self._problems.append(problem)
@@ -125,7 +137,7 @@ class Range:
         return Found(
             self._after, self._at, self._hash, self._moment, self.events,
             self._outcomes % MODULUS, self._transfers, self._first_transfer, self._last_transfer,
-            self._firsts, lasts, sums, self._acts, self._rooms, self._problems,
+            self._firsts, lasts, sums, self._payments, self._rooms, self._problems,
         )  # fmt: skip
 
     def take(self, piece: Piece) -> None:
@@ -138,12 +150,14 @@ class Range:
         places, convs, seqs, heads, bodies, salts, hashes = zip(*events, strict=True)
         made = self._made(places, moves)
         self._chain(places, heads, bodies, salts, hashes, made)
-        tops = self._tops(places, heads)
-        self._order(convs, seqs, places, tops)
-        self._money(places, tops, heads, bodies, made)
-        self._outcomes += sum_of_events([top.id for top in tops], [top.from_ for top in tops], places)
+        envelopes = self._envelopes(places, heads)
+        self._order(convs, seqs, places, envelopes)
+        self._money(places, envelopes, heads, bodies, made)
+        self._outcomes += sum_of_events(
+            [envelope.id for envelope in envelopes], [envelope.from_ for envelope in envelopes], places
+        )
         self.events += len(events)
-        self._at, self._hash, self._moment = places[-1], hashes[-1], tops[-1].at
+        self._at, self._hash, self._moment = places[-1], hashes[-1], envelopes[-1].at
 
     # The chain and the order
 
@@ -154,7 +168,7 @@ class Range:
         if not self._first_transfer:
             self._first_transfer, self._last_transfer = first, first - 1
         if last - self._last_transfer != len(moves):  # they come in order, so none is missing in between
-            self.wrong(f"transfers {self._last_transfer + 1} to {last}: some are missing")
+            self.report(f"transfers {self._last_transfer + 1} to {last}: some are missing")
         self._last_transfer = last
 
     def _made(self, places: tuple[int, ...], moves: Sequence[MoveRow]) -> list[Made]:
@@ -182,12 +196,12 @@ class Range:
         at = self._at
         for pos in places:
             if pos != at + 1:
-                self.wrong(f"pos {pos}: follows {at}; something is missing before it")
+                self.report(f"pos {pos}: follows {at}; something is missing before it")
             at = pos
 
     def _orphans(self, moves: Sequence[MoveRow]) -> None:
         for move in moves:
-            self.wrong(f"transfer {move[1]}: belongs to no event")
+            self.report(f"transfer {move[1]}: belongs to no event")
 
     def _chain(
         self,
@@ -217,41 +231,41 @@ class Range:
         if links != list(hashes):
             for pos, link, stored in zip(places, links, hashes, strict=True):
                 if link != stored:
-                    self.wrong(f"pos {pos}: the hash does not fit what is stored")
+                    self.report(f"pos {pos}: the hash does not fit what is stored")
 
-    def _tops(self, places: tuple[int, ...], heads: tuple[bytes, ...]) -> list[Envelope]:
+    def _envelopes(self, places: tuple[int, ...], heads: tuple[bytes, ...]) -> list[Envelope]:
         try:
-            tops = _tops(b"[%b]" % b",".join(heads))
+            envelopes = _envelopes(b"[%b]" % b",".join(heads))
         except DecodeError:
-            tops = []
-        if len(tops) == len(heads):
-            return tops
+            envelopes = []
+        if len(envelopes) == len(heads):
+            return envelopes
         for pos, head in zip(places, heads, strict=True):
             try:
-                tops.append(head_of(head))
+                envelopes.append(decode_envelope(head))
             except DecodeError:
-                self.wrong(f"pos {pos}: the envelope cannot be read")
-                tops.append(UNREADABLE)
-        return tops[-len(heads) :]
+                self.report(f"pos {pos}: the envelope cannot be read")
+                envelopes.append(UNREADABLE)
+        return envelopes[-len(heads) :]
 
     def _order(
         self,
         convs: tuple[str, ...],
         seqs: tuple[int, ...],
         places: tuple[int, ...],
-        tops: list[Envelope],
+        envelopes: list[Envelope],
     ) -> None:
         lasts = self._lasts
         self._last_places.update(zip(convs, places, strict=True))
-        for conv, seq, pos, top in zip(convs, seqs, places, tops, strict=True):
-            if top.seq != seq or top.pos != pos or top.conv != conv:
-                self.wrong(f"pos {pos}: the envelope names another place")
+        for conv, seq, pos, envelope in zip(convs, seqs, places, envelopes, strict=True):
+            if envelope.seq != seq or envelope.pos != pos or envelope.conv != conv:
+                self.report(f"pos {pos}: the envelope names another place")
             last = lasts.get(conv)
             if last != seq - 1:
                 if last is None:
-                    self._firsts[conv] = (seq, pos, top.at)
+                    self._firsts[conv] = (seq, pos, envelope.at)
                 else:
-                    self.wrong(f"pos {pos}: seq {seq} follows {last} in {conv}")
+                    self.report(f"pos {pos}: seq {seq} follows {last} in {conv}")
             lasts[conv] = seq
 
     # Money
@@ -259,53 +273,53 @@ class Range:
     def _money(
         self,
         places: tuple[int, ...],
-        tops: list[Envelope],
+        envelopes: list[Envelope],
         heads: tuple[bytes, ...],
         bodies: tuple[bytes, ...],
         made: list[Made],
     ) -> None:
-        for pos, top, head, body, moved in zip(places, tops, heads, bodies, made, strict=True):
+        for pos, envelope, head, body, moved in zip(places, envelopes, heads, bodies, made, strict=True):
             if moved is None:
-                if top.kind.startswith("pay."):
-                    self._closely(pos, top, head, body, [])
-                elif top.kind.startswith("room."):
-                    self._rooms.append(Act(pos, head, body, []))
-            elif type(moved) is tuple and self._is_plain(top, body, moved):
+                if envelope.kind.startswith("pay."):
+                    self._closely(pos, envelope, head, body, [])
+                elif envelope.kind.startswith("room."):
+                    self._rooms.append(RawEvent(pos, head, body, []))
+            elif type(moved) is tuple and self._is_plain(envelope, body, moved):
                 payer = self._accounts[moved[2]]
                 payer.debits += moved[4]
                 self._accounts[moved[3]].credits += moved[4]
                 payer.note_low(pos)
-                if top.ref is not None:
-                    self._acts.append(Act(pos, head, body, [moved]))
+                if envelope.ref is not None:
+                    self._payments.append(RawEvent(pos, head, body, [moved]))
             else:
-                self._closely(pos, top, head, body, moved if isinstance(moved, list) else [moved])
+                self._closely(pos, envelope, head, body, moved if isinstance(moved, list) else [moved])
         self._transfers += sum(len(each) if type(each) is list else each is not None for each in made)
 
-    def _is_plain(self, top: Envelope, body: bytes, move: MoveRow) -> bool:
+    def _is_plain(self, envelope: Envelope, body: bytes, move: MoveRow) -> bool:
         """Whether a transfer is just what a payment without anything special calls for."""
         _, _, debit, credit, amount, other = move
-        if other is not None or top.kind != "pay.send" or debit == credit:
+        if other is not None or envelope.kind != "pay.send" or debit == credit:
             return False
         try:
-            told = _plain(body)
+            plain = _plain(body)
         except DecodeError:
             return False
         payer, payee = self._accounts[debit], self._accounts[credit]
         return (
-            told.amount == _amount_text(amount, payee.currency)
-            and told.currency == payee.currency == payer.currency
-            and told.payee == payee.owner
-            and top.from_ == payer.owner
-            and told.state == "completed"
+            plain.amount == _amount_text(amount, payee.currency)
+            and plain.currency == payee.currency == payer.currency
+            and plain.payee == payee.owner
+            and envelope.from_ == payer.owner
+            and plain.state == "completed"
         )
 
-    def _closely(self, pos: int, top: Envelope, head: bytes, body: bytes, moves: list[MoveRow]) -> None:
+    def _closely(self, pos: int, envelope: Envelope, head: bytes, body: bytes, moves: list[MoveRow]) -> None:
         self._fold(pos, moves)
         try:
-            if self._judge(top, body, moves):
-                self._acts.append(Act(pos, head, body, moves))
+            if self._judge(envelope, body, moves):
+                self._payments.append(RawEvent(pos, head, body, moves))
         except Mismatch as odd:
-            self.wrong(f"pos {pos}: {odd}")
+            self.report(f"pos {pos}: {odd}")
 
     def _fold(self, pos: int, moves: list[MoveRow]) -> None:
         touched = []
@@ -322,33 +336,34 @@ class Range:
         for payer in touched:
             payer.note_low(pos)
 
-    def _judge(self, top: Envelope, body: bytes, moves: list[MoveRow]) -> bool:
+    def _judge(self, envelope: Envelope, body: bytes, moves: list[MoveRow]) -> bool:
         """Check what an event tells by itself; True where it has to be judged with others."""
-        if top is UNREADABLE:
+        if envelope is UNREADABLE:
             raise Mismatch("the envelope cannot be read")
-        kind = top.kind
+        kind = envelope.kind
         if kind not in PAYMENT_BODIES:
             raise Mismatch(f"a {kind} moves no money")
-        if PAYMENT_BODIES[kind] not in _TOLD_ALONE:
+        if PAYMENT_BODIES[kind] not in _JUDGED_ALONE:
             return True
-        told = said(kind, body)
-        assert isinstance(told, _TOLD_ALONE), "each kind has its class"
+        money = decode_body(kind, body)
+        assert isinstance(money, _JUDGED_ALONE), "each kind has its class"
         legs: list[Leg]
-        author = top.from_
-        match told:
+        author = envelope.from_
+        match money:
             case PaymentSent():
-                legs = sent(top, told)
+                legs = sent(envelope, money)
             case Deposited():
-                legs, author = credited(top, told), told.payee if kind == "pay.faucet" else SERVER_AUTHOR
+                legs = credited(envelope, money)
+                author = money.payee if kind == "pay.faucet" else SERVER_AUTHOR
             case Withdrawn():
-                legs, author = withdrawn(told), SERVER_AUTHOR
+                legs, author = withdrawn(money), SERVER_AUTHOR
         if legs != legs_of(moves, self._owners):
-            raise Mismatch(f"a {kind} of {told.amount} {told.currency}: {MADE_OTHERS}")
-        if isinstance(told, PaymentSent):
-            more = told.accept or told.quote or told.received or told.settles or top.ref
-            return bool(more) or told.state != "completed"
-        must_be(top.from_, author)
-        must_be(told.state, "completed")
+            raise Mismatch(f"a {kind} of {money.amount} {money.currency}: {MADE_OTHERS}")
+        if isinstance(money, PaymentSent):
+            more = money.accept or money.quote or money.received or money.settles or envelope.ref
+            return bool(more) or money.state != "completed"
+        must_be(envelope.from_, author)
+        must_be(money.state, "completed")
         return False
 
 
@@ -366,8 +381,8 @@ def _encoded(made: Made) -> bytes:
     if isinstance(made, list):
         return b"".join([_encoded(each) for each in made])
     _, number, debit, credit, amount, other = made
-    told = "pay.send" if other is None else other.removesuffix(_SINGLE)
-    return f"{number} {debit} {credit} {amount} {told}\n".encode()
+    rest = "pay.send" if other is None else other.removesuffix(_SINGLE)
+    return f"{number} {debit} {credit} {amount} {rest}\n".encode()
 
 
 @lru_cache(AMOUNT_TEXTS_MAX)
@@ -380,5 +395,5 @@ def _amount_text(amount: int, currency: str) -> str | None:
 
 
 _plain: Final = json.Decoder(Plain).decode
-_tops: Final = json.Decoder(list[Envelope]).decode
+_envelopes: Final = json.Decoder(list[Envelope]).decode
 _LENGTHS: Final = _Lengths()

@@ -16,13 +16,13 @@ import structlog
 
 from tuppence_server.telemetry.metrics import Metrics
 
-from .process import Told
+from .process import CheckProgress
 from .verify import Report
 
 HOUR_S: Final = 3_600.0
 LINE_BYTES_MAX: Final = 1 << 20
 log = structlog.get_logger("tuppence.verify")
-_told: Final = msgspec.json.Decoder(Told).decode
+_decode: Final = msgspec.json.Decoder(CheckProgress).decode
 
 
 class Audits:
@@ -30,8 +30,8 @@ class Audits:
 
     def __init__(self, database: Path, metrics: Metrics) -> None:
         self._database = database
-        self._now = Told()
-        self._last = Told()
+        self._now = CheckProgress()
+        self._last = CheckProgress()
         self._ended_at = 0.0
         self._failed = self._stopping = False
         self._task: asyncio.Task[None] | None = None
@@ -54,10 +54,10 @@ class Audits:
     def start(self) -> None:
         """Begin a check, unless one is going on."""
         if not self._stopping and (self._task is None or self._task.done()):
-            self._now = Told()
+            self._now = CheckProgress()
             self._task = asyncio.get_running_loop().create_task(self._run(), name="verify")
 
-    def told(self) -> dict[str, Any]:
+    def progress(self) -> dict[str, Any]:
         """How far the present check is; the report once there is none, or that it could not be carried
         out."""
         going = self._task is not None and not self._task.done()
@@ -115,7 +115,7 @@ class Audits:
             if self._stopping:
                 return None
             async for line in process.stdout:
-                self._now = _told(line)
+                self._now = _decode(line)
         finally:
             with suppress(ProcessLookupError):
                 process.kill()

@@ -1,6 +1,6 @@
 """What may be done about a payment that waits, by whom and when, and what becomes of it."""
 
-from typing import Final
+from typing import Any, Final
 
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
@@ -27,14 +27,9 @@ from .payments import MoneyEvent, PaymentFold, PaymentFolds
 OPEN: Final = "open"
 
 
-def _in_time(deed: MoneyEvent, story: PaymentFold) -> None:
-    if deed.head.at >= story.payment.expires_at:
-        raise Mismatch("comes after the payment's time")
-
-
-def _by(deed: MoneyEvent, person: str) -> None:
-    if deed.head.from_ != person:
-        raise Mismatch(f"is not for {deed.head.from_} to do")
+def _by(event: MoneyEvent[Any], person: str) -> None:
+    if event.envelope.from_ != person:
+        raise Mismatch(f"is not for {event.envelope.from_} to do")
 
 
 def _money(amount: int, currency: str) -> Money:
@@ -44,175 +39,161 @@ def _money(amount: int, currency: str) -> Money:
 # --- answers to what was asked for ------------------------------------------------------------------------
 
 
-def settled(stories: PaymentFolds, deed: MoneyEvent, body: PaymentSent, settles: Settles) -> None:
+def settled(folds: PaymentFolds, event: MoneyEvent[PaymentSent], settles: Settles) -> None:
     """A payment answers a request, or one's share of a split."""
-    story = stories.waiting(deed, "request", "split")
-    _in_time(deed, story)
-    payment = story.payment
+    body, fold = event.body, folds.waiting(event, "request", "split")
+    payment = fold.payment
     paid = (body.payee, minor(body.amount, body.currency), body.currency)
     if payment.kind == "request":
-        _by(deed, payment.payer)
+        _by(event, payment.payer)
         must_be(paid, (payment.payee, payment.amount, payment.currency))
         must_be(settles, Settles("paid"))
-        stories.end(story, "paid")
+        folds.end(fold, "paid")
         return
-    share = _share_of(story, deed.head.from_)
+    share = _share_of(fold, event.envelope.from_)
     must_be(paid, (payment.payee, share.amount, payment.currency))
-    must_be(settles, Settles(_end_share(story, share, "paid"), _view(story, share, "paid")))
-    _end_with_shares(stories, story)
+    must_be(settles, Settles(_end_share(fold, share, "paid"), _view(fold, share, "paid")))
+    _end_with_shares(folds, fold)
 
 
-def _share_of(story: PaymentFold, person: str) -> Share:
-    share = next((each for each in story.shares if each.person == person), None)
+def _share_of(fold: PaymentFold, person: str) -> Share:
+    share = next((each for each in fold.shares if each.person == person), None)
     if share is None or share.state != OPEN:
         raise Mismatch(f"{person} has no open share")
     return share
 
 
-def _end_share(story: PaymentFold, share: Share, state: str) -> str:
+def _end_share(fold: PaymentFold, share: Share, state: str) -> str:
     """The state of the split after one of its shares has come to its end."""
-    story.shares[share.n - 1] = replace(share, state=state)
-    return OPEN if any(each.state == OPEN for each in story.shares) else "settled"
+    fold.shares[share.n - 1] = replace(share, state=state)
+    return OPEN if any(each.state == OPEN for each in fold.shares) else "settled"
 
 
-def _end_with_shares(stories: PaymentFolds, story: PaymentFold) -> None:
-    if all(each.state != OPEN for each in story.shares):
-        stories.end(story, "settled")
+def _end_with_shares(folds: PaymentFolds, fold: PaymentFold) -> None:
+    if all(each.state != OPEN for each in fold.shares):
+        folds.end(fold, "settled")
 
 
-def _view(story: PaymentFold, share: Share, state: str) -> ShareView:
-    return ShareView(share.person, format_amount(share.amount, story.payment.currency), state)
+def _view(fold: PaymentFold, share: Share, state: str) -> ShareView:
+    return ShareView(share.person, format_amount(share.amount, fold.payment.currency), state)
 
 
-def waived(stories: PaymentFolds, deed: MoneyEvent) -> None:
+def waived(folds: PaymentFolds, event: MoneyEvent[ShareWaived]) -> None:
     """Who split the bill lets somebody off."""
-    body = deed.body
-    assert isinstance(body, ShareWaived), "each kind has its class"
-    stories.moves(deed, [])
-    story = stories.waiting(deed, "split")
-    _in_time(deed, story)
-    _by(deed, story.payment.payee)
-    share = _share_of(story, body.user)
-    must_be(body.share, _view(story, share, "waived"))
-    must_be(body.state, _end_share(story, share, "waived"))
-    _end_with_shares(stories, story)
+    body = event.body
+    folds.moves(event, [])
+    fold = folds.waiting(event, "split")
+    _by(event, fold.payment.payee)
+    share = _share_of(fold, body.user)
+    must_be(body.share, _view(fold, share, "waived"))
+    must_be(body.state, _end_share(fold, share, "waived"))
+    _end_with_shares(folds, fold)
 
 
-def reminded(stories: PaymentFolds, deed: MoneyEvent) -> None:
+def reminded(folds: PaymentFolds, event: MoneyEvent[PaymentReminded]) -> None:
     """Who asked reminds those who have not answered."""
-    body = deed.body
-    assert isinstance(body, PaymentReminded), "each kind has its class"
-    stories.moves(deed, [])
-    story = stories.waiting(deed, "request", "split")
-    _in_time(deed, story)
-    _by(deed, story.payment.payee)
-    still = [share.person for share in story.shares if share.state == OPEN] or [story.payment.payer]
+    body = event.body
+    folds.moves(event, [])
+    fold = folds.waiting(event, "request", "split")
+    _by(event, fold.payment.payee)
+    still = [share.person for share in fold.shares if share.state == OPEN] or [fold.payment.payer]
     must_be(body.users, still)
     must_be(body.state, OPEN)
-    story.payment = replace(story.payment, reminded_at=deed.head.at)
+    fold.payment = replace(fold.payment, reminded_at=event.envelope.at)
 
 
 # --- answers to what was offered --------------------------------------------------------------------------
 
 
-def accepted(stories: PaymentFolds, deed: MoneyEvent) -> None:
+def accepted(folds: PaymentFolds, event: MoneyEvent[PaymentAccepted]) -> None:
     """Who was offered money takes it."""
-    body = deed.body
-    assert isinstance(body, PaymentAccepted), "each kind has its class"
-    story = stories.waiting(deed, "send")
-    payment = story.payment
-    _in_time(deed, story)
-    _by(deed, payment.payee)
+    body = event.body
+    fold = folds.waiting(event, "send")
+    payment = fold.payment
+    _by(event, payment.payee)
     currency, fee = payment.currency, payment.fee
-    stories.moves(deed, held(payment, "post", "pay.accept"))
+    folds.moves(event, held(payment, "post", "pay.accept"))
     must_be((body.amount, body.currency), (format_amount(payment.amount, currency), currency))
     must_be((body.payee, body.state), (payment.payee, "completed"))
     borne = (format_amount(fee, currency), payment.fee_on) if fee else (UNSET, UNSET)
     must_be((body.fee, body.fee_on), borne)
-    stories.end(story, "completed")
+    folds.end(fold, "completed")
 
 
-def declined(stories: PaymentFolds, deed: MoneyEvent) -> None:
+def declined(folds: PaymentFolds, event: MoneyEvent[PaymentDeclined]) -> None:
     """Who was offered or asked for money refuses."""
-    body = deed.body
-    assert isinstance(body, PaymentDeclined), "each kind has its class"
-    story = stories.waiting(deed, "send", "request", "split")
-    payment = story.payment
-    _in_time(deed, story)
-    stories.moves(deed, held(payment, "void", "pay.decline"))
+    body = event.body
+    fold = folds.waiting(event, "send", "request", "split")
+    payment = fold.payment
+    folds.moves(event, held(payment, "void", "pay.decline"))
     if payment.kind == "split":
-        share = _share_of(story, deed.head.from_)
-        must_be(body.share, _view(story, share, "declined"))
-        must_be(body.state, _end_share(story, share, "declined"))
-        _end_with_shares(stories, story)
+        share = _share_of(fold, event.envelope.from_)
+        must_be(body.share, _view(fold, share, "declined"))
+        must_be(body.state, _end_share(fold, share, "declined"))
+        _end_with_shares(folds, fold)
         return
-    _by(deed, payment.payee if payment.kind == "send" else payment.payer)
+    _by(event, payment.payee if payment.kind == "send" else payment.payer)
     must_be((body.state, body.share), ("declined", UNSET))
-    stories.end(story, "declined")
+    folds.end(fold, "declined")
 
 
-def cancelled(stories: PaymentFolds, deed: MoneyEvent) -> None:
+def cancelled(folds: PaymentFolds, event: MoneyEvent[PaymentCancelled]) -> None:
     """Who offered or asked takes it back."""
-    body = deed.body
-    assert isinstance(body, PaymentCancelled), "each kind has its class"
-    story = stories.waiting(deed, "send", "request", "split")
-    payment = story.payment
-    _in_time(deed, story)
-    _by(deed, payment.payer if payment.kind == "send" else payment.payee)
-    stories.moves(deed, held(payment, "void", "pay.cancel"))
+    body = event.body
+    fold = folds.waiting(event, "send", "request", "split")
+    payment = fold.payment
+    _by(event, payment.payer if payment.kind == "send" else payment.payee)
+    folds.moves(event, held(payment, "void", "pay.cancel"))
     must_be(body.state, "cancelled")
-    _end_open_shares(story, "cancelled")
-    stories.end(story, "cancelled")
+    _end_open_shares(fold, "cancelled")
+    folds.end(fold, "cancelled")
 
 
-def expired(stories: PaymentFolds, deed: MoneyEvent) -> None:
+def expired(folds: PaymentFolds, event: MoneyEvent[PaymentExpired]) -> None:
     """The time of a payment is over; what it held goes back."""
-    body = deed.body
-    assert isinstance(body, PaymentExpired), "each kind has its class"
-    story = stories.waiting(deed, "send", "request", "split", "packet")
-    payment = story.payment
-    if deed.head.at < payment.expires_at:
+    body = event.body
+    fold = folds.find(event, "send", "request", "split", "packet")
+    payment = fold.payment
+    if event.envelope.at < payment.expires_at:
         raise Mismatch("comes before the payment's time is over")
-    _by(deed, SERVER_AUTHOR)
+    _by(event, SERVER_AUTHOR)
     back: Money | UnsetType = UNSET
     if payment.kind == "packet":
-        left = [share for share in story.shares if share.state == OPEN]
-        stories.moves(deed, unclaimed(payment, left))
+        left = [share for share in fold.shares if share.state == OPEN]
+        folds.moves(event, unclaimed(payment, left))
         back = _money(sum(share.amount for share in left), payment.currency)
     else:
-        stories.moves(deed, held(payment, "expire", "pay.expire"))
+        folds.moves(event, held(payment, "expire", "pay.expire"))
         if payment.kind == "send":
             back = _money(payment.received + payment.fee, payment.currency)
     must_be((body.state, body.returned), ("expired", back))
     must_be(body.seed, payment.seed.hex() if payment.kind == "packet" else UNSET)
-    _end_open_shares(story, "expired")
-    stories.end(story, "expired")
+    _end_open_shares(fold, "expired")
+    folds.end(fold, "expired")
 
 
-def _end_open_shares(story: PaymentFold, state: str) -> None:
-    story.shares = [replace(each, state=state) if each.state == OPEN else each for each in story.shares]
+def _end_open_shares(fold: PaymentFold, state: str) -> None:
+    fold.shares = [replace(each, state=state) if each.state == OPEN else each for each in fold.shares]
 
 
 # --- red packets ------------------------------------------------------------------------------------------
 
 
-def took(stories: PaymentFolds, deed: MoneyEvent) -> None:
+def took(folds: PaymentFolds, event: MoneyEvent[PacketClaimed]) -> None:
     """Somebody takes the next share of a packet, one each; the last tells the seed."""
-    body, claimer = deed.body, deed.head.from_
-    assert isinstance(body, PacketClaimed), "each kind has its class"
-    story = stories.waiting(deed, "packet")
-    payment = story.payment
-    _in_time(deed, story)
-    if any(share.person == claimer for share in story.shares):
+    body, claimer = event.body, event.envelope.from_
+    fold = folds.waiting(event, "packet")
+    payment = fold.payment
+    if any(share.person == claimer for share in fold.shares):
         raise Mismatch(f"{claimer} has two shares of a packet")
-    share = story.shares[payment.claimed]
-    stories.moves(deed, claimed(payment, share, claimer))
+    share = fold.shares[payment.claimed]
+    folds.moves(event, claimed(payment, share, claimer))
     state = "emptied" if share.n == payment.count else OPEN
     amount = format_amount(share.amount, payment.currency)
     must_be((body.amount, body.currency, body.payee), (amount, payment.currency, claimer))
     must_be((body.share, body.count, body.state), (share.n, payment.count, state))
     must_be(body.seed, payment.seed.hex() if state == "emptied" else UNSET)
-    story.shares[share.n - 1] = replace(share, person=claimer, state="claimed")
-    story.payment = replace(payment, claimed=share.n)
+    fold.shares[share.n - 1] = replace(share, person=claimer, state="claimed")
+    fold.payment = replace(payment, claimed=share.n)
     if state == "emptied":
-        stories.end(story, state)
+        folds.end(fold, state)

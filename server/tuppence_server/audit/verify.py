@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 
 from msgspec import Struct
 
+from tuppence_protocol import kinds
 from tuppence_server.domain.rows import Account, LogHead, User
 from tuppence_server.domain.seals import (
     FLAGS,
@@ -22,12 +23,12 @@ from tuppence_server.domain.seals import (
 )
 from tuppence_server.store.contract import AuditReads
 
+from . import openings, refunds, transitions
 from .conversations import Rooms
 from .legs import Key
 from .outcomes import sum_of_receipts
-from .payments import PaymentFolds
+from .payments import EventChecks, PaymentFolds
 from .range import PROBLEMS_MAX, Found
-from .tellers import TELLERS
 from .whole import Whole
 from .workers import alone, together
 
@@ -38,6 +39,21 @@ RANGE_EVENTS: Final = 250_000
 ALONE_EVENTS_MAX: Final = 100_000
 """A log of so many events is checked before other processes would have begun."""
 WORKERS_MAX: Final = 16
+EVENT_CHECKS: Final[EventChecks] = {
+    kinds.PaymentSent: openings.sent,
+    kinds.PaymentRequested: openings.requested,
+    kinds.BillSplit: openings.split,
+    kinds.PacketMade: openings.packed,
+    kinds.PacketClaimed: transitions.took,
+    kinds.PaymentAccepted: transitions.accepted,
+    kinds.PaymentDeclined: transitions.declined,
+    kinds.PaymentCancelled: transitions.cancelled,
+    kinds.PaymentRefunded: refunds.refunded,
+    kinds.PaymentReversed: refunds.reversed_by_operator,
+    kinds.ShareWaived: transitions.waived,
+    kinds.PaymentReminded: transitions.reminded,
+    kinds.PaymentExpired: transitions.expired,
+}
 Progress = Callable[[int, int], None]
 Result = TypeVar("Result")
 
@@ -82,8 +98,8 @@ async def verify(
     await check.tried("the rows", check.fold(), None)
     await check.tried("receipts", check.receipts(receipts.result()), None)
     for fault in faults.result():
-        check.whole.wrong(fault)
-    return check.report()
+        check.whole.report(fault)
+    return check.result()
 
 
 async def _receipts(store: AuditReads) -> tuple[int, int]:
@@ -104,15 +120,15 @@ class _Check:
         self._totals: dict[str, int] = {}
         self._owners: dict[int, Key] = {}
         self.whole = Whole(self._owners)
-        self._stories = PaymentFolds(store, self._owners, TELLERS, self.whole.wrong)
-        self._rooms = Rooms(self.whole.wrong)
+        self._folds = PaymentFolds(store, self._owners, EVENT_CHECKS, self.whole.report)
+        self._rooms = Rooms(self.whole.report)
 
     async def tried(self, what: str, part: Awaitable[Result], otherwise: Result) -> Result:
         """A part of the check; that it could not be carried out is a problem."""
         try:
             return await part
         except Exception as fault:  # noqa: BLE001 - whatever a damaged file makes of a read
-            self.whole.wrong(f"{what} cannot be checked: {type(fault).__name__}: {fault}")
+            self.whole.report(f"{what} cannot be checked: {type(fault).__name__}: {fault}")
             return otherwise
 
     async def rows(self) -> None:
@@ -127,7 +143,7 @@ class _Check:
         async with aclosing(_ranges(self._store, head, self._owners, workers, range_events)) as ranges:
             async for found in ranges:
                 whole.add(found)
-                await self._stories.take(found.acts)
+                await self._folds.take(found.payments)
                 self._rooms.take(found.rooms)
                 if progress is not None:
                     progress(whole.events, head.pos)
@@ -136,8 +152,8 @@ class _Check:
         """What the log comes to, against the rows."""
         whole, head, store = self.whole, self._head, self._store
         whole.end(head)
-        await self._stories.finish()
-        self._totals = whole.accounts(self._accounts, self._stories.holds.sums())
+        await self._folds.finish()
+        self._totals = whole.accounts(self._accounts, self._folds.holds.sums())
         whole.opened(self._accounts, head, frozenset(self._users), await store.currencies())
         await self._sealed()
         self._rooms.conversations(await store.all_conversations(), self._users, whole.begun, whole.lasts)
@@ -145,7 +161,7 @@ class _Check:
         async for some in store.all_members():
             members += self._rooms.members(some)
         if members != self._rooms.expected():
-            whole.wrong(f"the log makes {self._rooms.expected()} memberships; there are {members}")
+            whole.report(f"the log makes {self._rooms.expected()} memberships; there are {members}")
 
     async def _sealed(self) -> None:
         """What no event tells of, against what was summed up as it was written."""
@@ -157,28 +173,28 @@ class _Check:
         }
         async for some in self._store.refusals():
             sums[REFUSALS] += sum(map(of_refusal, some))
-        for name, told in sums.items():
-            if told % MODULUS != self._head.seals.get(name, 0):
-                self.whole.wrong(f"{name}: not as sealed when last written")
+        for name, expected in sums.items():
+            if expected % MODULUS != self._head.seals.get(name, 0):
+                self.whole.report(f"{name}: not as sealed when last written")
 
     async def receipts(self, stored: tuple[int, int]) -> None:
         """Each event's own receipt; which they are is looked up only where something is wrong."""
         whole = self.whole
         if stored == (whole.events, whole.outcomes):
             return
-        whole.wrong(f"{whole.events} events and {stored[0]} receipts that name one do not belong together")
+        whole.report(f"{whole.events} events and {stored[0]} receipts that name one do not belong together")
         misplaced = await self._store.misplaced(PROBLEMS_MAX)
         for pos in misplaced.events:
-            whole.wrong(f"pos {pos}: has no receipt, or not its own")
+            whole.report(f"pos {pos}: has no receipt, or not its own")
         for receipt in misplaced.receipts:
-            whole.wrong(f"receipt {receipt}: names an event that is not its own")
+            whole.report(f"receipt {receipt}: names an event that is not its own")
 
-    def report(self) -> Report:
+    def result(self) -> Report:
         """What was found."""
-        head, whole, stories = self._head, self.whole, self._stories
+        head, whole, folds = self._head, self.whole, self._folds
         return Report(
             head.pos, head.hash.hex(), head.epoch, whole.events, whole.transfers, len(self._accounts),
-            stories.payments, len(stories.holds), self._totals, whole.problems,
+            folds.payments, len(folds.holds), self._totals, whole.problems,
         )  # fmt: skip
 
 

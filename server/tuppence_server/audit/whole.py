@@ -1,4 +1,4 @@
-"""Ranges put together: what each told as a difference becomes a sum, and is held against the rows."""
+"""Ranges put together: what each found as a difference becomes a sum, and is held against the rows."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class Whole:
         self.lasts: dict[str, tuple[int, int]] = {}
         self._sums: dict[int, Sums] = {}
 
-    def wrong(self, problem: str) -> None:
+    def report(self, problem: str) -> None:
         """Note what is not as it must be."""
         if len(self.problems) < PROBLEMS_MAX:
             self.problems.append(problem)
@@ -32,20 +32,20 @@ class Whole:
     def add(self, found: Found) -> None:
         """The next range."""
         if found.events and found.after != self.at:
-            self.wrong(f"pos {found.after + 1}: follows {self.at}; something is missing before it")
+            self.report(f"pos {found.after + 1}: follows {self.at}; something is missing before it")
         for problem in found.problems:
-            self.wrong(problem)
+            self.report(problem)
         for conv, (seq, pos, at) in found.firsts.items():
             last = self.lasts.get(conv, (0, 0))[0]
             if seq != last + 1:
-                self.wrong(f"pos {pos}: seq {seq} follows {last} in {conv}")
+                self.report(f"pos {pos}: seq {seq} follows {last} in {conv}")
             self.begun.setdefault(conv, at)
         self.lasts |= found.lasts
         for number, sums in found.sums.items():
             self._add_sums(number, sums)
         if found.first_transfer:
             if found.first_transfer != self.last_transfer + 1:
-                self.wrong(f"transfer {found.first_transfer}: follows {self.last_transfer}")
+                self.report(f"transfer {found.first_transfer}: follows {self.last_transfer}")
             self.last_transfer = found.last_transfer
         self.events += found.events
         self.transfers += found.transfers
@@ -59,7 +59,7 @@ class Whole:
             sums = self._sums[number] = Sums(0, 0, 0, 0, 0)
         available = sums.credits - sums.debits - sums.pending
         if available + more.low < 0 and self._owners.get(number, ("", "", ""))[2] == "customer":
-            self.wrong(f"account {number}: below zero at pos {more.low_pos}")
+            self.report(f"account {number}: below zero at pos {more.low_pos}")
         sums.debits += more.debits
         sums.credits += more.credits
         sums.pending += more.pending
@@ -67,11 +67,11 @@ class Whole:
     def end(self, head: LogHead) -> None:
         """Where the log ends, against the head."""
         if self.at != head.pos or self.hash != head.hash:
-            self.wrong(f"the log ends at {self.at}; the head says {head.pos}")
+            self.report(f"the log ends at {self.at}; the head says {head.pos}")
         elif head.at != self._moment:
-            self.wrong(f"the last event was committed at {self._moment}; the head says {head.at}")
+            self.report(f"the last event was committed at {self._moment}; the head says {head.at}")
         if self.transfers != head.transfer_id or self.last_transfer != head.transfer_id:
-            self.wrong(f"{self.transfers} transfers belong to events; the head says {head.transfer_id}")
+            self.report(f"{self.transfers} transfers belong to events; the head says {head.transfer_id}")
 
     def opened(
         self, accounts: Sequence[Account], head: LogHead, users: frozenset[str], currencies: dict[str, int]
@@ -80,13 +80,13 @@ class Whole:
         there is."""
         if [account.id for account in accounts] != list(range(1, head.account_id + 1)):
             last = accounts[-1].id if accounts else 0
-            self.wrong(f"{len(accounts)} accounts up to number {last}; the head says {head.account_id}")
+            self.report(f"{len(accounts)} accounts up to number {last}; the head says {head.account_id}")
         for account in accounts:
             if not (account.owner in users if account.code == "customer" else account.owner == OPERATOR):
-                self.wrong(f"account {account.id}: is nobody's")
-        told = {account.currency: exponent(account.currency) for account in accounts}
-        if told != currencies:
-            self.wrong("the currencies that are noted are not those of the accounts, with their decimals")
+                self.report(f"account {account.id}: is nobody's")
+        expected = {account.currency: exponent(account.currency) for account in accounts}
+        if expected != currencies:
+            self.report("the currencies that are noted are not those of the accounts, with their decimals")
 
     def accounts(self, accounts: list[Account], held: tuple[Counter[int], Counter[int]]) -> dict[str, int]:
         """The counters against the sums of the transfers and of the open holds."""
@@ -94,25 +94,25 @@ class Whole:
         totals: dict[str, int] = {}
         for account in accounts:
             sums = self._sums.pop(account.id, None) or Sums(0, 0, 0, 0, 0)
-            for name, stored, told in (
+            for name, stored, expected in (
                 ("debits", account.debits_posted, sums.debits),
                 ("credits", account.credits_posted, sums.credits),
                 ("pending debits", account.debits_pending, held[0][account.id]),
                 ("pending credits", account.credits_pending, held[1][account.id]),
             ):
-                if stored != told:
-                    self.wrong(f"account {account.id}: {name} differ from its transfers")
+                if stored != expected:
+                    self.report(f"account {account.id}: {name} differ from its transfers")
             if account.code == "customer":
                 balance = account.credits_posted - account.debits_posted
                 totals[account.currency] = totals.get(account.currency, 0) + balance
                 if account.available < 0:
-                    self.wrong(f"account {account.id}: below zero")
+                    self.report(f"account {account.id}: below zero")
             both = posted.setdefault(account.currency, [0, 0])
             both[0] += account.debits_posted
             both[1] += account.credits_posted
         for currency, (debited, credited) in posted.items():
             if debited != credited:
-                self.wrong(f"{currency}: debits {debited} are not credits {credited}")
+                self.report(f"{currency}: debits {debited} are not credits {credited}")
         for unknown in self._sums:
-            self.wrong(f"account {unknown}: has transfers but does not exist")
+            self.report(f"account {unknown}: has transfers but does not exist")
         return totals

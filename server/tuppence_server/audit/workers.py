@@ -23,8 +23,8 @@ from .range import Found, Range
 
 AHEAD: Final = 2
 """Ranges that are checked or wait beyond those being checked; what they found is held in memory."""
-ACTS_MAX: Final = 10_000
-"""Acts that a range keeps; one that has so many ends early."""
+KEPT_EVENTS_MAX: Final = 10_000
+"""Events that a range keeps; one that has so many ends early."""
 BEYOND: Final = 2**62
 """Read on past what the head names, so that rows which it does not know are found."""
 Job = tuple[int, int, "asyncio.Future[bytes]"]
@@ -37,7 +37,7 @@ async def alone(store: AuditReads, owners: dict[int, Key], events: int) -> Async
     pieces = _Pieces(store, events)
     async for piece in pieces.all():
         part.take(piece)
-        if part.acts >= ACTS_MAX or part.events >= events:
+        if part.kept >= KEPT_EVENTS_MAX or part.events >= events:
             found = part.found()
             yield found
             part = Range(owners, found.upto, found.hash)
@@ -89,17 +89,17 @@ def _row(moved: Transfer) -> MoveRow:
 
 
 async def together(
-    reader: LogReader, end: int, events: int, workers: int, acts: int = ACTS_MAX
+    reader: LogReader, end: int, events: int, workers: int, kept_max: int = KEPT_EVENTS_MAX
 ) -> AsyncGenerator[Found, None]:
     """Check the log, which is said to end at `end`, in ranges of `events` by so many processes; in order.
 
-    A range that has found as many `acts` ends there; the rest of it is checked next.
+    A range that has found kept `kept_max` events ends there; the rest of it is checked next.
     """
     loop = asyncio.get_running_loop()
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin)
 
     def job(after: int, upto: int) -> Job:
-        return after, upto, loop.run_in_executor(pool, _check, reader, after, upto, acts)
+        return after, upto, loop.run_in_executor(pool, _check, reader, after, upto, kept_max)
 
     starts = deque(range(0, max(1, end), events))
     jobs: deque[Job] = deque()
@@ -110,7 +110,7 @@ async def together(
                 jobs.append(job(after, after + events if starts else BEYOND))
             after, upto, future = jobs.popleft()
             found = _found(await future)
-            if len(found.acts) + len(found.rooms) >= acts and found.upto < upto:
+            if len(found.payments) + len(found.rooms) >= kept_max and found.upto < upto:
                 jobs.appendleft(job(found.upto, upto))
             yield found
     finally:
@@ -123,12 +123,12 @@ def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _check(reader: LogReader, after: int, upto: int, acts: int) -> bytes:
+def _check(reader: LogReader, after: int, upto: int, kept_max: int) -> bytes:
     """What a range came to, as MessagePack: Python's own way takes as long as the check of some events."""
     part = Range(_owners(reader), after, reader.hash_at(after) if after else GENESIS_HASH)
     for piece in reader.pieces(after, upto):
         part.take(piece)
-        if part.acts >= acts:
+        if part.kept >= kept_max:
             break
     return msgpack.encode(part.found())
 

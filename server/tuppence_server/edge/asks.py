@@ -17,7 +17,7 @@ from tuppence_server.exchange.quotes import Rates as RateSource
 from tuppence_server.exchange.quotes import quote
 from tuppence_server.hub.hub import Hub
 from tuppence_server.pipeline.pipeline import Pipeline
-from tuppence_server.reports.payments import listed
+from tuppence_server.reports.payments import payments_page
 from tuppence_server.reports.statement import page
 from tuppence_server.store.contract import AskReads, ChatReads, MoneyReads
 
@@ -159,7 +159,7 @@ async def _looked_up(
 ) -> bytes | Refusal:
     found: kinds.PaymentsResult | kinds.StatementResult | Refusal
     if isinstance(frame, kinds.AskPayments):
-        found = await listed(store, user, frame.body)
+        found = await payments_page(store, user, frame.body)
     else:
         found = await page(store, user, frame.body)
     return found if isinstance(found, Refusal) else codec.encode_result(frame.id, **asdict(found))

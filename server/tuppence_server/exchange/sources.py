@@ -110,7 +110,7 @@ class EcbRates:
         self._looked_at: int | None = None
         self._seen: tuple[int, int, int] | None = None
         self._sheet: Sheet | None = None
-        self._told = ""
+        self._reported = ""
 
     def rate(self, sell: str, buy: str, now: int) -> Fraction | Refusal | None:
         """What the file says at `now`; looks whether it has changed once in LOOK_MS."""
@@ -126,10 +126,10 @@ class EcbRates:
             return NO_RATES
         age = now - sheet.published_at
         if age >= self._stale_ms:
-            self._tell(f"the rates of {sheet.day} are too old")
+            self._report(f"the rates of {sheet.day} are too old")
             return OLD_RATES
         if age < -AHEAD_MS_MAX:
-            self._tell(f"the rates are of {sheet.day}, which is yet to come")
+            self._report(f"the rates are of {sheet.day}, which is yet to come")
             return NO_RATES
         return sheet.rates[buy] / sheet.rates[sell]
 
@@ -151,11 +151,11 @@ class EcbRates:
                 self._sheet = read_sheet(file.read(BYTES_MAX + 1))
         except OSError as fault:
             self._sheet, self._seen = None, None
-            self._tell(f"it cannot be read: {fault.strerror}")
+            self._report(f"it cannot be read: {fault.strerror}")
         except NotEcb as fault:
-            self._tell(str(fault))
+            self._report(str(fault))
         else:
-            self._told = ""
+            self._reported = ""
             self._judge(self._sheet)
             log.info(
                 "rates_read", path=str(self._path), day=self._sheet.day, currencies=len(self._sheet.rates)
@@ -169,11 +169,13 @@ class EcbRates:
         self._refused, way = found
         if way:
             shown = " > ".join(way)
-            self._tell(f"with exchange_rates people would gain by {shown}; not used: {_named(self._refused)}")
+            self._report(
+                f"with exchange_rates people would gain by {shown}; not used: {_named(self._refused)}"
+            )
 
-    def _tell(self, problem: str) -> None:
-        if problem != self._told:
-            self._told = problem
+    def _report(self, problem: str) -> None:
+        if problem != self._reported:
+            self._reported = problem
             log.error("rates_fault", path=str(self._path), problem=problem)
 
 

@@ -46,27 +46,27 @@ class _Filters(Struct, frozen=True):
         return self.other is None or self.other in _others(view, user)
 
 
-async def listed(store: MoneyReads, user: str, body: PaymentsBody) -> PaymentsResult:
+async def payments_page(store: MoneyReads, user: str, body: PaymentsBody) -> PaymentsResult:
     """A page of a person's payments, latest first; a filter that names nobody or nothing finds nothing."""
     other = None
     if body.with_ is not UNSET:
-        found = await store.person(body.with_)
-        if found is None or not (body.with_.startswith("@") or body.with_ == found.id):
+        person = await store.person(body.with_)
+        if person is None or not (body.with_.startswith("@") or body.with_ == person.id):
             return PaymentsResult([], (await store.head()).pos)
-        other = found.id
+        other = person.id
     filters = _Filters(body.state or None, body.currency or None, other)
     before = body.before if body.before is not UNSET else None
-    page = await store.payments(user, before, FILTERED_MAX if filters else body.limit)
+    found = await store.payments(user, before, FILTERED_MAX if filters else body.limit)
     views: list[PaymentView] = []
     size = 0
-    for item in page.items:
+    for item in found.items:
         view = payment_view(item)
         if filters.fit(view, user):
             views.append(view)
             size += len(codec.encode(view))
-        if (len(views) == body.limit or size > PAGE_BYTES_MAX) and item is not page.items[-1]:
-            return PaymentsResult(views, page.pos, item.event.pos)
-    return PaymentsResult(views, page.pos, page.next)
+        if (len(views) == body.limit or size > PAGE_BYTES_MAX) and item is not found.items[-1]:
+            return PaymentsResult(views, found.pos, item.event.pos)
+    return PaymentsResult(views, found.pos, found.next)
 
 
 _MADE_AT_ONCE: Final = frozenset({"pay.deposit", "pay.withdraw", "pay.faucet", "pay.claim"})
