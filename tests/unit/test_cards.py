@@ -266,32 +266,6 @@ def test_which_payment_an_event_is_about():
 # --- what one can do with it ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("kind", "state", "alice", "bob", "carol"),
-    [
-        ("pay.send", "pending", {"cancel"}, {"accept", "decline"}, set()),
-        ("pay.send", "completed", set(), {"refund"}, set()),
-        ("pay.send", "partly_refunded", set(), {"refund"}, set()),
-        ("pay.send", "refunded", set(), set(), set()),
-        ("pay.request", "open", {"settle", "decline"}, {"cancel", "remind"}, set()),
-        ("pay.request", "paid", set(), set(), set()),
-        ("pay.split", "open", {"settle", "decline"}, {"cancel", "remind", "waive"}, set()),
-        ("pay.split", "settled", set(), set(), set()),
-        ("pay.packet", "open", {"claim"}, {"claim"}, {"claim"}),
-        ("pay.packet", "expired", set(), set(), set()),
-        ("pay.deposit", "completed", set(), set(), set()),
-    ],
-)
-def test_who_may_do_what(kind, state, alice, bob, carol):
-    split = kind == "pay.split"
-    view = kinds.PaymentView(
-        "i", kind, "c_1", 1, 1, "5.00", EUR, state, payer=None if split else ALICE, payee=BOB,
-        shares=[Share(BOB, "2.00", "paid"), Share(ALICE, "3.00", "open")] if split else None,
-    )  # fmt: skip
-    card = card_of(view)
-    assert [card.may(user) for user in (ALICE, BOB, CAROL)] == [alice, bob, carol]
-
-
 def test_what_is_due(log):
     asked = log.card(log("pay.request", ALICE, kinds.PaymentRequested("5.00", EUR, BOB, "open", 99, "…")))
     assert (asked.due(BOB), asked.due(ALICE), asked.due(CAROL)) == ("5.00", None, None)

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, get_args
 
 import pytest
 from tests.contract.stores import command, said
-from tests.support.money_world import MoneyWorld, Told, money_world, told
+from tests.support.money_world import PLAIN, MoneyWorld, Told, money_world, told
 
 from tuppence_client import fold
 from tuppence_protocol import codec
@@ -20,17 +20,18 @@ from tuppence_server.domain.book import Book
 from tuppence_server.domain.commands import Expire, Reverse
 from tuppence_server.domain.request import Request
 
-PEOPLE: Final = ("alice", "bob", "carol")
+SHARERS: Final = ("alice", "bob", "carol")
+PEOPLE: Final = (*SHARERS, "dave")
 BEGUN: Final[Mapping[str, tuple[dict[str, Any], ...]]] = {
     "send": (
         {"amount": "3", "currency": "EUR", "payee": "@bob"},
         {"amount": "3", "currency": "EUR", "payee": "@bob", "accept": True},
     ),
     "request": ({"amount": "3", "currency": "EUR", "payer": "@bob"},),
-    "split": ({"total": "9", "currency": "EUR", "shares": [{"user": f"@{who}"} for who in PEOPLE]},),
+    "split": ({"total": "9", "currency": "EUR", "shares": [{"user": f"@{who}"} for who in SHARERS]},),
     "packet": ({"total": "4", "currency": "EUR", "count": 2, "mode": "equal"},),
 }
-"""How alice begins one in a group of all three."""
+"""How alice begins one in a group of all four."""
 ROLES: Final[Mapping[str, Mapping[By, tuple[str, ...]]]] = {
     "send": {"payer": ("alice",), "payee": ("bob",)},
     "request": {"payer": ("bob",), "payee": ("alice",)},
@@ -39,7 +40,7 @@ ROLES: Final[Mapping[str, Mapping[By, tuple[str, ...]]]] = {
 }
 BODIES: Final[Mapping[Verb, tuple[dict[str, str], ...]]] = {
     "settle": ({},), "claim": ({},), "accept": ({},), "decline": ({},), "cancel": ({},), "remind": ({},),
-    "refund": ({}, {"amount": "1"}), "waive": tuple({"user": f"@{who}"} for who in PEOPLE),
+    "refund": ({}, {"amount": "1"}), "waive": tuple({"user": f"@{who}"} for who in SHARERS),
 }  # fmt: skip
 
 
@@ -80,17 +81,11 @@ def foretold(kind: str, look: Look, it: Try) -> str | Told:
         return "forbidden", ref, None
     shares, over = dict(look.shares), it.late and look.state in WAITING
     if it.verb == "claim" and it.who in shares and look.state != "expired" and not over:
-        return (
-            "already_claimed",
-            ref,
-            {"amount": "2.00", "currency": "EUR", "share": 1 + [*shares].index(it.who)},
-        )
-    states = (
-        [("share", shares[it.body.get("user", f"@{it.who}")[1:]])]
-        if by == "sharer" or it.body.get("user")
-        else []
-    )
-    for life, state in (*states, (kind, look.state)):
+        had = {"amount": "2.00", "currency": "EUR", "share": 1 + [*shares].index(it.who)}
+        return "already_claimed", ref, had
+    whose = it.who if by == "sharer" else it.body.get("user", "")[1:]
+    lives = [("share", shares[whose])] if whose else []
+    for life, state in (*lives, (kind, look.state)):
         if it.verb not in LIFE[life][state]:
             return REFUSED.get(state, ("not_pending",))[0], ref, {"state": state}
     return ("expired", ref, {"state": "expired"}) if over else "stored"
@@ -128,7 +123,7 @@ class Run:
 
     async def book(self) -> Book:
         """A book that knows the payment, from who has no part in it."""
-        return (await self.world.decided(self.world.frame("dave", "pay.claim", self.group, ref=self.id)))[0]
+        return (await self.world.decided(self.world.frame("erin", "pay.claim", self.group, ref=self.id)))[0]
 
     async def look(self, book: Book | None = None) -> Look:
         """How it stands, as a book or the store has it."""
@@ -154,7 +149,7 @@ class Run:
 async def run_of(
     folder: Path, kind: str, body: dict[str, Any], before: tuple[Try, ...]
 ) -> AsyncIterator[Run]:
-    async with money_world("memory", folder) as world:
+    async with money_world("memory", folder, PLAIN, *PEOPLE, "erin") as world:
         run = Run(world, kind)
         await run.begin(body, before)
         yield run
