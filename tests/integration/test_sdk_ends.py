@@ -7,25 +7,15 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
+from tests.support.sdk import FAST, joined, received
 from tests.support.server import ROOT
 from tests.support.waiting import WAIT_S
 
-from tuppence_client import (
-    ConnectionEnded,
-    Pace,
-    SessionError,
-    State,
-    Stream,
-    SyncClient,
-    TextPosted,
-    connect,
-    login,
-)
+from tuppence_client import ConnectionEnded, SessionError, State, Stream, SyncClient, connect, login
 from tuppence_client.sync import _Waiting
-from tuppence_client.testing import FakeServer
-from tuppence_protocol.errors import CloseCode
+from tuppence_protocol.errors import CLOSES, CloseCode
+from tuppence_testing import Sandbox
 
-FAST = Pace(retry_s=5, backoff_s=0.004, backoff_max_s=0.02, silence_s=0.05, gap_s=0.01, jitter=lambda: 0.5)
 SPEC = (ROOT / "protocol" / "README.md").read_text("utf-8")
 TABLE = {
     int(code): again == "yes"
@@ -42,10 +32,10 @@ ONLY_SAID = {1004: True, 1005: True, 1006: True, 1015: True}
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[FakeServer]:
-    async with FakeServer() as fake:
-        fake.token("bob")
-        yield fake
+async def server() -> AsyncIterator[Sandbox]:
+    async with Sandbox() as sandbox:
+        sandbox.token("bob")
+        yield sandbox
 
 
 def test_the_table_of_the_spec_was_read() -> None:
@@ -56,11 +46,11 @@ def test_the_table_of_the_spec_was_read() -> None:
 
 
 @pytest.mark.parametrize("said", [True, False], ids=["bye", "close frame"])
-async def test_every_close_code_does_what_the_spec_says(server: FakeServer, said: bool) -> None:
+async def test_every_close_code_does_what_the_spec_says(server: Sandbox, said: bool) -> None:
     wrong = []
     for code, again in (COMES_BACK | ONLY_SAID if said else COMES_BACK).items():
-        hellos = len(server.hellos)
-        async with connect(server.url, token=server.token("alice"), pace=FAST) as alice:
+        hellos = len(received(server, "hello"))
+        async with joined(server) as alice:
             if code in ONLY_SAID:
                 await server.tell("alice", kind="bye", body={"code": code, "reason": "", "retry_ms": None})
                 await server.close("alice", 1000)
@@ -77,13 +67,13 @@ async def test_every_close_code_does_what_the_spec_says(server: FakeServer, said
                     await alice.send("@bob", "here")
                 assert caught.value.close_code == code
                 assert caught.value.final
-            if len(server.hellos) != hellos + 1 + again:
+            if len(received(server, "hello")) != hellos + 1 + again:
                 wrong.append(code)
     assert not wrong
 
 
-async def test_a_broken_connection_comes_back(server: FakeServer) -> None:
-    async with connect(server.url, token=server.token("alice"), pace=FAST) as alice:
+async def test_a_broken_connection_comes_back(server: Sandbox) -> None:
+    async with joined(server) as alice:
         server.cut("alice")
         await alice.wait_state(State.WAITING)
         await alice.wait_state(State.ONLINE)
@@ -92,20 +82,20 @@ async def test_a_broken_connection_comes_back(server: FakeServer) -> None:
 # --- a login runs out ---------------------------------------------------------------------------------------
 
 
-async def test_a_token_that_has_run_out_is_the_end_where_there_is_no_other(server: FakeServer) -> None:
-    token = server.token("alice")
-    async with connect(server.url, token=token, pace=FAST) as alice:
+async def test_a_token_that_has_run_out_is_the_end_where_there_is_no_other(server: Sandbox) -> None:
+    async with joined(server) as alice:
         waiting = asyncio.create_task(anext(alice.events()))
-        server.expired.add(token)
+        server.next("hello", CLOSES["token_expired"])
         server.cut("alice")
         with pytest.raises(ConnectionEnded) as caught:
             await asyncio.wait_for(waiting, WAIT_S)
         assert (caught.value.close_code, caught.value.final) == (EXPIRED, True)
         with pytest.raises(ConnectionEnded):
             await alice.wallet()
-    assert len(server.hellos) == 2
+    assert len(received(server, "hello")) == 2
+    server.next("hello", CLOSES["token_expired"])
     with pytest.raises(ConnectionEnded) as caught:
-        async with connect(server.url, token=token, pace=FAST, patience_s=5):
+        async with joined(server, patience_s=5):
             pass
     assert caught.value.close_code == EXPIRED
 
@@ -113,7 +103,7 @@ async def test_a_token_that_has_run_out_is_the_end_where_there_is_no_other(serve
 class Logins:
     """Makes tokens; `faults` are raised first."""
 
-    def __init__(self, server: FakeServer, *faults: Exception) -> None:
+    def __init__(self, server: Sandbox, *faults: Exception) -> None:
         self.server = server
         self.faults = list(faults)
         self.made: list[str] = []
@@ -130,30 +120,27 @@ class Logins:
         await asyncio.sleep(0)
         return self()
 
-    def expire(self) -> None:
-        self.server.expired.add(self.made[-1])
-
 
 @pytest.mark.parametrize("form", ["ordinary", "async"])
-async def test_a_function_makes_another_token_and_nothing_is_lost(server: FakeServer, form: str) -> None:
+async def test_a_function_makes_another_token_and_nothing_is_lost(server: Sandbox, form: str) -> None:
     logins = Logins(server)
     make: Callable[[], str | Awaitable[str]] = logins if form == "ordinary" else logins.later
     async with (
         connect(server.url, token=make, pace=FAST) as alice,
-        connect(server.url, token=server.token("bob"), pace=FAST) as bob,
+        joined(server, "bob") as bob,
     ):
         events = alice.events()
-        logins.expire()
         async with alice.offline():
+            server.next("hello", CLOSES["token_expired"])
             said = await bob.send("@alice", "while the login ran out")
             waiting = asyncio.create_task(alice.send("@bob", "and this goes out"))
         assert (await waiting).seq == 2
         assert [(await anext(events)).id for _ in range(2)] == [said.id, waiting.result().id]
     assert logins.calls == 2
-    assert [hello.token for hello in server.hellos if "alice" in hello.token][-1] == logins.made[1]
+    assert received(server, "hello")[-1].body.token == logins.made[1]
 
 
-async def test_a_login_server_that_is_away_is_asked_again(server: FakeServer) -> None:
+async def test_a_login_server_that_is_away_is_asked_again(server: Sandbox) -> None:
     away = ConnectionEnded(1006, "could not reach it")
     logins = Logins(server, away, SessionError("busy", "Later.", final=False))
     async with connect(server.url, token=logins, pace=FAST, patience_s=5) as alice:
@@ -173,7 +160,7 @@ async def test_a_login_server_that_is_away_is_asked_again(server: FakeServer) ->
         (ValueError("s3cret"), "no_token: the function that makes tokens raised ValueError"),
     ],
 )
-async def test_a_login_that_is_refused_is_the_end(server: FakeServer, fault: Exception, said: str) -> None:
+async def test_a_login_that_is_refused_is_the_end(server: Sandbox, fault: Exception, said: str) -> None:
     logins = Logins(server, fault)
     with pytest.raises(ConnectionEnded) as caught:
         async with connect(server.url, token=logins, pace=FAST, patience_s=5):
@@ -183,13 +170,13 @@ async def test_a_login_that_is_refused_is_the_end(server: FakeServer, fault: Exc
 
 
 @pytest.mark.parametrize("given", ["", None, 5])
-async def test_what_is_no_token_is_the_end(server: FakeServer, given: Any) -> None:
+async def test_what_is_no_token_is_the_end(server: Sandbox, given: Any) -> None:
     with pytest.raises(ConnectionEnded, match="no_token"):
         async with connect(server.url, token=lambda: given, pace=FAST, patience_s=5):
             pass
 
 
-async def test_a_new_token_that_is_refused_is_the_end(server: FakeServer) -> None:
+async def test_a_new_token_that_is_refused_is_the_end(server: Sandbox) -> None:
     for make in (lambda: "unknown", iter(["one", "two", "three"]).__next__):
         with pytest.raises(ConnectionEnded) as caught:
             async with connect(server.url, token=make, pace=FAST, patience_s=5):
@@ -201,7 +188,7 @@ async def test_a_new_token_that_is_refused_is_the_end(server: FakeServer) -> Non
 
 
 @pytest.mark.parametrize("steps", range(8))
-async def test_a_reader_that_times_out_anywhere_loses_no_event(server: FakeServer, steps: int) -> None:
+async def test_a_reader_that_times_out_anywhere_loses_no_event(steps: int) -> None:
     """The reader is cancelled after each number of turns of the loop, also while a conversation is looked up."""
     stream: Stream[int] = Stream(100, lossy=False, wanted=lambda _: True)
 
@@ -226,7 +213,7 @@ async def test_a_reader_that_times_out_anywhere_loses_no_event(server: FakeServe
     assert given == [n for n in range(20) if n % 3]
 
 
-async def test_two_readers_of_one_stream_share_it_without_loss(server: FakeServer) -> None:
+async def test_two_readers_of_one_stream_share_it_without_loss() -> None:
     stream: Stream[int] = Stream(100, lossy=False, wanted=lambda _: True)
 
     async def looked_up(_: int) -> bool:
@@ -274,21 +261,19 @@ def test_ctrl_c_in_a_loop_over_events_loses_none() -> None:
 
 
 async def test_the_sync_client_works_where_a_loop_runs() -> None:
-    """A notebook, or an `async def` handler: the caller's loop stands still meanwhile, so the server has its own."""
-    started, stop = Future[str](), Future[None]()
+    """A notebook, or an `async def` handler: the caller's loop stands still meanwhile, so the network has its own."""
+    started, stop = Future[tuple[str, str]](), Future[None]()
 
     async def serve() -> None:
-        async with FakeServer() as fake:
-            fake.token("bob")
-            fake.token("alice")
-            started.set_result(fake.url)
+        async with Sandbox() as server:
+            server.token("bob")
+            started.set_result((server.url, server.token("alice")))
             await asyncio.wrap_future(stop)
 
     serving = asyncio.create_task(asyncio.to_thread(asyncio.run, serve()))
-    url = await asyncio.wrap_future(started)
-    with SyncClient(url, token="token-alice", pace=FAST) as alice:
+    url, token = await asyncio.wrap_future(started)
+    with SyncClient(url, token=token, pace=FAST) as alice:
         said = alice.send("@bob", "from a notebook")
-        assert isinstance(said.body, TextPosted)
         assert alice.history("@bob") == [said]
     stop.set_result(None)
     await serving

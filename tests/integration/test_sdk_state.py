@@ -8,29 +8,25 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
-from tests.support.server import serving
+from tests.support.sdk import FAST, joined, notice_of
+from tests.support.server import Server, serving
 from tests.support.waiting import WAIT_S
 
-from tuppence_client import Client, ConnectionEnded, Event, Pace, Reset, StateFileError, SyncClient, connect
-from tuppence_client.testing import FakeServer
-
-FAST = Pace(retry_s=5, backoff_s=0.004, backoff_max_s=0.02, silence_s=0.05, gap_s=0.01, jitter=lambda: 0.5)
+from tuppence_client import Client, ConnectionEnded, Event, Reset, StateFileError, SyncClient, connect
+from tuppence_testing import Sandbox
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[FakeServer]:
-    async with FakeServer() as fake:
+async def server() -> AsyncIterator[Sandbox]:
+    async with Sandbox() as sandbox:
         for handle in ("alice", "bob", "carol"):
-            fake.token(handle)
-        yield fake
+            sandbox.token(handle)
+        yield sandbox
 
 
 @asynccontextmanager
-async def bot(server: FakeServer, state: Path, **options: int) -> AsyncIterator[Client]:
-    async with (
-        asyncio.timeout(WAIT_S),
-        connect(server.url, token=server.token("bob"), state=state, pace=FAST, **options) as me,
-    ):
+async def bot(server: Sandbox, state: Path, **options: int) -> AsyncIterator[Client]:
+    async with asyncio.timeout(WAIT_S), joined(server, "bob", state=state, **options) as me:
         yield me
 
 
@@ -43,9 +39,9 @@ def text_of(event: Event) -> str:
     return str(getattr(event.body, "text", event.kind))
 
 
-async def test_a_new_run_begins_where_the_last_one_stopped(server: FakeServer, tmp_path: Path) -> None:
+async def test_a_new_run_begins_where_the_last_one_stopped(server: Sandbox, tmp_path: Path) -> None:
     state = tmp_path / "bot.state"
-    async with connect(server.url, token=server.token("alice"), pace=FAST) as alice:
+    async with joined(server) as alice:
         await alice.send("@bob", "before the first run")
         async with bot(server, state):
             pass
@@ -66,7 +62,7 @@ async def test_a_new_run_begins_where_the_last_one_stopped(server: FakeServer, t
             assert await take(me, 1) == ["6"]
 
 
-async def test_without_ordinary_code_either(server: FakeServer, tmp_path: Path) -> None:
+async def test_without_ordinary_code_either(server: Sandbox, tmp_path: Path) -> None:
     state = tmp_path / "bot.state"
 
     def work() -> list[str]:
@@ -74,27 +70,25 @@ async def test_without_ordinary_code_either(server: FakeServer, tmp_path: Path) 
             return [text_of(event) for event in me.events(timeout=0.2)]
 
     assert await asyncio.to_thread(work) == []
-    async with connect(server.url, token=server.token("alice"), pace=FAST) as alice:
+    async with joined(server) as alice:
         for n in range(3):
             await alice.send("@bob", f"{n}")
     assert await asyncio.to_thread(work) == ["0", "1", "2"]
     assert await asyncio.to_thread(work) == []
 
 
-async def test_what_is_not_replayed_is_read_from_the_histories(server: FakeServer, tmp_path: Path) -> None:
+async def test_what_is_not_replayed_is_read_from_the_histories(server: Sandbox, tmp_path: Path) -> None:
     """Several conversations side by side, some long, in the order of the log."""
     state, rng = tmp_path / "bot.state", random.Random(7)
-    async with connect(server.url, token=server.token("alice"), pace=FAST) as alice:
+    async with joined(server) as alice:
         rooms = [(await alice.create_room(f"Room {n}", ["@bob"])).conv for n in range(3)]
-        for n in range(300):
-            await alice.send(rooms[0], f"old {n}")
+        await asyncio.gather(*(alice.send(rooms[0], f"old {n}") for n in range(300)))
         async with bot(server, state):
             pass
-        sent = []
-        for n in range(900):
-            place = rng.choice([rooms[0], rooms[0], rooms[0], rooms[1], "@bob", "@carol"])
-            await alice.send(place, f"{n}")
-            sent += [f"{n}"] if place != "@carol" else []
+        places = rng.choices([rooms[0], rooms[0], rooms[0], rooms[1], "@bob", "@carol"], k=900)
+        said = await asyncio.gather(*(alice.send(place, f"{n}") for n, place in enumerate(places)))
+        seen = [event for event, place in zip(said, places, strict=True) if place != "@carol"]
+        sent = [text_of(event) for event in sorted(seen, key=lambda event: event.pos)]
         server.can_resume = False
         async with bot(server, state) as me:
             assert await take(me, 100) == sent[:100]
@@ -110,13 +104,13 @@ async def test_what_is_not_replayed_is_read_from_the_histories(server: FakeServe
 
 @pytest.mark.parametrize("seed", range(6))
 async def test_nothing_is_lost_or_doubled_whatever_happens(
-    server: FakeServer, tmp_path: Path, seed: int
+    server: Sandbox, tmp_path: Path, seed: int
 ) -> None:
     """Cuts, refused resumes, a queue of three, readers that give up, new runs: in any order."""
     rng, state = random.Random(seed), tmp_path / "bot.state"
     said = given = 0
     texts: list[str] = []
-    async with connect(server.url, token=server.token("alice"), pace=FAST) as alice:
+    async with joined(server) as alice:
         room = (await alice.create_room("Room", ["@bob"])).conv
         async with bot(server, state):
             pass
@@ -150,29 +144,34 @@ async def test_nothing_is_lost_or_doubled_whatever_happens(
     assert texts == [f"{n}" for n in range(said)], f"seed {seed}"
 
 
-async def test_another_log_is_told_and_begun_anew(server: FakeServer, tmp_path: Path) -> None:
-    state = tmp_path / "bot.state"
-    async with connect(server.url, token=server.token("alice"), pace=FAST) as alice:
-        async with bot(server, state):
-            pass
-        await alice.send("@bob", "lost with the old log")
-        server.book.epoch, server.can_resume = "other", False
-        server.next("hello")
-        async with bot(server, state) as me:
-            notices = me.notices()
-            await alice.send("@bob", "in the new one")
-            assert await take(me, 1) == ["in the new one"]
-            me.handled()
-            assert [n.why for n in [await anext(notices) for _ in range(3)] if isinstance(n, Reset)] == [
-                "epoch"
-            ]
-        server.can_resume = True
-        await alice.send("@bob", "next")
-        async with bot(server, state) as me:
-            assert await take(me, 1) == ["next"]
+async def test_another_log_is_told_and_begun_anew(tmp_path: Path) -> None:
+    """That of a backup, which the operator has restored."""
+    state, copy, restored = tmp_path / "bot.state", tmp_path / "copy", Server(tmp_path / "restored")
+    async with serving(tmp_path) as server:
+        alice, bob = await server.people("alice", "bob")
+        await server.admin("backup", path=str(copy))
+        async with (
+            connect(server.url, token=alice.token) as me,
+            connect(server.url, token=bob.token, state=state),
+        ):
+            await me.send("@bob", "lost with the old log")
+    assert (await restored.cli("restore", str(copy), str(restored.data))).code == 0
+    await restored.start()
+    try:
+        async with connect(restored.url, token=alice.token) as me:
+            async with connect(restored.url, token=bob.token, state=state) as them:
+                await me.send("@bob", "in the new one")
+                assert await take(them, 1) == ["in the new one"]
+                them.handled()
+                assert (await notice_of(them.notices(), Reset)).why == "epoch"
+            await me.send("@bob", "next")
+            async with connect(restored.url, token=bob.token, state=state) as them:
+                assert await take(them, 1) == ["next"]
+    finally:
+        await restored.close()
 
 
-async def test_a_file_that_cannot_be_the_state_is_said(server: FakeServer, tmp_path: Path) -> None:
+async def test_a_file_that_cannot_be_the_state_is_said(server: Sandbox, tmp_path: Path) -> None:
     state = tmp_path / "bot.state"
     async with bot(server, state):
         with pytest.raises(StateFileError, match="in use") as caught:
@@ -181,7 +180,7 @@ async def test_a_file_that_cannot_be_the_state_is_said(server: FakeServer, tmp_p
         assert caught.value.code == "state_in_use"
     before = state.read_bytes()
     with pytest.raises(StateFileError, match="another person"):
-        async with connect(server.url, token=server.token("alice"), state=state, pace=FAST):
+        async with joined(server, state=state):
             pass
     assert state.read_bytes() == before
     (tmp_path / "junk").write_bytes(b"not a database, and longer than a header of one would be" * 40)
@@ -198,11 +197,8 @@ async def test_a_file_that_cannot_be_the_state_is_said(server: FakeServer, tmp_p
         pass
 
 
-async def test_the_id_of_an_answer_is_the_same_in_every_run(server: FakeServer) -> None:
-    async with (
-        connect(server.url, token=server.token("alice"), pace=FAST) as alice,
-        connect(server.url, token=server.token("bob"), pace=FAST) as bob,
-    ):
+async def test_the_id_of_an_answer_is_the_same_in_every_run(server: Sandbox) -> None:
+    async with joined(server) as alice, joined(server, "bob") as bob:
         asked = await alice.send("@bob", "?")
         first = await bob.send("@alice", "!", id=bob.id_for(asked))
         assert await bob.send("@alice", "!", id=bob.id_for(asked)) == first

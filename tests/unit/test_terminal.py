@@ -11,11 +11,9 @@ from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 from prompt_toolkit.utils import get_cwidth
 
-from tuppence_client import connect
 from tuppence_client.errors import ConnectionEnded, FundsError, error_of
 from tuppence_client.terminal import commands as cmd
 from tuppence_client.terminal import money_commands as mc
-from tuppence_client.terminal.actions import Actions
 from tuppence_client.terminal.commands import parse
 from tuppence_client.terminal.complete import LineCompleter
 from tuppence_client.terminal.help import HELP
@@ -31,7 +29,6 @@ from tuppence_client.terminal.render import (
 from tuppence_client.terminal.sanitize import clean, clean_lines
 from tuppence_client.terminal.words import ended
 from tuppence_client.terminal.wrap import wrapped
-from tuppence_client.testing import FakeServer
 from tuppence_protocol.errors import CODES, Refusal
 from tuppence_protocol.events import Event, UnknownBody
 from tuppence_protocol.kinds import ConversationView, Deposited, MemberLeft, PaymentSent, TextPosted
@@ -223,63 +220,6 @@ def test_completion_offers_what_fits():
     assert offers("/role @bob a") == ["admin"]
     assert offers("hello @c") == ["@carol"]
     assert offers("hello c") == []
-
-
-# --- commands against a server ------------------------------------------------------------------------------
-
-
-class Screen:
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def __call__(self, line) -> None:
-        self.lines.append(plain(line))
-
-    def take(self) -> str:
-        text = "\n".join(self.lines)
-        self.lines.clear()
-        return text
-
-
-async def test_an_evening_at_the_terminal():
-    async with FakeServer() as server:
-        for handle in ("bob", "carol"):
-            server.token(handle)
-        async with connect(server.url, token=server.token("alice")) as me:
-            screen, events = Screen(), me.events()
-            actions = Actions(me, screen)
-
-            async def typed(line: str, events_after: int = 0) -> str:
-                command = parse(line)
-                assert command is not None
-                await actions.run(command)
-                for _ in range(events_after):
-                    await actions.show_event(await anext(events))
-                return screen.take()
-
-            assert "/to @handle" in await typed("hello?")
-            assert "nothing said yet" in await typed("/to @bob")
-            assert "you  hello bob" in await typed("hello bob", 1)
-            assert "▲ you paid @bob 5.00 EUR · lunch" in await typed("/pay 5 EUR lunch", 1)
-            assert "[@carol] ▲ you paid @carol 1.00 EUR" in await typed("/pay @carol 1 EUR", 1)
-            assert "(available 94.00" in await typed("/pay @bob 99 EUR")
-            assert "94.00 EUR" in await typed("/wallet")
-            assert "made Flat" in await typed("/group Flat @bob", 1)
-            assert "[" not in await typed("/pay @bob 2 EUR rent", 1)
-            assert "invited @carol" in await typed("/invite @carol", 1)
-            assert "@carol" in await typed("/who")
-            assert "renamed" in await typed("/rename Home", 1)
-            assert "admin" in await typed("/role @carol admin", 1)
-            assert "removed @carol" in await typed("/remove @carol", 1)
-            assert "· rent" in await typed("/history 5")
-            assert "▸  1 Home" in await typed("/list")
-            assert "── @carol ──" in await typed("/to 2")
-            assert "── Home ──" in await typed("/to home")
-            assert "left" in await typed("/leave", 1)
-            assert actions.place is None
-            assert "no such thing" in await typed("/to @nobody")
-            assert "/help money" in await typed("/help")
-            assert "/pay @bob 5 EUR" in await typed("/help money")
 
 
 # --- plain words -----------------------------------------------------------------------------------------------

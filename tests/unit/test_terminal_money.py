@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
-from tuppence_client import PlaceError, Preview, connect
+from tuppence_client import PlaceError, Preview
 from tuppence_client.errors import LimitError
 from tuppence_client.terminal import money_commands as mc
 from tuppence_client.terminal.actions import Actions
@@ -20,7 +20,6 @@ from tuppence_client.terminal.help import HELP, Complaint
 from tuppence_client.terminal.render import error_line, event_lines, plain
 from tuppence_client.terminal.render_money import MARKS, mark
 from tuppence_client.terminal.style import STYLES
-from tuppence_client.testing import FakeServer
 from tuppence_client.verbs import Previewable, Verbs
 from tuppence_protocol import codec, kinds, packets
 from tuppence_protocol.errors import Refusal
@@ -864,15 +863,13 @@ async def test_a_packet_of_the_list_is_checked():
 
 
 @pytest.mark.parametrize("mode", ["sandbox", "live"])
-async def test_a_sandbox_is_seen(mode):
-    async with FakeServer(mode=mode) as server, connect(server.url, token=server.token("alice")) as me:
-        lines: list[str] = []
-        terminal = Terminal(me, interactive=False)
-        terminal.actions._show = lambda line: lines.append(plain(line))
-        terminal.actions.greet()
-        prompt = plain(terminal._prompt())
-    assert ("play money" in "\n".join(lines)) == (mode == "sandbox")
-    assert prompt.startswith("sandbox: play money ") == (mode == "sandbox")
+def test_a_sandbox_is_seen(mode):
+    desk = Desk()
+    desk.me.mode = mode
+    terminal = Terminal(desk.me, interactive=False)
+    desk.actions.greet()
+    assert ("play money" in "\n".join(desk.lines)) == (mode == "sandbox")
+    assert plain(terminal._prompt()).startswith("sandbox: play money ") == (mode == "sandbox")
 
 
 async def test_the_prompt_shows_what_it_asks():

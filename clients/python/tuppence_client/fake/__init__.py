@@ -1,1 +1,0 @@
-"""The insides of `tuppence_client.testing.FakeServer`."""
