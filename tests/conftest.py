@@ -20,6 +20,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "settings(**values): of the server that a test is given, RATE_LIMITS='on'"
     )
+    config.addinivalue_line(
+        "markers", "seconds(most): that a test may run, where it needs longer than all others"
+    )
     config.pluginmanager.register(HangGuard(TEST_SECONDS_MAX))
 
 

@@ -24,7 +24,8 @@ class HangGuard:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         """Set the alarm for one test."""
         former = signal.signal(signal.SIGALRM, partial(self._ring, item.nodeid))
-        signal.setitimer(signal.ITIMER_REAL, self.seconds, AGAIN_S)
+        marker = item.get_closest_marker("seconds")
+        signal.setitimer(signal.ITIMER_REAL, marker.args[0] if marker else self.seconds, AGAIN_S)
         try:
             return (yield)
         finally:
@@ -32,7 +33,7 @@ class HangGuard:
             signal.signal(signal.SIGALRM, former)
 
     def _ring(self, test: str, _: int, frame: FrameType | None) -> None:
-        pytest.fail(f"{test} hangs: more than {self.seconds} s\n{_tasks()}")
+        pytest.fail(f"{test} hangs\n{_tasks()}")
 
 
 def _tasks() -> str:

@@ -35,6 +35,6 @@ def test_a_test_that_hangs_fails_with_its_name_and_where_it_waits(tmp_path: Path
         cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.returncode == 1, done
-    assert "test_waits hangs: more than 0.5 s" in done.stdout, done
+    assert "test_waits hangs" in done.stdout, done
     assert ".wait()" in done.stdout, "where it waits"
     assert "1 passed" in done.stdout, "and the others run"

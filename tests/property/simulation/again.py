@@ -21,13 +21,15 @@ def respell(orders: OrderGenerator, step: Step) -> Order:
     if order is None or "body" not in order.content:
         return retry(orders, step)
     content = {**order.content, "body": dict(order.content["body"])}
-    body, conv = content["body"], content["conv"]
+    body, conv = content["body"], content.get("conv", "")
     if conv.startswith("@") and conv[1:] in PEOPLE and order.author in PEOPLE:
         room = orders.model.pairs.get(frozenset({order.author, conv[1:]}))
         content["conv"] = room.id if room is not None and room.id else conv
     for name in ("payee", "payer", "user"):
         if body.get(name, "").removeprefix("@") in PEOPLE:
             body[name] = IDS[body[name][1:]]
+    if "members" in body:
+        body["members"] = [*(IDS.get(named[1:], named) for named in body["members"]), IDS[order.author]]
     for name in ("amount", "total"):
         currency = body.get("currency", "JPY")
         if "." in body.get(name, "") and DIGITS.get(currency):
@@ -65,7 +67,7 @@ def reuse(orders: OrderGenerator, step: Step) -> Order:
             body["note"] = "another note"
         case _:
             content = {
-                "kind": "chat.text", "id": content["id"], "conv": content["conv"],
+                "kind": "chat.text", "id": content["id"], "conv": content.get("conv", "self"),
                 "body": {"text": "I am not what I was"},
             }  # fmt: skip
     return replace(order, content=content, verb="reuse")

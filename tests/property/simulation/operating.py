@@ -97,9 +97,9 @@ def room(orders: OrderGenerator, step: Step) -> Order:
     who = orders.who(step) if step.aim == "any" else owners[step.who % len(owners)]
     other = who if step.twist == "oneself" else orders.other(step, who)
     conv = f"@{other}" if step.twist == "nowhere" else room.id
-    if step.amount == 3:
-        return orders.frame(step, other, "room.leave", conv, {})
-    if (other not in room.roles) != (step.twist == "elsewhere"):
+    if step.amount in {3, 11}:
+        return orders.frame(step, (who, other)[step.pick % 2], "room.leave", conv, {})
+    if (other not in room.roles) != (step.twist in {"elsewhere", "odd"}):
         return orders.frame(step, who, "room.invite", conv, {"users": [orders.named(step, other)]})
     if step.amount % 3 == 0:
         return orders.frame(step, who, "room.remove", conv, {"user": orders.named(step, other)})

@@ -16,26 +16,17 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from tests.contract.stores import KINDS
-from tests.property.model.records import DAY_MS, HOUR_MS
+from tests.property.simulation.acts import LONG, act
 from tests.property.simulation.checks import check_all
 from tests.property.simulation.road import FAULTS
 from tests.property.simulation.simulation import Simulation
-from tests.property.simulation.step import ON_ITS_OWN
 from tests.property.simulation.terms import TERMS
-from tests.property.simulation.verbs import VERBS, random_step
+from tests.property.simulation.verbs import VERBS
 
 STEPS_EACH: Final = 1_000
 """Steps before the next simulation: long enough for limits of a month, short enough to be checked whole often."""
 WHOLE_EVERY: Final = 250
 TAIL_STEPS: Final = 40
-TICKS_MS: Final = (
-    1, 1_000, 1_000, 30_000, 30_000, 59_999, 60_000, 60_000, 600_000, 600_000, 900_000, 900_000, HOUR_MS,
-    HOUR_MS, 3 * HOUR_MS, DAY_MS, 7 * DAY_MS, 31 * DAY_MS, -1_000, -HOUR_MS, -DAY_MS,
-)  # fmt: skip
-MOMENTS: Final = ("payment", "quote", "reminder", "limit")
-BURST_STEPS: Final = (2, 3, 5, 8, 13, 90)
-FORGET_AFTER: Final = (0, 0, 1, 2, 5, 11)
-"""Frames after which the book is dropped, as soon as that may be."""
 PROGRESS_STEPS: Final = 10_000
 KINDS_STORED: Final = (
     "pay.send", "pay.request", "pay.split", "pay.packet", "pay.claim", "pay.accept", "pay.decline",
@@ -96,53 +87,20 @@ class Run:
             narrow = self.simulations % 3 != 0
             self.simulations += 1
             self.tail.clear()
-            simulation = Simulation(kind, TERMS[terms], self.tail.append, narrow=narrow)
+            until = min(self.steps + self.steps_each, steps)
             try:
-                await simulation.begin()
-                await self._live(simulation, min(self.steps_each, steps - self.steps))
-                await simulation.end()
+                async with Simulation(kind, TERMS[terms], self.tail.append, narrow=narrow) as simulation:
+                    while self.steps < until:
+                        before = self.steps
+                        self.steps += await act(simulation, self.chance, LONG)
+                        await check_all(simulation, whole=self.steps // WHOLE_EVERY > before // WHOLE_EVERY)
+                        if self.steps // PROGRESS_STEPS > before // PROGRESS_STEPS:
+                            self.progress(self.steps)
             except Exception as fault:
-                await simulation.drop()
                 where = f"simulation {self.simulations}: {kind}, terms {terms}, narrow {narrow}, about step {self.steps}"
                 raise Violation("\n".join((where, *self.tail))) from fault
             self.done += simulation.counts
             self.refused += simulation.refusals
-
-    async def _live(self, simulation: Simulation, steps: int) -> None:
-        until = self.steps + steps
-        while self.steps < until:
-            before = self.steps
-            await self._act(simulation)
-            await check_all(simulation, whole=self.steps // WHOLE_EVERY > before // WHOLE_EVERY)
-            if self.steps // PROGRESS_STEPS > before // PROGRESS_STEPS:
-                self.progress(self.steps)
-
-    async def _act(self, simulation: Simulation) -> None:
-        chance = self.chance
-        self.steps += 1
-        fault = chance.choice(FAULTS) if chance.random() < 0.04 else ""
-        if chance.random() < 0.3:
-            simulation.forget(chance.choice(FORGET_AFTER))
-        match chance.choices(("act", "burst", "preview", "tick", "sweep", "restart"), (68, 7, 9, 9, 5, 2))[0]:
-            case "act":
-                await simulation.act(random_step(chance), fault)
-            case "burst":
-                steps = [random_step(chance) for _ in range(chance.choice(BURST_STEPS))]
-                self.steps += len(steps) - 1
-                await simulation.burst(steps, fault)
-            case "preview":
-                await simulation.preview(random_step(chance, ON_ITS_OWN), send=chance.random() < 0.7)
-            case "tick":
-                if chance.random() < 0.4:
-                    simulation.tick(chance.choice(TICKS_MS))
-                else:
-                    simulation.tick_to(
-                        chance.choice(MOMENTS), chance.randrange(3), early=chance.random() < 0.5
-                    )
-            case "sweep":
-                await simulation.sweep(fault)
-            case "restart":
-                await simulation.restart(kill=chance.random() < 0.5)
 
     def missing(self) -> list[str]:
         """What should have come about and never did."""

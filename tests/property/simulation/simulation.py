@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from structlog.testing import capture_logs
 from tests.contract.stores import START_MS, Counted, command, event_id, opened, wire_id
@@ -80,7 +80,7 @@ class Simulation:
         self.sent: list[tuple[int, int, Request, Outcome]] = []
         """When by both clocks, what, and what became of it."""
 
-    async def begin(self) -> None:
+    async def __aenter__(self) -> Self:
         """Open the store and bring the people and their groups."""
         await self._open(None)
         for number, who in enumerate(PEOPLE, 1):
@@ -95,6 +95,7 @@ class Simulation:
         await self.batch([self._first_money(who, currency) for who in RICH for currency in ENABLED])
         await check_all(self)
         self.sent.clear()
+        return self
 
     def _first_money(self, who: str, currency: str) -> Order:
         content = {
@@ -122,25 +123,18 @@ class Simulation:
         await self._open(kept)
         self.counts["killed" if kill else "restarted"] += 1
 
-    async def end(self) -> None:
-        """Check everything from the beginning, and go."""
+    async def __aexit__(self, fault: type[BaseException] | None, *_: object) -> None:
+        """Check everything from the beginning, unless something went wrong, and go."""
         try:
-            self.fold, self.told = Fold(), []
-            await check_all(self, whole=True)
-            await self.road.stop()
+            if fault is None:
+                self.fold, self.told = Fold(), []
+                await check_all(self, whole=True)
+            await self.road.kill()
         finally:
-            await self._close()
-
-    async def drop(self) -> None:
-        """Go without a look back, after something went wrong."""
-        await self.road.kill()
-        await self._close()
-
-    async def _close(self) -> None:
-        await self.stack.aclose()
-        self.steps.close()
-        self.folder.cleanup()
-        self.logs.close()
+            await self.stack.aclose()
+            self.steps.close()
+            self.folder.cleanup()
+            self.logs.close()
 
     def tick(self, ms: int) -> None:
         """Set the machine's clock, forward or back; the road's never goes back."""

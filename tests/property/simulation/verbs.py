@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Final
 
-from hypothesis import strategies as st
 from tests.property.simulation import acting, again, new, operating
 from tests.property.simulation.orders import Verbs
 from tests.property.simulation.step import MINORS, TWISTS, Step
@@ -36,14 +35,8 @@ CHOICES: Final[Mapping[str, Sequence[Any]]] = {
 }
 
 
-def steps(*, without: Iterable[str] = ()) -> st.SearchStrategy[Step]:
-    """Any step, as Hypothesis draws it."""
-    choices = {**CHOICES, "verb": [verb for verb in CHOICES["verb"] if verb not in without]}
-    return st.builds(Step, **{name: st.sampled_from(options) for name, options in choices.items()})
-
-
 def random_step(chance: random.Random, without: Iterable[str] = ()) -> Step:
-    """Any step, as a driver with a seed draws it."""
+    """Any step, as chance has it."""
     step = Step(**{name: chance.choice(options) for name, options in CHOICES.items()})
     return random_step(chance, without) if step.verb in without else step
 
