@@ -23,7 +23,8 @@ from tuppence_server.domain.book import Book
 from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.pay.limits import oldest_slot
 from tuppence_server.domain.rows import LogHead
-from tuppence_server.reports import payments, statement
+from tuppence_server.reports import statement
+from tuppence_server.reports.payments import payments_page
 from tuppence_server.store.contract import Misplaced
 
 if TYPE_CHECKING:
@@ -227,7 +228,7 @@ async def _check_list(simulation: "Simulation", who: str) -> None:
     before: int | None = None
     while True:
         body = PaymentsBody(limit=50) if before is None else PaymentsBody(limit=50, before=before)
-        page = await payments.listed(simulation._reads, IDS[who], body)
+        page = await payments_page(simulation._reads, IDS[who], body)
         found += page.payments
         before = page.next
         if before is None:
