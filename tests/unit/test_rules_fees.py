@@ -7,15 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 from tests.contract.stores import body_of, said
-from tests.support.money_world import (
-    EXPONENTS,
-    ON_EVERY_STORE,
-    PLAIN,
-    MoneyWorld,
-    id_of,
-    money_world,
-    told,
-)
+from tests.support.money_world import EXPONENTS, ON_EVERY_STORE, PLAIN, MoneyWorld, id_of, money_world, told
 from tests.support.waiting import seeded
 
 from tuppence_protocol.money import format_amount

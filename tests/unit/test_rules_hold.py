@@ -148,9 +148,7 @@ async def test_what_is_declined_or_cancelled_is_given_back(
 
 
 @ON_EVERY_STORE
-async def test_an_offer_expires_by_the_server_when_its_time_is_over_and_not_before(
-    world: MoneyWorld,
-) -> None:
+async def test_an_offer_expires_by_the_server_when_its_time_is_over_and_not_before(world: MoneyWorld) -> None:
     offer = await world.offered("alice", "@bob", "12.50")
     before = await world.store.head()
     world.now += DAY_MS - 1
@@ -263,10 +261,7 @@ async def test_a_plain_payment_waits_for_nothing(world: MoneyWorld, kind: str) -
 
 @pytest.mark.parametrize(
     ("back", "expected"),
-    [
-        ("3.00", ended("not_pending", "partly_refunded")),
-        ("12.50", ended("already_refunded", "refunded")),
-    ],
+    [("3.00", ended("not_pending", "partly_refunded")), ("12.50", ended("already_refunded", "refunded"))],
 )
 @pytest.mark.parametrize("kind", ANSWERS)
 async def test_what_was_refunded_waits_for_nothing(

@@ -12,13 +12,7 @@ from tuppence_protocol.limits import ACCEPT_S_DEFAULT
 from tuppence_protocol.money import format_amount
 from tuppence_protocol.views import Money
 from tuppence_server.domain.book import Book
-from tuppence_server.domain.chat.lookup import (
-    find_person,
-    membership,
-    need_person_here,
-    need_place,
-    peer_of,
-)
+from tuppence_server.domain.chat.lookup import find_person, membership, need_person_here, need_place, peer_of
 from tuppence_server.domain.chat.messages import writable
 from tuppence_server.domain.facts import (
     Append,
