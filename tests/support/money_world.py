@@ -1,7 +1,7 @@
 """A world for the rules of money: currencies of every exponent, purses with their holds, and a ledger to check."""
 
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -133,6 +133,26 @@ async def money_world(
         await world.register(*(people or ("alice", "bob", "carol", "dave")))
         yield world
         await check_ledger(store)
+
+
+def world_of(
+    policy: Policy = PLAIN, *, begin: Callable[[MoneyWorld], Awaitable[object]] | None = None, **purses: str
+) -> Any:
+    """A fixture of four people over memory, or the store that a test names, who have so many euros.
+
+    `begin` is done before the test; it knows what a file has in common.
+    """
+
+    @pytest.fixture
+    async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MoneyWorld]:
+        async with money_world(getattr(request, "param", "memory"), tmp_path, policy) as world:
+            for who, amount in purses.items():
+                await world.credit(who, amount)
+            if begin is not None:
+                await begin(world)
+            yield world
+
+    return world
 
 
 async def check_ledger(store: Store) -> None:

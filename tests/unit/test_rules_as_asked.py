@@ -1,13 +1,11 @@
 """A payment of what was asked for need not say what its ref says: same event, same money, whatever is left out."""
 
-from collections.abc import AsyncIterator
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.contract.stores import body_of, event_id, said
-from tests.support.money_world import ON_EVERY_STORE, MoneyWorld, Told, id_of, money_world, told
+from tests.support.money_world import ON_EVERY_STORE, MoneyWorld, Told, id_of, told, world_of
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
@@ -19,13 +17,7 @@ NO_PAYMENT: Told = ("not_found", "$.ref", None)
 ASKING = ("in a dm", "in a group", "a split")
 
 
-@pytest.fixture
-async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MoneyWorld]:
-    async with money_world(getattr(request, "param", "memory"), tmp_path) as world:
-        for who in ("alice", "bob", "carol"):
-            await world.credit(who, "90.00")
-        await world.say("alice", "@bob")
-        yield world
+world = world_of(alice="90", bob="90", carol="90", begin=lambda world: world.say("alice", "@bob"))
 
 
 async def ask(world: MoneyWorld, asking: str) -> tuple[str, str]:

@@ -1,6 +1,5 @@
 """Asking for money: requests, bills split among several, reminders, and letting somebody off."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ from tests.support.money_world import (
     Told,
     ended,
     id_of,
-    money_world,
     told,
+    world_of,
 )
 from tests.support.waiting import seeded
 
@@ -29,14 +28,7 @@ NO_PAYMENT: Told = ("not_found", "$.ref", None)
 WEEK_MS = 1000 * REQUEST_S_DEFAULT
 
 
-@pytest.fixture
-async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MoneyWorld]:
-    """Alice and Bob talk already; all are in a group that Alice opened."""
-    async with money_world(getattr(request, "param", "memory"), tmp_path) as world:
-        await world.credit("alice", "50.00")
-        await world.credit("bob", "50.00")
-        await world.say("alice", "@bob")
-        yield world
+world = world_of(alice="50", bob="50", begin=lambda world: world.say("alice", "@bob"))
 
 
 async def ask(world: MoneyWorld, who: str, conv: str, amount: str, **members: Any) -> Any:

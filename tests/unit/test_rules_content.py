@@ -1,25 +1,17 @@
 """What is the same under one id, for every kind of money: the event again; and what is not: `id_reused`, by field."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from tests.contract.stores import said
 from tests.support.money_scenes import GIVEN, HALVES, SCENES, Members, Scene, filled, stage
-from tests.support.money_world import MoneyWorld, money_world, told
+from tests.support.money_world import MoneyWorld, told, world_of
 
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import ACCEPT_S_DEFAULT, REQUEST_S_DEFAULT
 from tuppence_server.domain.effects import Stored
 
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[MoneyWorld]:
-    async with money_world("memory", tmp_path) as world:
-        for who in ("alice", "bob"):
-            await world.credit(who, "90.00")
-        yield world
+world = world_of(alice="90", bob="90")
 
 
 async def send(world: MoneyWorld, names: dict[str, str], scene: Scene, key: str, change: Members) -> Any:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 from tests.contract.stores import said
-from tests.support.money_world import DAY_MS, ON_EVERY_STORE, MoneyWorld, money_world, told
+from tests.support.money_world import DAY_MS, ON_EVERY_STORE, MoneyWorld, money_world, told, world_of
 
 from tuppence_protocol.kinds import CLIENT_FRAMES
 from tuppence_server.domain.commands import DisableUser
@@ -175,9 +175,4 @@ async def test_whoever_is_let_in_again_finds_what_still_waits(world: MoneyWorld)
     assert said(await world.do("bob", "pay.accept", "@alice", ref=offer)) == STORED
 
 
-@pytest.fixture
-async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MoneyWorld]:
-    """Alice has money."""
-    async with money_world(request.param, tmp_path) as world:
-        await world.credit("alice", "100.00")
-        yield world
+world = world_of(alice="100")

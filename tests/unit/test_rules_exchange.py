@@ -1,9 +1,7 @@
 """Quotes and what is paid by them: exact, in the house's favour by less than one minor unit, once and in time."""
 
-from collections.abc import AsyncIterator
 from fractions import Fraction
 from math import ceil
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +14,8 @@ from tests.support.money_world import (
     MoneyWorld,
     Told,
     id_of,
-    money_world,
     told,
+    world_of,
 )
 from tests.support.waiting import seeded
 
@@ -30,15 +28,11 @@ from tuppence_server.domain.policy import PPM, FeeRule
 from tuppence_server.domain.rows import OPERATOR
 
 SPREAD = replace(PLAIN, spread_ppm=5_000)
+"""Half a per cent between buying and selling."""
 FEE = FeeRule("exchange", "EUR", "*", 10, 1_000, 0, None, "payer")
 
 
-@pytest.fixture
-async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MoneyWorld]:
-    """Half a per cent between buying and selling."""
-    async with money_world(getattr(request, "param", "memory"), tmp_path, SPREAD) as world:
-        await world.credit("alice", "50.00")
-        yield world
+world = world_of(SPREAD, alice="50")
 
 
 async def pools(world: MoneyWorld) -> dict[tuple[str, str], int]:

@@ -1,13 +1,11 @@
 """Fees: what they come to, who bears them, that they never drive a purse below zero, and that they stay."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 from tests.contract.stores import body_of, said
-from tests.support.money_world import EXPONENTS, ON_EVERY_STORE, PLAIN, MoneyWorld, id_of, money_world, told
+from tests.support.money_world import EXPONENTS, ON_EVERY_STORE, PLAIN, MoneyWorld, id_of, told, world_of
 from tests.support.waiting import seeded
 
 from tuppence_protocol.money import format_amount
@@ -23,14 +21,8 @@ PACKET = FeeRule("packet", "EUR", "*", 25, 0, 0, None, "payer")
 POLICY = replace(PLAIN, fees=(PAYER, PAYEE, FREE, PACKET))
 
 
-@pytest.fixture
-async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MoneyWorld]:
-    """Alice pays fees on top; where Carol, who is of another tier, pays, her payees bear them."""
-    async with money_world(getattr(request, "param", "memory"), tmp_path, POLICY) as world:
-        await world.credit("alice", "20.00")
-        await world.credit("carol", "20.00")
-        await world.tier("carol", "shop")
-        yield world
+world = world_of(POLICY, alice="20", carol="20", begin=lambda world: world.tier("carol", "shop"))
+"""Alice pays fees on top; where Carol, who is of another tier, pays, her payees bear them."""
 
 
 async def earned(world: MoneyWorld, currency: str = "EUR") -> tuple[int, int]:

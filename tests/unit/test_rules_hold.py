@@ -1,7 +1,5 @@
 """Payments that wait to be accepted: every arrow, every refusal, and where the money is meanwhile."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +11,8 @@ from tests.support.money_world import (
     Told,
     ended,
     id_of,
-    money_world,
     told,
+    world_of,
 )
 
 from tuppence_protocol.errors import CODES
@@ -27,11 +25,7 @@ NO_PLACE: Told = ("not_found", "$.conv", None)
 DAY_MS = 1000 * ACCEPT_S_DEFAULT
 
 
-@pytest.fixture
-async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MoneyWorld]:
-    async with money_world(getattr(request, "param", "memory"), tmp_path) as world:
-        await world.credit("alice", "20.00")
-        yield world
+world = world_of(alice="20")
 
 
 async def answer(world: MoneyWorld, kind: str, payment: str) -> Any:

@@ -1,22 +1,12 @@
 """Limits by tier: at the edges of their windows, and given back with what came to nothing."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from msgspec.structs import replace
 from tests.contract.stores import command, opened, said
-from tests.support.money_world import (
-    DAY_MS,
-    HOUR_MS,
-    ON_EVERY_STORE,
-    PLAIN,
-    MoneyWorld,
-    Told,
-    money_world,
-    told,
-)
+from tests.support.money_world import DAY_MS, HOUR_MS, ON_EVERY_STORE, PLAIN, MoneyWorld, Told, told, world_of
 from tests.support.waiting import seeded
 
 from tuppence_protocol.errors import CODES
@@ -36,16 +26,16 @@ LIMITS: Final = {
 POLICY: Final = replace(PLAIN, limits=LIMITS)
 
 
-@pytest.fixture
-async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MoneyWorld]:
-    """Alice is rich and `basic`; the clock stands at the start of a slot; Bob has no limits in euros."""
-    async with money_world(getattr(request, "param", "memory"), tmp_path, POLICY) as world:
-        world.now += SLOT_MS - world.now % SLOT_MS
-        await world.tier("bob", "free")
-        await world.tier("dave", "free")
-        await world.credit("alice", "9000.00")
-        await world.credit("bob", "9000.00")
-        yield world
+async def begin(world: MoneyWorld) -> None:
+    """Alice is `basic`; the clock stands at the start of a slot; Bob and Dave have no limits in euros."""
+    world.now += SLOT_MS - world.now % SLOT_MS
+    await world.tier("bob", "free")
+    await world.tier("dave", "free")
+    for who in ("alice", "bob"):
+        await world.credit(who, "9000.00")
+
+
+world = world_of(POLICY, begin=begin)
 
 
 def passed(code: str, limit: str, used: str, resets_at: int | None) -> Told:

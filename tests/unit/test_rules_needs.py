@@ -1,14 +1,12 @@
 """A rule reads what its needs named: a row that was not loaded never looks like one that is not there."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Final
 
 import pytest
 from tests.contract.stores import Counted, command, event_id, frame, said, wire_id
 from tests.support.memory_store.store import MemoryStore
 from tests.support.money_scenes import SCENES, filled, stage
-from tests.support.money_world import MoneyWorld, money_world
+from tests.support.money_world import MoneyWorld, world_of
 from tests.support.road import IDS, deposit, pay, road_on, word
 
 from tuppence_protocol.errors import Refusal
@@ -52,12 +50,7 @@ READ_NOTHING: Final = {"Probe", "StartEpoch"}
 FAULT: Final = "a fault of ours"
 
 
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[MoneyWorld]:
-    async with money_world("memory", tmp_path) as world:
-        for who in ("alice", "bob"):
-            await world.credit(who, "90.00")
-        yield world
+world = world_of(alice="90", bob="90")
 
 
 async def requests_of(world: MoneyWorld) -> dict[str, Request]:

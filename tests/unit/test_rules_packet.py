@@ -1,7 +1,5 @@
 """Red packets: what is held, who gets which share, and that anybody can check it."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +11,8 @@ from tests.support.money_world import (
     Told,
     ended,
     id_of,
-    money_world,
     told,
+    world_of,
 )
 from tests.support.waiting import seeded
 
@@ -30,11 +28,7 @@ MODES: tuple[Mode, ...] = ("equal", "lucky")
 PEOPLE = ("alice", "bob", "carol", "dave")
 
 
-@pytest.fixture
-async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MoneyWorld]:
-    async with money_world(getattr(request, "param", "memory"), tmp_path) as world:
-        await world.credit("alice", "20.00")
-        yield world
+world = world_of(alice="20")
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """Giving back what one received: all or some, once, and never more than there was."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +11,8 @@ from tests.support.money_world import (
     Told,
     ended,
     id_of,
-    money_world,
     told,
+    world_of,
 )
 from tests.support.waiting import seeded
 
@@ -26,11 +24,7 @@ NOT_YOURS: Told = ("forbidden", "$.ref", None)
 NO_PAYMENT: Told = ("not_found", "$.ref", None)
 
 
-@pytest.fixture
-async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MoneyWorld]:
-    async with money_world(getattr(request, "param", "memory"), tmp_path) as world:
-        await world.credit("alice", "20.00")
-        yield world
+world = world_of(alice="20")
 
 
 async def give_back(world: MoneyWorld, payment: str, amount: str | None = None, **members: Any) -> Any:

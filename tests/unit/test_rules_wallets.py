@@ -1,7 +1,6 @@
 """What the operator does to accounts, and what each verb then says: freeze, thaw, close, tiers; and the faucet."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import pytest
@@ -14,8 +13,8 @@ from tests.support.money_world import (
     MoneyWorld,
     Told,
     id_of,
-    money_world,
     told,
+    world_of,
 )
 
 from tuppence_protocol.errors import Refusal
@@ -30,12 +29,7 @@ BOTH: Final = FROZEN_IN | FROZEN_OUT
 HOUR_S: Final = 3_600
 
 
-@pytest.fixture
-async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MoneyWorld]:
-    async with money_world(getattr(request, "param", "memory"), tmp_path) as world:
-        await world.credit("alice", "50.00")
-        await world.credit("bob", "50.00")
-        yield world
+world = world_of(alice="50", bob="50")
 
 
 class Stage:
