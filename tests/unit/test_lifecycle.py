@@ -177,7 +177,8 @@ async def explored(folder: Path, kind: str, body: dict[str, Any]) -> set[Edge]:
             seen.add(look)
             done: dict[str, set[Verb]] = {who: set() for who in PEOPLE}
             may = await run.may()
-            for it in (*tries(late=False), *(tries(late=True) if look.state in WAITING else ())):
+            late = tries(late=True) if look.state in WAITING else (Try("time", "expire", {}, late=True),)
+            for it in (*tries(late=False), *late):
                 word, after = await run.tried(it)
                 assert word == foretold(kind, look, it), (look, it)
                 if word == "stored":

@@ -164,16 +164,6 @@ async def test_an_offer_expires_by_the_server_when_its_time_is_over_and_not_befo
     assert await world.purse("alice") == (2_000, 0)
 
 
-@pytest.mark.parametrize("kind", ["pay.accept", "pay.decline", "pay.cancel"])
-async def test_nothing_expires_that_was_answered(world: MoneyWorld, kind: str) -> None:
-    offer = await world.offered("alice", "@bob", "12.50")
-    await answer(world, kind, offer)
-    world.now += DAY_MS
-    before = await world.store.head()
-    assert said(await world.expire(offer)) == "done"
-    assert (await world.store.head()).pos == before.pos
-
-
 async def test_nothing_expires_that_is_no_payment(world: MoneyWorld) -> None:
     text = id_of(await world.say("alice", "@bob"))
     plain = await world.paid("alice", "@bob", "1.00")
@@ -203,18 +193,6 @@ AFTER = {
 
 @ON_EVERY_STORE
 @pytest.mark.parametrize("second", ANSWERS)
-@pytest.mark.parametrize("first", AFTER)
-async def test_whoever_comes_second_is_told_how_it_stands(world: MoneyWorld, first: str, second: str) -> None:
-    offer = await world.offered("alice", "@bob", "12.50", expires_s=5)
-    world.now += 5_000 if first == "pay.expire" else 0
-    assert said(await answer(world, first, offer)) == "stored"
-    purses = [await world.purse(who) for who in ("alice", "bob")]
-    assert told(await answer(world, second, offer)) == AFTER[first]
-    assert [await world.purse(who) for who in ("alice", "bob")] == purses
-
-
-@ON_EVERY_STORE
-@pytest.mark.parametrize("second", ANSWERS)
 @pytest.mark.parametrize("first", ANSWERS)
 async def test_in_one_batch_too_there_is_one_outcome(world: MoneyWorld, first: str, second: str) -> None:
     offer = await world.offered("alice", "@bob", "12.50")
@@ -230,41 +208,11 @@ async def test_in_one_batch_too_there_is_one_outcome(world: MoneyWorld, first: s
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
-async def test_after_its_time_nothing_can_be_done_even_before_the_sweep(world: MoneyWorld, kind: str) -> None:
-    offer = await world.offered("alice", "@bob", "12.50", expires_s=60)
-    world.now += 60_000
-    assert told(await answer(world, kind, offer)) == ended("expired", "expired")
-    assert await world.purse("alice") == (750, 1_250), "the sweep gives it back"
-    await world.expire(offer)
-    assert told(await answer(world, kind, offer)) == ended("expired", "expired")
-
-
-@pytest.mark.parametrize("kind", ANSWERS)
 @ON_EVERY_STORE
 async def test_in_the_last_millisecond_it_can_still_be_answered(world: MoneyWorld, kind: str) -> None:
     offer = await world.offered("alice", "@bob", "12.50", expires_s=60)
     world.now += 59_999
     assert said(await answer(world, kind, offer)) == "stored"
-
-
-@pytest.mark.parametrize("kind", ANSWERS)
-async def test_a_plain_payment_waits_for_nothing(world: MoneyWorld, kind: str) -> None:
-    paid = await world.paid("alice", "@bob", "1.00")
-    assert told(await answer(world, kind, paid)) == ended("not_pending", "completed")
-
-
-@pytest.mark.parametrize(
-    ("back", "expected"),
-    [("3.00", ended("not_pending", "partly_refunded")), ("12.50", ended("already_refunded", "refunded"))],
-)
-@pytest.mark.parametrize("kind", ANSWERS)
-async def test_what_was_refunded_waits_for_nothing(
-    world: MoneyWorld, kind: str, back: str, expected: Told
-) -> None:
-    offer = await world.offered("alice", "@bob", "12.50")
-    await world.do("bob", "pay.accept", "@alice", ref=offer)
-    await world.do("bob", "pay.refund", "@alice", ref=offer, amount=back)
-    assert told(await answer(world, kind, offer)) == expected
 
 
 async def test_a_refused_answer_stays_refused_under_its_id(world: MoneyWorld) -> None:
@@ -279,24 +227,6 @@ async def test_a_refused_answer_stays_refused_under_its_id(world: MoneyWorld) ->
 
 
 # --- who, and where -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("who", "kind"),
-    [
-        ("alice", "pay.accept"),
-        ("alice", "pay.decline"),
-        ("bob", "pay.cancel"),
-        ("carol", "pay.accept"),
-        ("carol", "pay.decline"),
-        ("carol", "pay.cancel"),
-    ],
-)
-async def test_in_a_group_only_the_parties_answer(world: MoneyWorld, who: str, kind: str) -> None:
-    group = await world.group("alice", "bob", "carol")
-    offer = await world.offered("alice", group, "12.50", payee="@bob")
-    assert told(await world.do(who, kind, group, ref=offer)) == NOT_YOURS
-    assert await world.purse("alice") == (750, 1_250)
 
 
 async def test_in_a_group_it_is_told_to_all_and_answered_by_the_payee(world: MoneyWorld) -> None:
@@ -340,12 +270,6 @@ async def test_what_is_no_payment_cannot_be_answered(world: MoneyWorld, kind: st
             assert told(await world.do(who, kind, peer, ref=ref)) == NO_PAYMENT, ref
     refused = await world.pay("alice", "@bob", "100.00", accept=True)
     assert told(refused)[0] == "insufficient_funds"
-
-
-async def test_a_request_can_be_declined_and_cancelled_but_not_accepted(world: MoneyWorld) -> None:
-    await world.say("alice", "@bob")
-    asked = await world.made("alice", "pay.request", "@bob", amount="1", currency="EUR")
-    assert told(await world.do("bob", "pay.accept", "@alice", ref=asked)) == NO_PAYMENT
 
 
 async def test_who_left_a_group_cannot_answer_there_and_the_money_goes_back_in_time(

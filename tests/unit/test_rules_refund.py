@@ -117,14 +117,6 @@ async def test_what_was_never_paid_is_never_refunded(world: MoneyWorld, end: str
     assert [await world.purse(who) for who in ("alice", "bob")] == [(2_000, 0), (5_000, 0)]
 
 
-async def test_an_offer_whose_time_is_over_is_not_refunded_before_the_sweep(world: MoneyWorld) -> None:
-    await world.credit("bob", "50.00")
-    offer = await world.offered("alice", "@bob", "10.00", expires_s=60)
-    world.now += 60_000
-    assert told(await give_back(world, offer))[0] in {"not_pending", "expired"}
-    assert await world.purse("bob") == (5_000, 0)
-
-
 async def test_the_payee_must_still_have_it(world: MoneyWorld) -> None:
     paid = await world.paid("alice", "@bob", "10.00")
     await world.paid("bob", "@carol", "4.00")
