@@ -59,14 +59,9 @@ async def answer(world: MoneyWorld, kind: str, request: str, amount: str = "5.00
 async def test_a_request_asks_and_moves_nothing(world: MoneyWorld) -> None:
     outcome = await ask(world, "alice", "@bob", "5", note="Cinema")
     assert body_of(outcome) == {
-        "amount": "5.00",
-        "currency": "EUR",
-        "payer": world.users["bob"],
-        "state": "open",
-        "expires_at": world.now + WEEK_MS,
-        "alt": "@alice asks @bob for 5.00 EUR",
-        "note": "Cinema",
-    }
+        "amount": "5.00", "currency": "EUR", "payer": world.users["bob"], "state": "open",
+        "expires_at": world.now + WEEK_MS, "alt": "@alice asks @bob for 5.00 EUR", "note": "Cinema",
+    }  # fmt: skip
     assert await world.moved(outcome) == []
     assert [await world.purse(who) for who in ("alice", "bob")] == [(5_000, 0), (5_000, 0)]
 
@@ -209,14 +204,9 @@ async def test_paying_a_request_settles_it_in_the_same_commit(world: MoneyWorld)
     request = await asked(world, "alice", "@bob", "5")
     outcome = await world.pay("bob", "@alice", "5", ref=request, note="Here")
     assert body_of(outcome) == {
-        "amount": "5.00",
-        "currency": "EUR",
-        "payee": world.users["alice"],
-        "state": "completed",
-        "alt": "@bob paid @alice 5.00 EUR",
-        "note": "Here",
-        "settles": {"state": "paid"},
-    }
+        "amount": "5.00", "currency": "EUR", "payee": world.users["alice"], "state": "completed",
+        "alt": "@bob paid @alice 5.00 EUR", "note": "Here", "settles": {"state": "paid"},
+    }  # fmt: skip
     assert head_of(outcome)["ref"] == request
     assert [await world.purse(who) for who in ("alice", "bob")] == [(5_500, 0), (4_500, 0)]
 

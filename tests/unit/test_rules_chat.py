@@ -135,13 +135,8 @@ async def test_what_leaves_the_road_is_in_order(world: World) -> None:
     assert world.book is not None
     flow = [(type(item).__name__, getattr(item, "pos", 0) or item.event.pos) for item in world.book.outflow]  # type: ignore[union-attr]
     assert flow == [
-        ("Joined", 1),
-        ("Publish", 2),
-        ("Publish", 3),
-        ("Publish", 4),
-        ("Left", 4),
-        ("Publish", 5),
-    ]
+        ("Joined", 1), ("Publish", 2), ("Publish", 3), ("Publish", 4), ("Left", 4), ("Publish", 5),
+    ]  # fmt: skip
     publishes = [item for item in world.book.outflow if isinstance(item, Publish)]
     assert [item.members for item in publishes] == [3, 3, 3, 2]
     assert {item.people for item in publishes} == {None}

@@ -45,14 +45,9 @@ async def reverse(world: MoneyWorld, payment: str, **terms: Any) -> Outcome:
 async def test_a_debit_is_an_event_in_the_person_s_own_conversation(world: MoneyWorld) -> None:
     outcome = await debit(world, "5", note="Receipt 17")
     assert body_of(outcome) == {
-        "amount": "5.00",
-        "currency": "EUR",
-        "payer": world.users["alice"],
-        "state": "completed",
-        "alt": "5.00 EUR were taken out of the balance of @alice",
-        "reason": REASON,
-        "note": "Receipt 17",
-    }
+        "amount": "5.00", "currency": "EUR", "payer": world.users["alice"], "state": "completed",
+        "alt": "5.00 EUR were taken out of the balance of @alice", "reason": REASON, "note": "Receipt 17",
+    }  # fmt: skip
     assert head_of(outcome)["from"] == "server"
     assert await world.purse("alice") == (1500, 0)
     assert await world.moved(outcome) == [("single", "pay.withdraw", 500)]

@@ -150,17 +150,10 @@ async def test_paying_by_a_quote_moves_both_legs_and_shows_the_margin(world: Mon
     quote = await world.quote("alice", "10.00", rate=(16_234, 100))
     outcome = await world.pay("alice", "@bob", "10", quote=quote.id, note="Tokyo")
     assert body_of(outcome) == {
-        "amount": "10.00",
-        "currency": "EUR",
-        "payee": world.users["bob"],
-        "state": "completed",
-        "alt": "@alice paid @bob 10.00 EUR, received as 1615 JPY",
-        "note": "Tokyo",
-        "quote": quote.id,
-        "rate": "162.34",
-        "margin": "0.05",
-        "received": {"amount": "1615", "currency": "JPY"},
-    }
+        "amount": "10.00", "currency": "EUR", "payee": world.users["bob"], "state": "completed",
+        "alt": "@alice paid @bob 10.00 EUR, received as 1615 JPY", "note": "Tokyo", "quote": quote.id,
+        "rate": "162.34", "margin": "0.05", "received": {"amount": "1615", "currency": "JPY"},
+    }  # fmt: skip
     assert await world.moved(outcome) == [
         ("single", "exchange", 1_000), ("single", "exchange", 1_615), ("single", "margin", 5),
     ]  # fmt: skip

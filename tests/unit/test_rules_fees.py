@@ -284,15 +284,9 @@ async def test_any_fee_on_any_payment(world: MoneyWorld) -> None:
     for _ in range(120):
         bound = rng.choice((None, rng.randrange(0, 200)))
         rule = FeeRule(
-            "*",
-            "*",
-            "*",
-            rng.randrange(0, 50),
-            rng.randrange(0, PPM),
-            0,
-            bound,
+            "*", "*", "*", rng.randrange(0, 50), rng.randrange(0, PPM), 0, bound,
             rng.choice(("payer", "payee")),
-        )
+        )  # fmt: skip
         world.policy = replace(PLAIN, fees=(rule,))
         payer, payee = rng.sample(people, 2)
         before = await world.purse(payer)

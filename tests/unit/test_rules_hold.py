@@ -43,16 +43,10 @@ async def answer(world: MoneyWorld, kind: str, payment: str) -> Any:
 async def test_an_offer_holds_the_money_and_says_until_when(world: MoneyWorld) -> None:
     outcome = await world.pay("alice", "@bob", "12.5", accept=True, note="Rent", not_after=world.now)
     assert body_of(outcome) == {
-        "amount": "12.50",
-        "currency": "EUR",
-        "payee": world.users["bob"],
-        "state": "pending",
-        "alt": "@alice offers @bob 12.50 EUR",
-        "note": "Rent",
-        "not_after": world.now,
-        "accept": True,
+        "amount": "12.50", "currency": "EUR", "payee": world.users["bob"], "state": "pending",
+        "alt": "@alice offers @bob 12.50 EUR", "note": "Rent", "not_after": world.now, "accept": True,
         "expires_at": world.now + DAY_MS,
-    }
+    }  # fmt: skip
     assert await world.purse("alice") == (750, 1_250)
     assert await world.purse("bob") == (0, 0)
     assert await world.moved(outcome) == [("pending", "pay.send", 1_250)]
@@ -101,12 +95,9 @@ async def test_accepting_posts_what_was_held(world: MoneyWorld) -> None:
     offer = await world.offered("alice", "@bob", "12.50")
     outcome = await world.do("bob", "pay.accept", "@alice", ref=offer)
     assert body_of(outcome) == {
-        "amount": "12.50",
-        "currency": "EUR",
-        "payee": world.users["bob"],
-        "state": "completed",
+        "amount": "12.50", "currency": "EUR", "payee": world.users["bob"], "state": "completed",
         "alt": "@bob accepted 12.50 EUR from @alice",
-    }
+    }  # fmt: skip
     head = head_of(outcome)
     assert (head["from"], head["ref"]) == (world.users["bob"], offer)
     assert await world.purse("alice") == (750, 0)

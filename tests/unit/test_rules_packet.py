@@ -60,15 +60,10 @@ async def test_a_packet_holds_every_share(world: MoneyWorld, group: str) -> None
     body = body_of(outcome)
     assert len(body.pop("proof")) == 64
     assert body == {
-        "total": "10.00",
-        "currency": "EUR",
-        "count": 3,
-        "mode": "equal",
-        "state": "open",
-        "expires_at": world.now + 90_000,
-        "alt": "@alice put 10.00 EUR into a packet of 3 equal shares",
+        "total": "10.00", "currency": "EUR", "count": 3, "mode": "equal", "state": "open",
+        "expires_at": world.now + 90_000, "alt": "@alice put 10.00 EUR into a packet of 3 equal shares",
         "note": "Happy New Year",
-    }
+    }  # fmt: skip
     assert await world.purse("alice") == (1_000, 1_000)
     assert await world.moved(outcome) == [("pending", "pay.packet", cents) for cents in (334, 333, 333)]
     alone = body_of(await wrap(world, "@bob", "1", 1))
@@ -155,14 +150,10 @@ async def test_claims_take_share_after_share_and_the_last_tells_the_seed(
         seed = body.pop("seed", None)
         assert (seed is not None) is (number == 3)
         assert body == {
-            "amount": amount,
-            "currency": "EUR",
-            "payee": world.users[who],
-            "share": number,
-            "count": 3,
+            "amount": amount, "currency": "EUR", "payee": world.users[who], "share": number, "count": 3,
             "state": "emptied" if number == 3 else "open",
             "alt": f"@{who} got {amount} EUR of @alice's packet",
-        }
+        }  # fmt: skip
     assert [await world.purse(who) for who in PEOPLE] == [(1_333, 0), (333, 0), (334, 0), (0, 0)]
     seed = bytes.fromhex(bodies[-1]["seed"])
     assert is_fair(packet, 1_000, 3, "equal", body_of(made)["proof"], seed)

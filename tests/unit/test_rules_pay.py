@@ -30,14 +30,9 @@ async def test_a_payment_moves_money_with_its_message(world: World) -> None:
     await world.credit("alice", "20")
     outcome = await world.pay("alice", "@bob", "12.5", note="Lunch", not_after=world.now)
     assert body_of(outcome) == {
-        "amount": "12.50",
-        "currency": "EUR",
-        "note": "Lunch",
-        "not_after": world.now,
-        "payee": world.users["bob"],
-        "state": "completed",
-        "alt": "@alice paid @bob 12.50 EUR",
-    }
+        "amount": "12.50", "currency": "EUR", "note": "Lunch", "not_after": world.now,
+        "payee": world.users["bob"], "state": "completed", "alt": "@alice paid @bob 12.50 EUR",
+    }  # fmt: skip
     assert (await world.balance("alice"), await world.balance("bob")) == (750, 1_250)
     (moved,) = [row async for rows in world.store.transfers(1, 9) for row in rows]
     assert (moved.pos, moved.amount, moved.code) == (head_of(outcome)["pos"], 1_250, "pay.send")
@@ -190,13 +185,9 @@ async def test_an_account_holds_so_much_and_no_more(world: World) -> None:
 async def test_a_deposit_credits_and_shows_in_self(world: World) -> None:
     outcome = await world.order(Deposit(event_id(900), "alice", "12.5", "EUR", "cash desk"))
     assert body_of(outcome) == {
-        "amount": "12.50",
-        "currency": "EUR",
-        "note": "cash desk",
-        "payee": world.users["alice"],
-        "state": "completed",
-        "alt": "@alice received 12.50 EUR by deposit",
-    }
+        "amount": "12.50", "currency": "EUR", "note": "cash desk", "payee": world.users["alice"],
+        "state": "completed", "alt": "@alice received 12.50 EUR by deposit",
+    }  # fmt: skip
     assert head_of(outcome)["from"] == "server"
     assert head_of(outcome)["conv"] == head_of(await world.say("alice", "self"))["conv"]
     assert await world.balance("alice") == 1_250

@@ -92,17 +92,8 @@ async def test_handles_that_look_alike(world: World, taken: str, handle: str) ->
 def test_what_is_drawn_with_the_same_strokes_looks_alike_and_nothing_else_does() -> None:
     """Every handle of so many letters: as many looks as there are rows of strokes."""
     drawn = {
-        "v": "v",
-        "w": "vv",
-        "r": "r",
-        "n": "n",
-        "m": "rn",
-        "0": "o",
-        "o": "o",
-        "i": "|",
-        "l": "|",
-        "1": "|",
-    }
+        "v": "v", "w": "vv", "r": "r", "n": "n", "m": "rn", "0": "o", "o": "o", "i": "|", "l": "|", "1": "|",
+    }  # fmt: skip
     looks: dict[str, set[str]] = {}
     for letters in ("vw", "rnm", "0o1li", "vwmrn"):
         for length in range(2, 6):

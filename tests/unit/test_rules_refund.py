@@ -47,13 +47,9 @@ async def test_all_is_given_back_where_nothing_is_said(world: MoneyWorld) -> Non
     paid = await world.paid("alice", "@bob", "12.50")
     outcome = await give_back(world, paid)
     assert body_of(outcome) == {
-        "amount": "12.50",
-        "currency": "EUR",
-        "payee": world.users["alice"],
-        "state": "refunded",
-        "refunded": "12.50",
-        "alt": "@bob refunded 12.50 EUR to @alice",
-    }
+        "amount": "12.50", "currency": "EUR", "payee": world.users["alice"], "state": "refunded",
+        "refunded": "12.50", "alt": "@bob refunded 12.50 EUR to @alice",
+    }  # fmt: skip
     head = head_of(outcome)
     assert (head["from"], head["ref"]) == (world.users["bob"], paid)
     assert await world.moved(outcome) == [("single", "pay.refund", 1_250)]

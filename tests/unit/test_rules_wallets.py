@@ -358,12 +358,9 @@ async def test_the_disabled_are_unavailable_like_the_frozen(world: MoneyWorld) -
 async def test_the_faucet_gives_play_money(world: MoneyWorld) -> None:
     outcome = await world.do("dave", "pay.faucet", "self", amount="100", currency="EUR")
     assert body_of(outcome) == {
-        "amount": "100.00",
-        "currency": "EUR",
-        "payee": world.users["dave"],
-        "state": "completed",
+        "amount": "100.00", "currency": "EUR", "payee": world.users["dave"], "state": "completed",
         "alt": "@dave received 100.00 EUR from the faucet",
-    }
+    }  # fmt: skip
     assert head_of(outcome)["from"] == world.users["dave"]
     assert await world.moved(outcome) == [("single", "pay.faucet", 10_000)]
     assert await world.purse("dave") == (10_000, 0)
