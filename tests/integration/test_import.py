@@ -62,6 +62,20 @@ async def test_what_is_refused_is_told_by_line_and_the_rest_is_done(stopped, tmp
     assert (await run(stopped, "wallet", "show", "bob", "--json")).json["balances"][0]["available"] == "1.00"
 
 
+async def test_one_of_a_kind_is_counted_as_one(stopped, tmp_path):
+    await begin(stopped)
+    assert (await run(stopped, "books")).out == "No money has moved yet.\n"
+    file = tmp_path / "people.csv"
+    file.write_text(HEADER + "alice,,,1,EUR,\n")
+    told = [
+        (await run(stopped, "import", file, "--batch", "x", *more)).out for more in (["--dry-run"], [], [])
+    ]
+    assert told[0] == "The file is good: 1 person, 1 credit. Nothing was done.\n"
+    assert told[1] == "1 person added, 1 credit made.\n"
+    assert told[2].startswith("0 people added, 0 credits made. 1 credit of the batch 'x' ")
+    assert "closing 1.00, 1 line, ledger" in (await run(stopped, "statement", "@alice", "EUR")).out
+
+
 async def test_a_file_with_a_mistake_does_nothing(stopped, tmp_path):
     file = tmp_path / "people.csv"
     file.write_text(HEADER + "alice,,,1,EUR,\nbob,,,1,,\n")

@@ -3,22 +3,17 @@
 from typing import Annotated, Any
 
 import typer
-
-from tuppence_server.admin.credentials import handle_meant
+from rich.table import Table
 
 from .inputs import currency_of
-from .money import WhoArgument, wallets
-from .output import DataOption, JsonOption, guarded, plain, read_settings, show
+from .money import AmountArgument, CurrencyArgument, KeyOption, NoteOption, WhoArgument, wallets
+from .output import DataOption, JsonOption, administer, guarded, plain, show
 
 payments = typer.Typer(no_args_is_help=True, help="Look at single payments and correct them.")
 
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; the people concerned see it.")]
-NoteOption = Annotated[str | None, typer.Option(help="A line more for them to see.")]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Where the balance is too small, bear the rest as a loss of yours.")
-]
-KeyOption = Annotated[
-    str | None, typer.Option("--id", help="Idempotency key (a UUID): the same again changes nothing.")
 ]
 
 
@@ -26,8 +21,8 @@ KeyOption = Annotated[
 @guarded
 def wallet_debit(
     handle: WhoArgument,
-    amount: Annotated[str, typer.Argument(help="How much, such as 40.00.")],
-    currency: Annotated[str, typer.Argument(help="ISO 4217 code, such as EUR.")],
+    amount: AmountArgument,
+    currency: CurrencyArgument,
     reason: ReasonOption,
     note: NoteOption = None,
     force: ForceOption = False,
@@ -40,17 +35,16 @@ def wallet_debit(
     No balance falls below zero: without --force it is refused.
     Example:  tuppence wallet debit @alice 40.00 EUR --reason "Paid out in cash"
     """
-    from . import admin_client
     from .idempotency_key import once
 
-    settings, name, code = read_settings(data=data), handle_meant(handle), currency_of(currency)
+    code = currency_of(currency)
     with once(id) as key:
-        done = admin_client.do(
-            settings, "wallet.debit",
-            handle=name, amount=amount, currency=code, reason=reason, note=note, force=force, id=key,
+        done = administer(
+            data, "wallet.debit",
+            handle=handle, amount=amount, currency=code, reason=reason, note=note, force=force, id=key,
         )  # fmt: skip
-        said = f"{done['amount']} {done['currency']} were taken from @{done['handle']} ({done['id']})"
-        show(done, as_json, said + _told(done))
+        taken = f"{done['amount']} {done['currency']} were taken from @{done['handle']} ({done['id']})"
+        show(done, as_json, taken + _remarks(done))
 
 
 @payments.command("show")
@@ -61,11 +55,7 @@ def payment_show(
     as_json: JsonOption = False,
 ) -> None:
     """Show a payment as it stands: who, how much, what became of it, and its note."""
-    from rich.table import Table
-
-    from . import admin_client
-
-    found = admin_client.do(read_settings(data=data), "payment.show", payment=payment)
+    found = administer(data, "payment.show", payment=payment)
     table = Table(found["kind"], found["id"], box=None)
     for name, value in found.items():
         if name not in {"kind", "id", "shares", "received", "at"}:
@@ -90,18 +80,16 @@ def payment_reverse(
 
     Fees stay where they are. Example:  tuppence payment reverse 0197a1c3-… --reason "Stolen telephone"
     """
-    from . import admin_client
     from .idempotency_key import once
 
-    settings = read_settings(data=data)
     with once(id) as key:
-        done = admin_client.do(
-            settings, "payment.reverse", payment=payment, reason=reason, note=note, force=force, id=key
+        done = administer(
+            data, "payment.reverse", payment=payment, reason=reason, note=note, force=force, id=key
         )
-        said = f"{done['amount']} {done['currency']} of {done['payment']} were given back ({done['id']})"
-        show(done, as_json, said + _told(done))
+        given = f"{done['amount']} {done['currency']} of {done['payment']} were given back ({done['id']})"
+        show(done, as_json, given + _remarks(done))
 
 
-def _told(done: dict[str, Any]) -> str:
+def _remarks(done: dict[str, Any]) -> str:
     borne = f"; {done['shortfall']} of it are your loss" if "shortfall" in done else ""
     return borne + ("; it had been done before, nothing moved" if done["repeated"] else "")

@@ -21,6 +21,7 @@ from .output import (
     PROBLEMS,
     DataOption,
     JsonOption,
+    administer,
     counted,
     fail,
     forgiving_streams,
@@ -102,8 +103,8 @@ def serve(
 
     def announce(access: AdminAccess) -> None:
         if as_json:
-            told = {"url": access.url, "data": str(settings.data), "pid": os.getpid(), "mode": access.mode}
-            show(told, True, "")
+            started = {"url": access.url, "data": str(settings.data), "pid": os.getpid(), "mode": access.mode}
+            show(started, True, "")
             return
         _greet(settings, access)
 
@@ -197,9 +198,7 @@ def backup(
 
     Example:  tuppence backup ./backups/2026-01-31
     """
-    from . import admin_client
-
-    made = admin_client.do(read_settings(data=data), "backup", path=str(directory.resolve()))
+    made = administer(data, "backup", path=str(directory.resolve()))
     show(made, as_json, f"Backup at {made['path']}, log position {made['pos']}, sha256 {made['sha256']}")
 
 

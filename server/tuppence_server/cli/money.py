@@ -17,13 +17,32 @@ from tuppence_protocol.packets import SEED_BYTES, draw, is_fair
 from tuppence_server.admin.credentials import handle_meant
 
 from .inputs import currency_of, period_ms
-from .output import PROBLEMS, USAGE, DataOption, JsonOption, fail, guarded, out, plain, read_settings, show
+from .output import (
+    PROBLEMS,
+    USAGE,
+    DataOption,
+    JsonOption,
+    administer,
+    counted,
+    fail,
+    guarded,
+    out,
+    plain,
+    read_settings,
+    show,
+)
 from .printable import json_file, text_file
 
 wallets = typer.Typer(no_args_is_help=True, help="Credit people, show balances, freeze and close accounts.")
 packets = typer.Typer(no_args_is_help=True, help="Check that a red packet was fair.")
 
 WhoArgument = Annotated[str, typer.Argument(help="Who, such as @alice.")]
+AmountArgument = Annotated[str, typer.Argument(help="How much, such as 100.00.")]
+CurrencyArgument = Annotated[str, typer.Argument(help="ISO 4217 code, such as EUR.")]
+NoteOption = Annotated[str | None, typer.Option(help="A line for the people concerned to see.")]
+KeyOption = Annotated[
+    str | None, typer.Option("--id", help="Idempotency key (a UUID): the same again changes nothing.")
+]
 CurrencyOption = Annotated[
     str | None, typer.Option("--currency", help="Only this account; without it all of the person's.")
 ]
@@ -32,13 +51,11 @@ CurrencyOption = Annotated[
 @wallets.command("credit")
 @guarded
 def wallet_credit(
-    handle: Annotated[str, typer.Argument(help="Who, such as @alice.")],
-    amount: Annotated[str, typer.Argument(help="How much, such as 100.00.")],
-    currency: Annotated[str, typer.Argument(help="ISO 4217 code, such as EUR.")],
-    note: Annotated[str | None, typer.Option(help="A line for the person to see.")] = None,
-    id: Annotated[
-        str | None, typer.Option(help="Idempotency key (a UUID): the same again changes nothing.")
-    ] = None,
+    handle: WhoArgument,
+    amount: AmountArgument,
+    currency: CurrencyArgument,
+    note: NoteOption = None,
+    id: KeyOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -46,19 +63,16 @@ def wallet_credit(
 
     Example:  tuppence wallet credit @alice 100.00 EUR
     """
-    from . import admin_client
     from .idempotency_key import once
 
     code = currency_of(currency)
     minor = parse_amount(amount, code, "amount")
     if isinstance(minor, Refusal):
         raise fail(f"{minor.code}: {minor.message}")
-    settings = read_settings(data=data)
     with once(id) as key:
-        done = admin_client.do(
-            settings, "wallet.credit",
-            handle=handle_meant(handle), amount=amount, currency=code, note=note, id=key,
-        )  # fmt: skip
+        done = administer(
+            data, "wallet.credit", handle=handle, amount=amount, currency=code, note=note, id=key
+        )
         show(done, as_json, f"@{done['handle']} received {done['amount']} {done['currency']} ({done['id']})")
 
 
@@ -66,9 +80,7 @@ def wallet_credit(
 @guarded
 def wallet_show(handle: str, data: DataOption = None, as_json: JsonOption = False) -> None:
     """Show a person's balances."""
-    from . import admin_client
-
-    found = admin_client.do(read_settings(data=data), "wallet.show", handle=handle_meant(handle))
+    found = administer(data, "wallet.show", handle=handle)
     table = Table("currency", "available", "held", box=None)
     for balance in found["balances"]:
         table.add_row(balance["currency"], balance["available"], balance["held"])
@@ -116,11 +128,9 @@ def _freeze(
     *,
     thaw: bool,
 ) -> None:
-    from . import admin_client
-
-    done = admin_client.do(
-        read_settings(data=data), "wallet.freeze",
-        handle=handle_meant(handle), currency=_code(currency), incoming=incoming, outgoing=outgoing, thaw=thaw,
+    done = administer(
+        data, "wallet.freeze",
+        handle=handle, currency=_code(currency), incoming=incoming, outgoing=outgoing, thaw=thaw,
     )  # fmt: skip
     ways = " and ".join(way for way, named in (("in", incoming), ("out", outgoing)) if named)
     what = f"{done['currency'] or 'all accounts'} of @{done['handle']}"
@@ -140,15 +150,7 @@ def wallet_close(
 
     Example:  tuppence wallet close @alice --currency USD
     """
-    from . import admin_client
-
-    done = admin_client.do(
-        read_settings(data=data),
-        "wallet.close",
-        handle=handle_meant(handle),
-        currency=_code(currency),
-        reopen=reopen,
-    )
+    done = administer(data, "wallet.close", handle=handle, currency=_code(currency), reopen=reopen)
     what = f"{done['currency'] or 'all accounts'} of @{done['handle']}"
     show(done, as_json, f"{'Reopened' if reopen else 'Closed'} {what}.")
 
@@ -170,7 +172,7 @@ ToOption = Annotated[
 @guarded
 def statement(
     handle: WhoArgument,
-    currency: Annotated[str, typer.Argument(help="ISO 4217 code, such as EUR.")],
+    currency: CurrencyArgument,
     first: FromOption = None,
     last: ToOption = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, safe to open as a spreadsheet.")] = False,
@@ -205,7 +207,9 @@ def _print_statement(name: str, currency: str, lines: Iterable[bytes]) -> None:
             head = line
             out.print(Text.assemble((f"@{plain(name)}", "bold"), f", {currency}: opening {head['opening']}"))
         elif "closing" in line:
-            out.print(f"closing {line['closing']}, {line['lines']} lines, ledger at pos {head['pos']}")
+            out.print(
+                f"closing {line['closing']}, {counted(line['lines'], 'line')}, ledger at pos {head['pos']}"
+            )
             return
         else:
             when = f"{datetime.fromtimestamp(line['at'] / 1000, UTC):%Y-%m-%d %H:%M}"
@@ -228,52 +232,44 @@ def books(
 
     The income is that of the period; the rest is as of its end.  Example:  tuppence books --from 2026-11-01
     """
-    from . import admin_client
-
     since, until = period_ms(first, last)
-    found = admin_client.do(
-        read_settings(data=data), "books", since=since, until=until, currency=_code(currency)
-    )
+    found = administer(data, "books", since=since, until=until, currency=_code(currency))
     show(found, as_json, books_table(found))
     if not found["balanced"]:
         raise typer.Exit(PROBLEMS)
 
 
-def books_table(found: dict[str, Any]) -> Table:
+def books_table(found: dict[str, Any]) -> Table | str:
     """The books for people to read."""
-    table = Table("", box=None, show_header=True)
     currencies = found["currencies"]
+    if not currencies:
+        return "No money has moved yet."
+    table = Table("", box=None, show_header=True)
     for each in currencies:
         table.add_column(each["currency"], justify="right")
-    if not currencies:
-        table.add_row("No money has moved yet.")
 
-    def section(title: str, part: str, total: str | None = None) -> None:
+    def section(part: str, title: str, key: str, columns: list[str], together: list[str]) -> None:
         table.add_row(Text(title, "bold"))
-        names = list(dict.fromkeys(line["name"] for each in currencies for line in each[part]))
-        for name in names:
-            amounts = [
-                {line["name"]: line["amount"] for line in each[part]}.get(name, "") for each in currencies
-            ]
-            table.add_row(f"  {name}", *amounts)
-        if total is not None:
-            table.add_row("  Together", *[each[total] for each in currencies])
+        lines = [{line[key]: _amounts(line, columns) for line in each[part]} for each in currencies]
+        names = dict.fromkeys(name for each in lines for name in each)
+        for name in sorted(names) if key == "code" else names:
+            table.add_row(f"  {name}", *[each.get(name, "") for each in lines])
+        if together:
+            table.add_row("  Together", *[_amounts(each, together) for each in currencies])
 
-    table.add_row(Text("Trial balance (debits, credits)", "bold"))
-    for code in sorted({line["code"] for each in currencies for line in each["trial"]}):
-        lines = [{line["code"]: line for line in each["trial"]}.get(code) for each in currencies]
-        table.add_row(
-            f"  {code}", *["" if line is None else f"{line['debits']}  {line['credits']}" for line in lines]
-        )
-    table.add_row("  Together", *[f"{each['debits']}  {each['credits']}" for each in currencies])
-    section("Income", "income", "net_income")
-    section("Assets", "assets")
-    section("Liabilities", "liabilities")
-    section("Equity", "equity")
+    both = ["debits", "credits"]
+    section("trial", "Trial balance (debits, credits)", "code", both, both)
+    section("income", "Income", "name", ["amount"], ["net_income"])
+    for part in ("assets", "liabilities", "equity"):
+        section(part, part.capitalize(), "name", ["amount"], [])
     table.add_row(
         Text("Balanced", "bold"), *["yes" if each["balanced"] else Text("NO", "red") for each in currencies]
     )
     return table
+
+
+def _amounts(line: dict[str, str], columns: list[str]) -> str:
+    return "  ".join(line[column] for column in columns)
 
 
 # --- red packets -----------------------------------------------------------------------------------

@@ -65,9 +65,9 @@ def program() -> str:
     return shlex.quote(str(script))
 
 
-def counted(number: int, what: str) -> str:
-    """ "1 event", "2 events"."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def counted(number: int, what: str, several: str = "") -> str:
+    """ "1 event", "2 events"; `several` where more than one are called otherwise."""
+    return f"{number} {what if number == 1 else several or what + 's'}"
 
 
 def plain(text: str) -> str:
@@ -95,7 +95,7 @@ def guarded(work: Callable[..., None]) -> Callable[..., None]:
                 raise fail(f"Interrupted.{notes}", INTERRUPTED) from None
             raise typer.Exit(INTERRUPTED) from None
         except Exception as fault:  # noqa: BLE001 - told in one line, whatever it is
-            message, code = _told(fault)
+            message, code = _explained(fault)
             raise fail(message + _notes(fault), code) from None
 
     return run
@@ -115,7 +115,7 @@ def _notes(fault: BaseException) -> str:
     return "".join(f" {note}" for note in getattr(fault, "__notes__", ()))
 
 
-def _told(fault: Exception) -> tuple[str, int]:
+def _explained(fault: Exception) -> tuple[str, int]:
     """What to say of a failure, and the exit code."""
     from tuppence_server.admin.backup import BackupDamaged, BackupError
     from tuppence_server.admin.service import Refused
@@ -162,6 +162,13 @@ def _bug(fault: Exception) -> str:
 def read_settings(**flags: Any) -> Settings:
     """The settings with these flags on top."""
     return configuration.load(flags)[0]
+
+
+def administer(data: Path | None, action: str, **arguments: Any) -> Any:
+    """Carry out an action of the administration in a data directory; as `admin_client.do`."""
+    from .admin_client import do
+
+    return do(read_settings(data=data), action, **arguments)
 
 
 def show(value: Any, as_json: bool, text: str | Table) -> None:

@@ -5,15 +5,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from tuppence_server.admin.credentials import handle_meant
-
 from .inputs import new_password
-from .output import DataOption, JsonOption, guarded, plain, program, read_settings, show, talk
+from .output import DataOption, JsonOption, administer, guarded, plain, program, show, talk
 
 users = typer.Typer(no_args_is_help=True, help="Add, list and shut out people.")
-
-
-# --- people ----------------------------------------------------------------------------------------
 
 
 StdinOption = Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")]
@@ -35,12 +30,8 @@ def user_add(
 
     Example:  tuppence user add alice --name "Alice"
     """
-    from . import admin_client
-
     password = None if no_password else new_password(from_stdin=password_stdin)
-    made = admin_client.do(
-        read_settings(data=data), "user.add", handle=handle_meant(handle), name=name, password=password
-    )
+    made = administer(data, "user.add", handle=handle, name=name, password=password)
     show(made, as_json, f"@{made['handle']} is {made['id']}")
 
 
@@ -64,10 +55,8 @@ def user_list(
 
     Example:  tuppence user list ali --tier basic --not-frozen
     """
-    from . import admin_client
-
-    found = admin_client.do(
-        read_settings(data=data), "user.list",
+    found = administer(
+        data, "user.list",
         search=search, tier=tier, frozen=frozen, disabled=disabled, after=after, limit=limit,
     )  # fmt: skip
     table = Table("handle", "name", "id", "tier", "state", "last login", box=None)
@@ -87,19 +76,17 @@ def user_list(
 @guarded
 def user_show(handle: str, data: DataOption = None, as_json: JsonOption = False) -> None:
     """Show a person: state, tier, groups, balances and logins."""
-    from . import admin_client
-
-    found = admin_client.do(read_settings(data=data), "user.show", handle=handle_meant(handle))
+    found = administer(data, "user.show", handle=handle)
     table = Table("@" + found["handle"], plain(found["name"]), box=None)
-    told = [("id", found["id"]), ("tier", plain(found["tier"])), ("state", _state(found) or "good")]
-    told += [("since", _day(found["created_at"])), ("last login", _day(found["last_login"]))]
-    told += [("groups", str(found["groups"])), *(("account", flag) for flag in found["flags"])]
+    rows = [("id", found["id"]), ("tier", plain(found["tier"])), ("state", _state(found) or "good")]
+    rows += [("since", _day(found["created_at"])), ("last login", _day(found["last_login"]))]
+    rows += [("groups", str(found["groups"])), *(("account", flag) for flag in found["flags"])]
     for each in found["balances"]:
         held = f", {each['held']} held" if each["held"].strip("0.") else ""
-        told.append((each["currency"], each["available"] + held))
+        rows.append((each["currency"], each["available"] + held))
     for login in found["logins"]:
-        told.append(("login", f"{_day(login['created_at'])}  {plain(login['device'])}  {login['session']}"))
-    for name, value in told:
+        rows.append(("login", f"{_day(login['created_at'])}  {plain(login['device'])}  {login['session']}"))
+    for name, value in rows:
         table.add_row(name, value)
     show(found, as_json, table)
 
@@ -120,13 +107,10 @@ def user_passwd(
     handle: str, password_stdin: StdinOption = False, data: DataOption = None, as_json: JsonOption = False
 ) -> None:
     """Give a person another password; all their logins end."""
-    from . import admin_client
-
-    settings, handle = read_settings(data=data), handle_meant(handle)
-    admin_client.do(settings, "user.show", handle=handle)  # nobody types a password for nobody
+    administer(data, "user.show", handle=handle)  # nobody types a password for nobody
     password = new_password(from_stdin=password_stdin)
-    done = admin_client.do(settings, "user.passwd", handle=handle, password=password)
-    show(done, as_json, f"@{handle} has a new password; all logins ended.")
+    done = administer(data, "user.passwd", handle=handle, password=password)
+    show(done, as_json, f"@{done['handle']} has a new password; all logins ended.")
 
 
 @users.command("disable")
@@ -138,11 +122,8 @@ def user_disable(
     as_json: JsonOption = False,
 ) -> None:
     """Shut a person out; all their logins end. --enable lets them in again."""
-    from . import admin_client
-
-    handle = handle_meant(handle)
-    done = admin_client.do(read_settings(data=data), "user.disable", handle=handle, disabled=not enable)
-    show(done, as_json, f"@{handle} is {'enabled' if enable else 'disabled'}.")
+    done = administer(data, "user.disable", handle=handle, disabled=not enable)
+    show(done, as_json, f"@{done['handle']} is {'enabled' if enable else 'disabled'}.")
 
 
 @users.command("tier")
@@ -157,7 +138,5 @@ def user_tier(
 
     Example:  tuppence user tier @alice verified
     """
-    from . import admin_client
-
-    done = admin_client.do(read_settings(data=data), "user.tier", handle=handle_meant(handle), tier=tier)
+    done = administer(data, "user.tier", handle=handle, tier=tier)
     show(done, as_json, f"@{done['handle']} is {done['tier']} now.")

@@ -1,7 +1,7 @@
 """The command that takes in many people and credits from a file."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -13,7 +13,7 @@ from tuppence_server.admin.importing import ROWS_PER_CALL_MAX
 from tuppence_server.admin.people_file import Mistaken, Row, read_people
 from tuppence_server.config.settings import Settings
 
-from .output import USAGE, DataOption, JsonOption, fail, guarded, plain, read_settings, show, talk
+from .output import USAGE, DataOption, JsonOption, counted, fail, guarded, plain, read_settings, show, talk
 
 PIECE_BYTES_MAX: Final = 48 * 1024
 REFUSED_SHOWN_MAX: Final = 20
@@ -42,7 +42,7 @@ def import_people(
     """
     rows = _read(file, batch or "")
     if dry_run:
-        _tell_good(rows, as_json)
+        _show_counts(rows, as_json)
         return
     if batch is None and any(row.amount is not None for row in rows):
         raise fail(
@@ -52,7 +52,7 @@ def import_people(
         )
     sums, refused = _take_in(read_settings(data=data), rows, quiet=as_json)
     total = {name: sums[name] for name in ("added", "credited", "repeated")}
-    _tell(total | {"batch": batch, "refused": refused}, as_json)
+    _show_result(total | {"batch": batch, "refused": refused}, as_json)
     if refused:
         raise typer.Exit(1)
 
@@ -67,11 +67,11 @@ def _read(file: Path, batch: str) -> list[Row]:
         raise wrong from None
 
 
-def _tell_good(rows: list[Row], as_json: bool) -> None:
+def _show_counts(rows: list[Row], as_json: bool) -> None:
     paid = sum(row.amount is not None for row in rows)
-    counted = {"rows": len(rows), "people": len({row.handle for row in rows}), "credits": paid}
-    said = f"The file is good: {counted['people']} people, {paid} credits. Nothing was done."
-    show(counted, as_json, said)
+    counts = {"rows": len(rows), "people": len({row.handle for row in rows}), "credits": paid}
+    found = f"{counted(counts['people'], 'person', 'people')}, {counted(paid, 'credit')}"
+    show(counts, as_json, f"The file is good: {found}. Nothing was done.")
 
 
 def _take_in(
@@ -89,7 +89,7 @@ def _take_in(
                     settings, "people.import", rows=[msgspec.to_builtins(row) for row in piece]
                 )
             except BaseException:
-                _tell_broken(sums, piece[0].line)
+                _warn_broken(sums, piece[0].line)
                 raise
             refused += done.pop("refused")
             sums.update(done)
@@ -97,21 +97,18 @@ def _take_in(
     return sums, refused
 
 
-def _tell_broken(sums: Counter[str], line: int) -> None:
+def _warn_broken(sums: Counter[str], line: int) -> None:
     """What is certain where the rest is not."""
-    done = f"{sums['added']} people added, {sums['credited']} credits made"
     talk.print(
-        f"Broken off at line {line}: {done}. Run it again with the same --batch; nobody is paid twice."
+        f"Broken off at line {line}: {_done(sums)}. Run it again with the same --batch; nobody is paid twice."
     )
 
 
-def _tell(done: dict[str, Any], as_json: bool) -> None:
-    said = f"{done['added']} people added, {done['credited']} credits made."
+def _show_result(done: dict[str, Any], as_json: bool) -> None:
+    text = f"{_done(done)}."
     if done["repeated"]:
-        said += (
-            f" {done['repeated']} credits of the batch {done['batch']!r} had been made before, and were not"
-        )
-        said += " again."
+        repeated = counted(done["repeated"], "credit")
+        text += f" {repeated} of the batch {done['batch']!r} had been made before, and not again."
     if not as_json:
         for each in done["refused"][:REFUSED_SHOWN_MAX]:
             talk.print(plain(f"line {each['line']}: {each['why']}"))
@@ -122,7 +119,11 @@ def _tell(done: dict[str, Any], as_json: bool) -> None:
             )
         if len(done["refused"]) > REFUSED_SHOWN_MAX:
             talk.print(f"… and {len(done['refused']) - REFUSED_SHOWN_MAX} more were refused")
-    show(done, as_json, said)
+    show(done, as_json, text)
+
+
+def _done(sums: Mapping[str, int]) -> str:
+    return f"{counted(sums['added'], 'person', 'people')} added, {counted(sums['credited'], 'credit')} made"
 
 
 def _pieces(rows: list[Row]) -> Iterator[list[Row]]:
