@@ -107,7 +107,7 @@ def batch() -> tuple[Changes, LogHead]:
     changes.currencies = {"EUR": 2}
     changes.payments = {payment.id: payment for payment in (PACKET, REQUEST)}
     changes.shares = {(share.payment, share.n): share for share in SHARES}
-    changes.quotes = {QUOTE.id: QUOTE}
+    changes.simple = {(Quote, QUOTE.id): QUOTE}
     changes.uses = {(use.user, use.currency, use.slot): use for use in USES}
     return changes, LogHead(EPOCH, 2, b"i" * 32, 2, 4, START_MS + 9)
 
@@ -117,7 +117,7 @@ def all_keys() -> Keys:
     keys.users, keys.sessions = {ALICE, BOB}, {"s_open", "s_ended"}
     keys.conversations, keys.members = {DM, GROUP}, {(DM, ALICE), (GROUP, BOB)}
     keys.receipts, keys.accounts = {event_id(1), event_id(2)}, {EUR, CASH}
-    keys.payments, keys.asked, keys.quotes = {PACKET.id, REQUEST.id}, {(BOB, ALICE)}, {QUOTE.id}
+    keys.payments, keys.asked, keys.simple = {PACKET.id, REQUEST.id}, {(BOB, ALICE)}, {(Quote, QUOTE.id)}
     keys.uses = {(ALICE, "EUR")}
     return keys
 
@@ -147,7 +147,7 @@ async def test_every_row_comes_back_as_it_was_saved(store: Store) -> None:
     assert book.payments == expected.payments
     assert book.shares == {PACKET.id: SHARES}
     assert book.asked == {(BOB, ALICE): {REQUEST.id}}, "by who asks and who is asked"
-    assert book.quotes == expected.quotes
+    assert book.simple == expected.simple
     assert book.uses == {(ALICE, "EUR"): {use.slot: use for use in USES[:2]}}
     assert await store.accounts() == list(expected.accounts.values())
 
@@ -166,7 +166,7 @@ async def test_what_is_absent_is_held_as_none(store: Store) -> None:
     await commit(store, *batch())
     keys = Keys()
     for table in Keys.__slots__:
-        getattr(keys, table).add("nothing")
+        getattr(keys, table).add("nothing" if table != "simple" else (Quote, "nothing"))
     keys.members, keys.accounts = (
         {(DM, BOB), (DM, "nobody")},
         {(BOB, "EUR", "customer"), (ALICE, "EUR", "cash")},

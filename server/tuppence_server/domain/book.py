@@ -32,10 +32,11 @@ from .rows import (
     UseKey,
     User,
 )
+from .simple_rows import HeldSimpleRows
 
 _ABSENT_HELD: Final = (
     "receipts", "users", "handles", "skeletons", "sessions", "conversations", "pairs", "members", "accounts",
-    "quotes",
+    "simple",
 )  # fmt: skip
 """Tables in which a key that is absent is held as None; in both `Keys` and `Book`."""
 
@@ -48,7 +49,7 @@ class Fresh(Protocol):
     def seed(self) -> bytes: ...
 
 
-class Book(HeldPayments):
+class Book(HeldPayments, HeldSimpleRows):
     """All rows that the road knows, the head of the log, and what the present batch changed."""
 
     def __init__(self, head: LogHead, policy: Policy, fresh: Fresh) -> None:
@@ -78,7 +79,7 @@ class Book(HeldPayments):
         self.payments = {}
         self.shares = {}
         self.asked = {}
-        self.quotes: dict[str, Quote | None] = {}
+        self.simple = {}
         self.uses: dict[UseKey, dict[int, Use]] = {}
         self.no_payments = set()
         self.begin(0)
@@ -110,7 +111,7 @@ class Book(HeldPayments):
         """How many rows are held."""
         tables = (
             self.users, self.handles, self.skeletons, self.sessions, self.conversations, self.pairs,
-            self.members, self.accounts, self.payments, self.shares, self.asked, self.quotes, self.uses,
+            self.members, self.accounts, self.payments, self.shares, self.asked, self.simple, self.uses,
         )  # fmt: skip
         return sum(len(table) for table in tables)
 
@@ -323,9 +324,6 @@ class Book(HeldPayments):
             shares[share.n - 1] = share
         self.changes.shares[share.payment, share.n] = share
 
-    def _keep_quote(self, fact: facts.KeepQuote) -> None:
-        self.quotes[fact.quote.id] = self.changes.quotes[fact.quote.id] = fact.quote
-
     def _spend(self, fact: facts.Spend) -> None:
         uses = self.uses[fact.user, fact.currency]
         had = uses.get(fact.slot)
@@ -341,7 +339,8 @@ class Book(HeldPayments):
         self.changes.accounts[fact.account] = account
 
     def _drop(self, fact: facts.Drop) -> None:
-        self.quotes |= dict.fromkeys(fact.quotes)  # held as absent: the store may have them for a moment yet
+        # held as absent: the store may have them for a moment yet
+        self.simple |= dict.fromkeys((Quote, id) for id in fact.quotes)
         self.sessions |= dict.fromkeys(fact.sessions)
         for user, currency, slot in fact.uses:
             self.uses.get((user, currency), {}).pop(slot, None)
@@ -390,7 +389,7 @@ _APPLY: Final[dict[type, Callable[[Book, Any], None]]] = {
     facts.EndSession: Book._end_session,
     facts.KeepPayment: Book._keep_payment,
     facts.KeepShare: Book._keep_share,
-    facts.KeepQuote: Book._keep_quote,
+    facts.Keep: Book._keep,
     facts.Spend: Book._spend,
     facts.Flag: Book._flag,
     facts.Drop: Book._drop,

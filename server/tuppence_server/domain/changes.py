@@ -9,10 +9,11 @@ from .rows import (
     Member,
     MemberKey,
     Payment,
-    Quote,
     Session,
     Share,
     ShareKey,
+    SimpleKey,
+    SimpleRow,
     Transfer,
     Use,
     User,
@@ -24,8 +25,8 @@ class Changes:
 
     __slots__ = (
         "accounts", "conversations", "currencies", "dropped_quotes", "dropped_sessions", "dropped_uses",
-        "ended_users", "events", "members", "opened", "partly_refunded", "payments", "quotes", "receipts",
-        "seals", "sessions", "shares", "stays", "touched", "transfers", "users", "uses",
+        "ended_users", "events", "members", "opened", "partly_refunded", "payments", "receipts",
+        "seals", "sessions", "shares", "simple", "stays", "touched", "transfers", "users", "uses",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -47,7 +48,7 @@ class Changes:
         transfer."""
         self.payments: dict[str, Payment] = {}
         self.shares: dict[ShareKey, Share] = {}
-        self.quotes: dict[str, Quote] = {}
+        self.simple: dict[SimpleKey, SimpleRow] = {}
         self.uses: dict[tuple[str, str, int], Use] = {}
         self.currencies: dict[str, int] = {}
         self.dropped_quotes: set[str] = set()

@@ -10,7 +10,7 @@ from tuppence_protocol.errors import Refusal
 from tuppence_protocol.shapes import Durable
 
 from .commands import EventCommand
-from .rows import AccountKey, Conversation, Member, Payment, Phase, Quote, Role, Session, Share, User
+from .rows import AccountKey, Conversation, Member, Payment, Phase, Role, Session, Share, SimpleRow, User
 
 
 class Move(Struct, frozen=True, gc=False):
@@ -122,10 +122,10 @@ class KeepShare(Struct, frozen=True, gc=False):
     share: Share
 
 
-class KeepQuote(Struct, frozen=True, gc=False):
-    """A quote as it now stands."""
+class Keep(Struct, frozen=True, gc=False):
+    """A simple row as it now is."""
 
-    quote: Quote
+    row: SimpleRow
 
 
 class Spend(Struct, frozen=True, gc=False):
@@ -166,7 +166,7 @@ class BeginEpoch(Struct, frozen=True, gc=False):
 Fact = (
     Append | OpenConversation | Join | Leave | GiveRole | Retitle | ReadMark
     | KeepUser | AddSession | EndSession | EndSessions
-    | KeepPayment | KeepShare | KeepQuote | Spend | Flag | Drop | Touch | BeginEpoch
+    | KeepPayment | KeepShare | Keep | Spend | Flag | Drop | Touch | BeginEpoch
 )  # fmt: skip
 Decision = list[Fact] | Refusal
 """What a rule comes to."""

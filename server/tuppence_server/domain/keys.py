@@ -1,14 +1,14 @@
 """What one batch asks of the store."""
 
-from .rows import AccountKey, MemberKey, PairKey, UseKey
+from .rows import AccountKey, MemberKey, PairKey, SimpleKey, UseKey
 
 
 class Keys:
     """The rows still to be loaded, by table."""
 
     __slots__ = (
-        "accounts", "asked", "conversations", "handles", "members", "pairs", "payments", "quotes",
-        "receipts", "sessions", "skeletons", "users", "uses",
+        "accounts", "asked", "conversations", "handles", "members", "pairs", "payments",
+        "receipts", "sessions", "simple", "skeletons", "users", "uses",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Keys:
         self.accounts: set[AccountKey] = set()
         self.payments: set[str] = set()
         self.asked: set[PairKey] = set()
-        self.quotes: set[str] = set()
+        self.simple: set[SimpleKey] = set()
         self.uses: set[UseKey] = set()
 
     def __bool__(self) -> bool:

@@ -1,6 +1,7 @@
 """The rows of the book, as every store keeps them. Money is minor units; times are ms since the epoch."""
 
-from typing import Final, Literal
+from operator import attrgetter
+from typing import Any, ClassVar, Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -184,9 +185,21 @@ class Share(Struct, frozen=True, gc=False):
     hold: int = 0
 
 
-class Quote(Struct, frozen=True, gc=False):
+class SimpleRow(Struct, frozen=True, gc=False):
+    """A row that rules find by its key and keep whole, and that tells nothing else.
+
+    Each class has its name for its table, and says which columns are its key, and which of them ever change.
+    """
+
+    KEY: ClassVar[tuple[str, ...]]
+    CHANGING: ClassVar[tuple[str, ...]]
+
+
+class Quote(SimpleRow, frozen=True, gc=False):
     """A promised exchange: the owner gives `sell_amount` and `fee`, the payee gets `buy_amount`, once."""
 
+    KEY = ("id",)
+    CHANGING = ("used_by",)
     id: str
     owner: str
     sell: str
@@ -198,6 +211,17 @@ class Quote(Struct, frozen=True, gc=False):
     rate: str
     expires_at: int
     used_by: str = ""
+
+
+SIMPLE_ROWS: Final[tuple[type[SimpleRow], ...]] = (Quote,)
+SimpleKey = tuple[type[SimpleRow], Any]
+"""(the kind of row, its key: a tuple where that has several columns)"""
+_KEY_OF: Final = {kind: attrgetter(*kind.KEY) for kind in SIMPLE_ROWS}
+
+
+def key_of(row: SimpleRow) -> SimpleKey:
+    """What a simple row is found by."""
+    return type(row), _KEY_OF[type(row)](row)
 
 
 class Use(Struct, frozen=True, gc=False):

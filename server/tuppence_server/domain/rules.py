@@ -12,14 +12,14 @@ from . import commands, stale
 from .book import Book
 from .chat import messages, people, rooms
 from .effects import Done, Outcome, Quoted, Stored
-from .facts import Decision, KeepQuote
+from .facts import Decision, Keep
 from .idempotency import TAKEN, again, record_of, reused
 from .keys import Keys
 from .pay import answers, corrections, deposits, packets, quotes, requests, send, wallets
 from .pay.payments import needs_acting, needs_payment
 from .pay.preview import preview
 from .request import Request
-from .rows import IdempotencyRecord
+from .rows import IdempotencyRecord, Quote
 
 Needs = Callable[[Book, Keys, str, Any], object]
 Rule = Callable[[Book, str, Any], Decision]
@@ -141,8 +141,8 @@ def decide(book: Book, request: Request) -> Outcome:
     for fact in decided:
         book.apply(fact)
     if id is None or not decided:
-        quote = decided[0].quote if decided and isinstance(decided[0], KeepQuote) else None
-        return Done() if quote is None else Quoted(quote)
+        row = decided[0].row if decided and isinstance(decided[0], Keep) else None
+        return Quoted(row) if isinstance(row, Quote) else Done()
     event = book.changes.events[book.head.pos]
     book.remember(IdempotencyRecord(id, request.author, event.pos, None))
     return Stored(event)

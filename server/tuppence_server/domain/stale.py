@@ -15,6 +15,7 @@ from .commands import Forget
 from .facts import Decision, Drop
 from .keys import Keys
 from .pay.limits import DAY_MS, HOUR_MS, MONTH_MS, SLOT_MS
+from .rows import Quote
 
 QUOTE_KEPT_MS: Final = HOUR_MS
 SESSION_KEPT_MS: Final = 30 * DAY_MS
@@ -38,7 +39,8 @@ def before(now: int) -> Before:
 
 def needs_forget(book: Book, keys: Keys, _author: str, command: Forget) -> None:
     """The quotes and the logins; how old spending is, its key tells."""
-    keys.quotes.update(id for id in command.quotes if id not in book.quotes)
+    for id in command.quotes:
+        book.need(keys, Quote, id)
     keys.sessions.update(id for id in command.sessions if id not in book.sessions)
 
 
@@ -48,7 +50,9 @@ def forget(book: Book, _author: str, command: Forget) -> Decision:
     quotes = [
         id
         for id in command.quotes
-        if (quote := book.quotes[id]) is not None and not quote.used_by and quote.expires_at <= limit.quotes
+        if (quote := book.find(Quote, id)) is not None
+        and not quote.used_by
+        and quote.expires_at <= limit.quotes
     ]
     sessions = [
         id

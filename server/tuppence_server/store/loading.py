@@ -40,9 +40,9 @@ ACCOUNTS: Final = Lookup(schema.ACCOUNT, ("owner", "currency", "code"))
 PAYMENTS: Final = Lookup(schema.PAYMENT, ("id",))
 SHARES: Final = Lookup(schema.SHARE, ("payment",))
 ASKED: Final = Lookup(schema.PAYMENT, ("payee", "payer"), (("kind", "request"), ("state", "open")))
-QUOTES: Final = Lookup(schema.QUOTE, ("id",))
+SIMPLE: Final = {kind: Lookup(table, table.key) for kind, table in schema.SIMPLE.items()}
 USES: Final = Lookup(schema.USE, ("user", "currency"), since="slot")
-UNUSED_QUOTES: Final = Lookup(schema.QUOTE, ("id",), (("used_by", ""),))
+UNUSED_QUOTES: Final = Lookup(schema.SIMPLE[Quote], ("id",), (("used_by", ""),))
 STALE_USES: Final = Lookup(schema.USE, ("user", "currency", "slot"))
 
 
@@ -55,9 +55,6 @@ async def load(find: Find, keys: Keys, book: Book) -> None:
     def account(row: Account) -> None:
         book.accounts[row.owner, row.currency, row.code] = row
 
-    def quote(row: Quote) -> None:
-        book.quotes[row.id] = row
-
     await _load_receipts(find, keys.receipts, book)
     since = oldest_slot(book.now) if keys.uses else 0
     lookups: tuple[tuple[Lookup, Collection[Any], Callable[[Any], None]], ...] = (
@@ -69,7 +66,10 @@ async def load(find: Find, keys: Keys, book: Book) -> None:
         (SESSIONS, keys.sessions, book.cache_session),
         (MEMBERS, keys.members, member),
         (ACCOUNTS, keys.accounts, account),
-        (QUOTES, keys.quotes, quote),
+        *(
+            (lookup, [key for each, key in keys.simple if each is kind], book.cache_simple)
+            for kind, lookup in SIMPLE.items()
+        ),
         (USES, [(*key, since) for key in keys.uses], book.cache_use),
     )
     for lookup, wanted, cache in lookups:
@@ -125,7 +125,10 @@ def written(changes: Changes) -> Iterator[tuple[schema.Table, Collection[Any]]]:
         (schema.TRANSFER, changes.transfers),
         (schema.PAYMENT, [*changes.partly_refunded, *changes.payments.values()]),
         (schema.SHARE, changes.shares.values()),
-        (schema.QUOTE, changes.quotes.values()),
+        *(
+            (table, [row for row in changes.simple.values() if type(row) is kind])
+            for kind, table in schema.SIMPLE.items()
+        ),
         (schema.USE, changes.uses.values()),
     ):
         if rows:

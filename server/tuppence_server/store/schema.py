@@ -5,13 +5,13 @@ from typing import Final
 from msgspec import Struct
 
 from tuppence_server.domain.rows import (
+    SIMPLE_ROWS,
     Account,
     Conversation,
     IdempotencyRecord,
     LoggedEvent,
     Member,
     Payment,
-    Quote,
     Session,
     Share,
     Transfer,
@@ -71,5 +71,5 @@ PAYMENT: Final = Table(
     "payment", Payment, ("id",), ("state", "refunded", "claimed", "reminded_at", "refund_transfer")
 )
 SHARE: Final = Table("share", Share, ("payment", "n"), ("person", "state"))
-QUOTE: Final = Table("quote", Quote, ("id",), ("used_by",))
+SIMPLE: Final = {kind: Table(kind.__name__.lower(), kind, kind.KEY, kind.CHANGING) for kind in SIMPLE_ROWS}
 USE: Final = Table("use", Use, ("user", "currency", "slot"), ("amount", "count"))

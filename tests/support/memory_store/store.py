@@ -50,10 +50,11 @@ from tuppence_server.store.contract import (
     info_of,
 )
 from tuppence_server.store.loading import Lookup
+from tuppence_server.store.schema import SIMPLE
 
 TABLES = (
     "user", "session", "conversation", "member", "account", "event", "receipt", "transfer", "payment", "share",
-    "quote", "use",
+    *(table.name for table in SIMPLE.values()), "use",
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from tuppence_protocol.limits import AMOUNT_MINOR_MAX
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.chat.lookup import need_user
 from tuppence_server.domain.commands import OpenQuote
-from tuppence_server.domain.facts import Decision, KeepQuote
+from tuppence_server.domain.facts import Decision, Keep
 from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.policy import PPM
 from tuppence_server.domain.rows import Quote
@@ -92,7 +92,7 @@ def open_quote(book: Book, _author: str, command: OpenQuote) -> Decision:
         return deal
     fee, _ = policy.fee("exchange", sell, owner.tier, deal.sell)
     return [
-        KeepQuote(
+        Keep(
             Quote(
                 command.quote, command.owner, sell, buy, deal.sell, deal.buy, deal.margin, fee,
                 decimal_text(rate), book.now + policy.quote_ms,

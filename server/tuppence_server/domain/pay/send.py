@@ -18,8 +18,8 @@ from tuppence_server.domain.facts import (
     Append,
     Decision,
     Fact,
+    Keep,
     KeepPayment,
-    KeepQuote,
     Move,
     OpenConversation,
 )
@@ -119,9 +119,7 @@ def _need_due(
 
 
 def _need_quote(book: Book, keys: Keys, id: str, payee: str) -> None:
-    if id not in book.quotes:
-        keys.quotes.add(id)
-    quote = book.quotes.get(id)
+    quote = book.need(keys, Quote, id)
     if quote is not None:
         need_account(book, keys, customer(payee, quote.buy))
         for code in ("fees", "fx", "margin"):
@@ -165,7 +163,7 @@ def send(book: Book, author: str, frame: PaySend) -> Decision:
     if body.accept is not UNSET:
         facts.append(KeepPayment(_waiting(book, frame, conversation.id, terms)))
     if terms.quote is not None:
-        facts.append(KeepQuote(replace(terms.quote, used_by=frame.id)))
+        facts.append(Keep(replace(terms.quote, used_by=frame.id)))
     if settling is not None:
         facts += settling.facts
     return facts + spend(book, terms.payer, currency, minor) if book.policy.limits else facts
@@ -220,7 +218,7 @@ def _terms(
     payer = book.users[author]
     assert payer is not None, "the author was found before the rule ran"
     if body.quote is not UNSET:
-        quote = book.quotes[body.quote]
+        quote = book.find(Quote, body.quote)
         if quote is None or quote.owner != author:
             return NO_QUOTE
         if quote.sell != currency:

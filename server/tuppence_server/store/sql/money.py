@@ -8,7 +8,7 @@ from tuppence_protocol.kinds import LISTED
 from tuppence_server.domain.rows import LoggedEvent, Payment, Quote, Share
 from tuppence_server.store import schema
 from tuppence_server.store.contract import Funds, Item, Items, LogPosition, MoneyRows, Movement, Span, Total
-from tuppence_server.store.loading import PAYMENTS, QUOTES
+from tuppence_server.store.loading import PAYMENTS, SIMPLE
 
 from .entries import CARRIED, moving
 from .loads import selecting
@@ -163,7 +163,7 @@ class MoneyReads(OnPort):
         return MoneyRows(
             {row[0]: Payment(*row) for row in await self._rows(selecting(PAYMENTS), keys=payments)},
             shares,
-            {row[0]: Quote(*row) for row in await self._rows(selecting(QUOTES), keys=quotes)},
+            {row[0]: Quote(*row) for row in await self._rows(selecting(SIMPLE[Quote]), keys=quotes)},
             {row[0]: LoggedEvent(*row[1:]) for row in await self._rows(_BY_ID, ids=events)},
         )
 

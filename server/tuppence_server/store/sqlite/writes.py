@@ -73,7 +73,7 @@ def _payment(row: Payment) -> tuple[Any, ...]:
 TABLES: Final = (
     schema.USER, schema.SESSION, schema.CONVERSATION, schema.MEMBER, schema.STAY, schema.EVENT,
     schema.STORED_RECEIPT, schema.REFUSED_RECEIPT, schema.NEW_ACCOUNT, schema.ACCOUNT, schema.TRANSFER,
-    schema.PAYMENT, schema.SHARE, schema.QUOTE, schema.USE,
+    schema.PAYMENT, schema.SHARE, *schema.SIMPLE.values(), schema.USE,
 )  # fmt: skip
 _INSERTS: Final = {table: {size: insert(table, size) for size in _SIZES} for table in TABLES}
 _VALUES: Final[dict[Table, Callable[[Any], tuple[Any, ...]]]] = {
