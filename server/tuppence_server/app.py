@@ -33,8 +33,11 @@ from .edge.handshake import origins_of
 from .edge.http import Api, crowded
 from .edge.lanes import Lanes
 from .edge.live import LiveLane
+from .edge.presence_grace import PresenceGrace
 from .edge.rate_limits import LIMITED, UNLIMITED, Paces
+from .edge.readiness import Readiness
 from .edge.rfc6455 import text_frame
+from .edge.statements import Statements
 from .exchange.sources import make_rates
 from .hub.broker import LocalBroker
 from .hub.hub import Hub
@@ -127,9 +130,11 @@ class App:
         )
         now_ms = pipeline.clock.now_ms
         auth = Auth(store, now_ms, self.access.token)
-        guests = Guests(self.acceptor.addresses, self.acceptor.now, on=limited)
+        guests = Guests(self.acceptor, on=limited)
         self.asks = AskLane(self.acceptor, hub, store, pipeline, make_rates(settings))
-        live = LiveLane(self.acceptor, hub, store, broker, pipeline)
+        grace = PresenceGrace(hub, self.acceptor.now)
+        self.acceptor.wheel.add(grace)
+        live = LiveLane(self.acceptor, hub, store, broker, pipeline, grace)
         hub.doubt = live.reconsider
         most = settings.connections_per_user if limited else 0
         admission = Admission(
@@ -137,7 +142,20 @@ class App:
         )
         origins = origins_of(settings)
         self.lanes = Lanes(hub, pipeline.submit, admission, self.asks, live, limits, origins, now_ms)
-        api = Api(settings, self.acceptor, auth, guests, paces, limits, self.asks, store, pipeline, admin)
+        api = Api(
+            settings,
+            self.acceptor,
+            auth,
+            guests,
+            paces,
+            limits,
+            self.asks,
+            store,
+            pipeline,
+            admin,
+            Readiness(store, pipeline, settings.data),
+            Statements(store),
+        )
         self.routes = Counted(api.app(), self.acceptor.addresses, crowded)
         add_gauges(self.acceptor, hub, pipeline, lambda: len(self.asks.rates.refused()))
 

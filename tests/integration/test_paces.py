@@ -7,7 +7,7 @@ import pytest
 from tests.support.wire import TEXT, frame_bytes, make, new_id
 
 from tuppence_server.edge.guests import ADMISSION, HOUSEHOLD, LOGIN, STRANGER
-from tuppence_server.edge.rate_limits import LIMITED, PENALTY_REFUSALS_MAX
+from tuppence_server.edge.rate_limits import ASK, DURABLE, LIMITED, LIVE, PENALTY_REFUSALS_MAX
 
 pytestmark = pytest.mark.settings(RATE_LIMITS="on", TRUSTED_PROXIES="127.0.0.1")
 
@@ -30,11 +30,11 @@ async def over_http(server, token, frame):
 @pytest.mark.parametrize("clean", [True, False])
 async def test_a_new_connection_brings_no_new_pace(server, clean):
     (alice,) = await server.people("alice")
-    watch = Watch(LIMITED.durable)
+    watch = Watch(LIMITED.lanes[DURABLE])
     stored = 0
     for turn in range(6):
         client = await server.connect(alice)
-        frames = [make("chat.text", "self", text="x") for _ in range(LIMITED.durable.burst // 2)]
+        frames = [make("chat.text", "self", text="x") for _ in range(LIMITED.lanes[DURABLE].burst // 2)]
         for frame in frames:
             await client.send(frame)
         stored += sum([(await client.answer(frame["id"]))["kind"] == "chat.text" for frame in frames])
@@ -42,7 +42,7 @@ async def test_a_new_connection_brings_no_new_pace(server, clean):
             for _ in range(5):
                 stored += await over_http(server, alice.token, make("chat.text", "self", text="x")) == 200
         await (client.close() if clean else client.drop())
-    assert LIMITED.durable.burst <= stored <= watch.most
+    assert LIMITED.lanes[DURABLE].burst <= stored <= watch.most
 
 
 async def test_hellos_have_a_pace(server):
@@ -63,7 +63,7 @@ async def test_hellos_have_a_pace(server):
 async def test_asks_over_http_and_sockets_and_other_routes_are_one_lane(server):
     (alice,) = await server.people("alice")
     client = await server.connect(alice)
-    watch = Watch(LIMITED.ask)
+    watch = Watch(LIMITED.lanes[ASK])
     answered = 0
     for _ in range(20):
         answered += (await client.submit("ask.wallet"))["kind"] == "result"
@@ -87,7 +87,7 @@ async def test_malformed_frames_over_http_and_ends_of_logins_cost_a_durable_toke
     people = iter(await server.people("ann", "bob", "cid", "dot", "eve"))
 
     async def spends(request):
-        watch, statuses = Watch(LIMITED.durable), []
+        watch, statuses = Watch(LIMITED.lanes[DURABLE]), []
         while 429 not in statuses:
             statuses += await asyncio.gather(*(request() for _ in range(10)))
             assert len(statuses) - statuses.count(429) <= watch.most
@@ -107,12 +107,12 @@ async def test_malformed_frames_over_http_and_ends_of_logins_cost_a_durable_toke
 async def test_pings_have_a_pace(server):
     (alice,) = await server.people("alice")
     raw = await server.raw_socket(alice)
-    watch = Watch(LIMITED.live)
+    watch = Watch(LIMITED.lanes[LIVE])
     body = b'{"kind":"ping","body":{"pos":1}}'
     flood = asyncio.create_task(raw.send(frame_bytes(TEXT, body) * 20_000))
     code, texts = await raw.ending()
     pongs = sum(text["kind"] == "pong" for text in texts)
-    assert LIMITED.live.burst <= pongs <= watch.most
+    assert LIMITED.lanes[LIVE].burst <= pongs <= watch.most
     assert sum(text["kind"] == "error" for text in texts) <= PENALTY_REFUSALS_MAX + 1
     assert code in (4005, None)
     await flood

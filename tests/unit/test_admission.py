@@ -13,6 +13,7 @@ from tests.support.waiting import turn_until
 
 from tuppence_server.domain.commands import DisableUser, RevokeSession
 from tuppence_server.edge.guests import ADMISSION, HELLO
+from tuppence_server.edge.rate_limits import ASK, DURABLE, LIMITED, LIVE, Pace
 
 
 @pytest.fixture
@@ -27,6 +28,15 @@ async def test_a_good_token_is_greeted_in_one_write(edge: Edge) -> None:
     assert len(alice.transport.written) == 1  # type: ignore[union-attr]
     assert told(alice)[0]["body"]["user"]["id"] == IDS["alice"]
     assert (alice.session_id, alice.device) == (told(alice)[0]["body"]["session"], "phone")
+
+
+async def test_the_paces_that_are_announced_are_those_that_hold(edge: Edge) -> None:
+    alice = await edge.enter("alice")
+    announced = told(alice)[0]["body"]["limits"]
+    for lane, name in ((DURABLE, "durable"), (LIVE, "live"), (ASK, "ask")):
+        pace, burst = Pace(), announced[name]["burst"]
+        assert [LIMITED.wait_ms(lane, pace, 50.0) > 0 for _ in range(burst + 1)] == [False] * burst + [True]
+        assert LIMITED.wait_ms(lane, pace, 50.0 + 1 / announced[name]["per_s"]) == 0
 
 
 async def test_a_token_is_judged_before_the_person(edge: Edge) -> None:

@@ -1,5 +1,7 @@
 """The pace of those who are nobody yet: of each address, each person and each account, whatever others do."""
 
+from types import SimpleNamespace
+
 from tuppence_server.config.networks import Networks
 from tuppence_server.edge.addresses import Addresses
 from tuppence_server.edge.guests import ADMISSION, HELLO, HOUSEHOLD, LOGIN, REGISTRATION, STRANGER, Guests
@@ -15,7 +17,8 @@ class Clock:
 
 def guests(clock: Clock | None = None, *, on: bool = True, most: int = 200) -> Guests:
     clock = clock or Clock()
-    return Guests(Addresses(most, Networks(["10.0.0.0/8"])), lambda: clock.now, on=on)
+    addresses = Addresses(most, Networks(["10.0.0.0/8"]))
+    return Guests(SimpleNamespace(addresses=addresses, now=lambda: clock.now), on=on)  # type: ignore[arg-type]
 
 
 def test_all_connections_of_an_address_may_come_back_at_once_and_then_in_turn() -> None:

@@ -113,7 +113,7 @@ async def test_a_fleeting_frame_that_fails_is_answered_without_a_ref(
     edge: Edge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alice = await edge.enter("alice")
-    monkeypatch.setattr(edge.store, "place", fails)
+    monkeypatch.setattr(edge.store, "conversation", fails)
     say(alice, "live.read", conv=NOWHERE, seq=1)
     await turn_until(lambda: len(told(alice)) == 3)
     assert (told(alice)[2]["body"]["code"], told(alice)[2].get("ref")) == ("unavailable", None)

@@ -5,7 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuppence_server.edge.rate_limits import (
+    ASK,
+    DURABLE,
     LIMITED,
+    LIVE,
     PEOPLE_BEFORE_SWEEP_MIN,
     UNLIMITED,
     Buckets,
@@ -17,41 +20,29 @@ from tuppence_server.edge.rate_limits import (
 
 
 def test_a_burst_then_the_rate() -> None:
-    limits, alice = RateLimits(RateLimit(10, 30), None, None), Pace()
-    assert [limits.durable_wait_ms(alice, 1_000.0) for _ in range(30)] == [0] * 30
-    wait = limits.durable_wait_ms(alice, 1_000.0)
+    limits, alice = RateLimits((RateLimit(10, 30), None, None)), Pace()
+    assert [limits.wait_ms(DURABLE, alice, 1_000.0) for _ in range(30)] == [0] * 30
+    wait = limits.wait_ms(DURABLE, alice, 1_000.0)
     assert 100 <= wait <= 102, "one more in a tenth of a second"
-    assert limits.durable_wait_ms(alice, 1_000.0) == wait, "asking in vain costs nothing"
-    assert limits.durable_wait_ms(alice, 1_000.0 + wait / 1_000) == 0
-    assert limits.durable_wait_ms(alice, 1_000.0 + wait / 1_000) > 0
-    assert [limits.durable_wait_ms(alice, 2_000.0) for _ in range(31)].count(0) == 30, (
+    assert limits.wait_ms(DURABLE, alice, 1_000.0) == wait, "asking in vain costs nothing"
+    assert limits.wait_ms(DURABLE, alice, 1_000.0 + wait / 1_000) == 0
+    assert limits.wait_ms(DURABLE, alice, 1_000.0 + wait / 1_000) > 0
+    assert [limits.wait_ms(DURABLE, alice, 2_000.0) for _ in range(31)].count(0) == 30, (
         "a rest gives the burst back"
     )
 
 
 def test_each_lane_has_its_own_bucket() -> None:
-    limits, alice = RateLimits(RateLimit(1, 1), RateLimit(1, 1), RateLimit(1, 1)), Pace()
-    takes = (limits.durable_wait_ms, limits.live_wait_ms, limits.ask_wait_ms)
-    assert [take(alice, 5.0) for take in takes] == [0, 0, 0]
-    assert all(take(alice, 5.0) > 0 for take in takes)
-    assert [take(Pace(), 5.0) for take in takes] == [0, 0, 0], "somebody else's is full"
+    limits, alice = RateLimits((RateLimit(1, 1),) * 3), Pace()
+    lanes = (DURABLE, LIVE, ASK)
+    assert [limits.wait_ms(lane, alice, 5.0) for lane in lanes] == [0, 0, 0]
+    assert all(limits.wait_ms(lane, alice, 5.0) > 0 for lane in lanes)
+    assert [limits.wait_ms(lane, Pace(), 5.0) for lane in lanes] == [0, 0, 0], "somebody else's is full"
 
 
 def test_no_limit_is_none() -> None:
     alice = Pace()
-    for take in (UNLIMITED.durable_wait_ms, UNLIMITED.live_wait_ms, UNLIMITED.ask_wait_ms):
-        assert not any(take(alice, 0.0) for _ in range(1_000))
-
-
-def test_what_is_announced_is_what_holds() -> None:
-    for rate in (LIMITED.durable, LIMITED.live, LIMITED.ask):
-        assert rate is not None
-        view = rate.view()
-        state, taken = 0.0, 0
-        while (state := rate.take(max(state, 0.0), 50.0)) >= 0:
-            taken += 1
-        assert taken == view.burst
-        assert view.per_s == rate.per_s
+    assert not any(UNLIMITED.wait_ms(lane, alice, 0.0) for lane in (DURABLE, LIVE, ASK) for _ in range(1_000))
 
 
 @given(
@@ -106,16 +97,16 @@ def test_a_thousand_that_are_empty_seldom_empty_anybody_elses() -> None:
 
 
 def test_a_persons_buckets_are_kept_until_they_are_full() -> None:
-    paces, limits = Paces(), RateLimits(RateLimit(10, 30), RateLimit(20, 60), RateLimit(20, 60))
+    paces, limits = Paces(), LIMITED
     spent, connected = paces.of("u_spent", 0.0), paces.of("u_connected", 0.0)
     for _ in range(30):
-        assert limits.durable_wait_ms(spent, 0.0) == 0
+        assert limits.wait_ms(DURABLE, spent, 0.0) == 0
     connected.holders += 1
     for number in range(20 * PEOPLE_BEFORE_SWEEP_MIN):
         other = paces.of(f"u_{number}", number / 10_000)
-        limits.ask_wait_ms(other, number / 10_000)
+        limits.wait_ms(ASK, other, number / 10_000)
         if not number % 100:
-            limits.durable_wait_ms(spent, number / 10_000)
+            limits.wait_ms(DURABLE, spent, number / 10_000)
         assert len(paces) <= 2 * PEOPLE_BEFORE_SWEEP_MIN, "people of a tenth of a second"
     assert paces.of("u_spent", 2.0) is spent
     assert paces.of("u_connected", 2.0) is connected

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 import structlog
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from tuppence_protocol import codec, limits
 from tuppence_protocol.errors import CLOSES
@@ -20,7 +20,7 @@ from tuppence_server.store.contract import Cursor, Identity, SessionReads, Snaps
 from .acceptor import Acceptor
 from .auth import Auth
 from .guests import Guests
-from .rate_limits import Paces, RateLimit, RateLimits
+from .rate_limits import Paces, RateLimits
 from .rfc6455 import text_frame
 
 if TYPE_CHECKING:
@@ -29,33 +29,20 @@ if TYPE_CHECKING:
 log = structlog.get_logger("tuppence.edge")
 
 
-class Admission:
+class Admission(Struct):
     """Lets connections in, `connections_max` of one person at most; 0 for as many as they like."""
 
-    def __init__(
-        self,
-        acceptor: Acceptor,
-        auth: Auth,
-        guests: Guests,
-        hub: Hub,
-        store: SessionReads,
-        pipeline: Pipeline,
-        paces: Paces,
-        limits: RateLimits,
-        mode: str,
-        connections_max: int,
-    ) -> None:
-        self._acceptor = acceptor
-        self._auth = auth
-        self._guests = guests
-        self._hub = hub
-        self._store = store
-        self._pipeline = pipeline
-        self._paces = paces
-        self._limits = limits
-        self._mode = mode
-        self._connections_max = connections_max
-        self._epoch_doubted = False
+    acceptor: Acceptor
+    auth: Auth
+    guests: Guests
+    hub: Hub
+    store: SessionReads
+    pipeline: Pipeline
+    paces: Paces
+    limits: RateLimits
+    mode: str
+    connections_max: int
+    epoch_doubted: bool = False
 
     async def admit(self, socket: "Socket", hello: Hello) -> None:
         """Let a connection in, or close it with the reason."""
@@ -66,28 +53,28 @@ class Admission:
             socket.close(CLOSES["server_error"], retry_ms=1_000)
 
     async def _judge(self, socket: "Socket", hello: Hello) -> None:
-        if _too_soon(socket, self._guests.says_hello(socket.address)):
+        if _too_soon(socket, self.guests.says_hello(socket.address)):
             return
-        identity = await self._auth.judge(hello.body.token)
+        identity = await self.auth.judge(hello.body.token)
         if isinstance(identity, str):
             socket.close(CLOSES[identity])
-        elif not _too_soon(socket, self._guests.is_admitted(identity.user.id)) and socket.open:
+        elif not _too_soon(socket, self.guests.is_admitted(identity.user.id)) and socket.open:
             await self._join(socket, identity, hello)
 
     async def _join(self, socket: "Socket", identity: Identity, hello: Hello) -> None:
-        user, hub, store = identity.user, self._hub, self._store
+        user, hub, store = identity.user, self.hub, self.store
         groups = await store.groups(user.id)
         if socket.transport is None:
             return
         device = hello.body.device or None
         self._make_room(user.id, device)
         person = hub.people.get(user.id)
-        if person is not None and 0 < self._connections_max <= sum(other.open for other in person.outboxes):
+        if person is not None and 0 < self.connections_max <= sum(other.open for other in person.outboxes):
             socket.close(CLOSES["too_many_connections"])
             return
         socket.session_id, socket.device = identity.session.id, device
         socket.expires_at = identity.session.expires_at
-        socket.pace = self._paces.of(user.id, self._acceptor.now())
+        socket.pace = self.paces.of(user.id, self.acceptor.now())
         socket.pace.holders += 1
         hub.attach(socket, user.id, user.handle, groups)
         body = hello.body
@@ -112,15 +99,15 @@ class Admission:
 
         A new epoch makes everybody read anew. Once in the life of a server, since a cursor can also be made up.
         """
-        self._acceptor.metrics.cursors_ahead += 1
-        begin, self._epoch_doubted = not self._epoch_doubted, True
+        self.acceptor.metrics.cursors_ahead += 1
+        begin, self.epoch_doubted = not self.epoch_doubted, True
         log.warning("cursor_ahead", user=user, cursor=cursor.pos, pos=snapshot.pos, new_epoch=begin)
         if begin:
-            await self._pipeline.ask(Submission(StartEpoch(epoch(), cursor.epoch), OPERATOR))
+            await self.pipeline.ask(Submission(StartEpoch(epoch(), cursor.epoch), OPERATOR))
 
     def _make_room(self, user: str, device: str | None) -> None:
         """The same device again: the newer connection wins."""
-        person = self._hub.people.get(user)
+        person = self.hub.people.get(user)
         if person is None or device is None:
             return
         for other in person.outboxes:
@@ -136,11 +123,11 @@ class Admission:
             pos=snapshot.pos,
             resumed=missed is not None,
             heartbeat_ms=limits.HEARTBEAT_MS,
-            now=self._pipeline.now_ms(),
-            limits=_limits(self._limits),
+            now=self.pipeline.now_ms(),
+            limits=_limits(self.limits),
             conversations=snapshot.conversations,
             balances=[balance_view(f.currency, f.available, f.held, snapshot.pos) for f in snapshot.funds],
-            mode=self._mode,
+            mode=self.mode,
             why=UNSET if why is None else why,
         )
         frames = [codec.encode(Ready(body=body))]
@@ -156,15 +143,7 @@ def _too_soon(socket: "Socket", wait_ms: int) -> bool:
 
 
 def _limits(rates: RateLimits) -> LimitsView:
+    durable, live, ask = (None if each is None else RateView(each.per_s, each.burst) for each in rates.lanes)
     return LimitsView(
-        frame_bytes=limits.FRAME_BYTES_MAX,
-        text_chars=limits.TEXT_CHARS_MAX,
-        page_events=limits.PAGE_EVENTS_MAX,
-        durable=_view(rates.durable),
-        live=_view(rates.live),
-        ask=_view(rates.ask),
+        limits.FRAME_BYTES_MAX, limits.TEXT_CHARS_MAX, limits.PAGE_EVENTS_MAX, durable, live, ask
     )
-
-
-def _view(rate: RateLimit | None) -> RateView | None:
-    return None if rate is None else rate.view()

@@ -4,6 +4,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import structlog
+from msgspec import Struct
 from msgspec.structs import asdict
 
 from tuppence_protocol import codec, kinds
@@ -37,17 +38,14 @@ _TOO_MANY_ASKS: Final = Refusal("rate_limited", "Too many questions at once.", r
 log = structlog.get_logger("tuppence.edge")
 
 
-class AskLane:
-    """Answers questions from the store; exchange rates are from `rates` as it is then."""
+class AskLane(Struct):
+    """Answers questions from the store, and by the exchange rates of then."""
 
-    def __init__(
-        self, acceptor: Acceptor, hub: Hub, store: AskReads, pipeline: Pipeline, rates: RateSource
-    ) -> None:
-        self._acceptor = acceptor
-        self._hub = hub
-        self._store = store
-        self._pipeline = pipeline
-        self.rates = rates
+    acceptor: Acceptor
+    hub: Hub
+    store: AskReads
+    pipeline: Pipeline
+    rates: RateSource
 
     def ask(self, socket: "Socket", frame: Ask) -> None:
         """Answer a question, after those that the connection has asked before and once it took their answers."""
@@ -63,7 +61,7 @@ class AskLane:
         """Answer what waits, unless that is being done or the answers before are not taken."""
         if socket.asks and not socket.answering and not socket.paused:
             socket.answering = True
-            self._acceptor.spawn(self._answer_all(socket))
+            self.acceptor.spawn(self._answer_all(socket))
 
     async def _answer_all(self, socket: "Socket") -> None:
         while socket.asks and socket.open and not socket.paused:
@@ -84,11 +82,11 @@ class AskLane:
             socket.refuse(result, frame.id)
         elif socket.open:
             socket.push_answer(text_frame(result))
-        self._hub.flush()
+        self.hub.flush()
 
     async def result_of(self, user: str, frame: Ask) -> bytes | Refusal:
         """The `result` frame for a question of this person, or the refusal."""
-        store = self._store
+        store = self.store
         match frame:
             case kinds.AskHistory():
                 return await _history(store, user, frame)
@@ -122,14 +120,14 @@ class AskLane:
         raise AssertionError(f"no answer for {frame.kind}")
 
     async def _quote(self, user: str, frame: kinds.AskQuote) -> bytes | Refusal:
-        found = await quote(self.rates, self._pipeline, user, frame.body)
+        found = await quote(self.rates, self.pipeline, user, frame.body)
         return found if isinstance(found, Refusal) else codec.encode_result(frame.id, quote=quote_view(found))
 
     async def _preview(self, user: str, frame: kinds.AskPreview) -> bytes | Refusal:
         inner = frame.body.frame
         if not codec.is_id(inner.id):
             return BAD_INNER_ID
-        outcome = await self._pipeline.ask(Request(Preview(inner), user))
+        outcome = await self.pipeline.ask(Request(Preview(inner), user))
         if isinstance(outcome, Refusal):
             return outcome
         assert isinstance(outcome, Previewed), "a preview was asked for"

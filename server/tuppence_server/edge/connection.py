@@ -34,7 +34,16 @@ from tuppence_server.hub.outbox import OUTBOX_WRITE_BYTES_MAX, Outbox
 from .acceptor import Acceptor
 from .handshake import client_address, judge, make_engine, word_on_no_request
 from .lanes import Lanes
-from .rate_limits import PENALTY_REFUSALS_MAX, PENALTY_WINDOW_S, UNLIMITED, Pace, RateLimit
+from .rate_limits import (
+    ASK,
+    DURABLE,
+    LIVE,
+    NO_PACE,
+    PENALTY_REFUSALS_MAX,
+    PENALTY_WINDOW_S,
+    UNLIMITED,
+    RateLimit,
+)
 from .rfc6455 import WHOLE_TEXT, frame_end, is_utf8, text_frame, text_of
 from .unread import Unread
 
@@ -42,10 +51,6 @@ CLOSE_WAIT_S: Final = 5.0
 _CONTROL: Final = RateLimit(CONTROL_FRAMES_PER_S_MAX, CONTROL_FRAMES_BURST_MAX)
 _CONNECTING: Final = State.CONNECTING
 """A name of its own, as Python looks members of an enum up slowly, and this one for whatever comes."""
-
-
-NO_PACE: Final = Pace()
-"""Shared by all connections that are not admitted, which take nothing from it."""
 
 
 class Socket(Outbox, asyncio.Protocol):
@@ -239,20 +244,18 @@ class Socket(Outbox, asyncio.Protocol):
             assert isinstance(frame, Hello), "a session is ready once its person is known"
             acceptor.spawn(lanes.admission.admit(self, frame))
         elif isinstance(frame, Durable):
-            wait = lanes.limits.durable_wait_ms(self.pace, self.heard)
-            if wait:
+            if wait := lanes.limits.wait_ms(DURABLE, self.pace, self.heard):
                 self._slow_down(wait, frame.id)
                 return
             refusal = lanes.submit(Request(frame, person.id, decoded.content), self.decided)
             if refusal is not None:
                 self.refuse(refusal, frame.id)
         elif isinstance(frame, Ask):
-            wait = lanes.limits.ask_wait_ms(self.pace, self.heard)
-            if wait:
+            if wait := lanes.limits.wait_ms(ASK, self.pace, self.heard):
                 self._slow_down(wait, frame.id)
             else:
                 lanes.asks.ask(self, frame)
-        elif wait := lanes.limits.live_wait_ms(self.pace, self.heard):
+        elif wait := lanes.limits.wait_ms(LIVE, self.pace, self.heard):
             self._slow_down(wait, None)
         elif isinstance(frame, Live):
             acceptor.spawn(lanes.live.act(self, frame))
@@ -271,17 +274,15 @@ class Socket(Outbox, asyncio.Protocol):
 
     def refuse(self, refusal: Refusal, ref: str | None) -> None:
         """Answer with an `error` frame."""
-        if self.transport is None or self.closing_at is not None:
+        if not self.open:
             return
         self.acceptor.metrics.refusals[refusal.code] += 1
         self.push_answer(text_frame(codec.encode_error(refusal, ref)))
 
     def _refused(self, verdict: Refused) -> None:
         """A malformed frame costs pace as well, since it costs us work."""
-        person = self.person
-        if person is not None:
-            wait = self.lanes.limits.durable_wait_ms(self.pace, self.heard)
-            if wait:
+        if self.person is not None:
+            if wait := self.lanes.limits.wait_ms(DURABLE, self.pace, self.heard):
                 self._slow_down(wait, verdict.ref)
                 return
         elif self.lanes.limits is not UNLIMITED:
@@ -358,20 +359,17 @@ class Socket(Outbox, asyncio.Protocol):
         output = self.engine.data_to_send()
         if transport is None or transport.is_closing():
             return
-        if self.engine.parser_exc is not None and self.engine.close_sent is not None:
-            self._say_why(self.engine.close_sent.code)
+        sent = self.engine.close_sent
+        if self.engine.parser_exc is not None and sent is not None and self.closing_at is None:
+            reason = RFC6455_CLOSES.get(int(sent.code), "protocol_error")
+            self.acceptor.metrics.closes[reason] += 1
+            self.flush()
+            bye = Bye(body=ByeBody(code=int(sent.code), reason=reason, retry_ms=None))
+            self.transmit(text_frame(codec.encode(bye)))
         transport.write(word_on_no_request(self.acceptor, self.engine) + b"".join(output))
         if output and output[-1] == b"":
             self.closing_at = self.closing_at or self.acceptor.now()
             transport.close()
-
-    def _say_why(self, number: int) -> None:
-        if self.closing_at is None:
-            reason = RFC6455_CLOSES.get(int(number), "protocol_error")
-            self.acceptor.metrics.closes[reason] += 1
-            self.flush()
-            bye = Bye(body=ByeBody(code=int(number), reason=reason, retry_ms=None))
-            self.transmit(text_frame(codec.encode(bye)))
 
     # Deadlines
 

@@ -4,12 +4,11 @@ A table for each purpose, so that what is done to one does not touch another. A 
 all connections of an address back at once.
 """
 
-from collections.abc import Callable
 from typing import Final
 
 from tuppence_server.config.networks import key
 
-from .addresses import Addresses
+from .acceptor import Acceptor
 from .rate_limits import Buckets, RateLimit
 
 HELLO: Final = RateLimit(10, 200)
@@ -28,11 +27,10 @@ _HANDLE_CHARS: Final = 40
 
 
 class Guests:
-    """Answers are ms to wait, or 0; `now` is in seconds and never goes back. Nobody waits where it is not `on`."""
+    """Answers are ms to wait, or 0. Nobody waits where it is not `on`."""
 
-    def __init__(self, addresses: Addresses, now: Callable[[], float], *, on: bool) -> None:
-        self._addresses = addresses
-        self._now = now
+    def __init__(self, acceptor: Acceptor, *, on: bool) -> None:
+        self._acceptor = acceptor
         self._on = on
         self._hellos = Buckets(HELLO)
         self._admissions = Buckets(ADMISSION)
@@ -43,7 +41,7 @@ class Guests:
 
     def says_hello(self, address: str) -> int:
         """A connection wants to be somebody's."""
-        counts = self._addresses.counts(address)
+        counts = self._acceptor.addresses.counts(address)
         return self._take(self._hellos, key(address)) if counts else 0
 
     def is_admitted(self, user: str) -> int:
@@ -72,7 +70,7 @@ class Guests:
         return self._take(self._strangers, key(address))
 
     def _take(self, buckets: Buckets, name: str) -> int:
-        return buckets.take(name, self._now()) if self._on else 0
+        return buckets.take(name, self._acceptor.now()) if self._on else 0
 
     def _wait(self, buckets: Buckets, name: str) -> int:
-        return buckets.wait_ms(name, self._now()) if self._on else 0
+        return buckets.wait_ms(name, self._acceptor.now()) if self._on else 0

@@ -1,7 +1,7 @@
 """The routes beside the WebSocket. Errors have the same body as the `error` frame, with the natural status."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
 import msgspec
 import structlog
@@ -32,10 +32,11 @@ from .acceptor import Acceptor
 from .asks import AskLane
 from .auth import Auth
 from .guests import Guests
-from .rate_limits import Pace, Paces, RateLimits
+from .rate_limits import ASK, DURABLE, Paces, RateLimits
 from .readiness import Readiness
 from .statements import Statements
 
+T = TypeVar("T")
 log = structlog.get_logger("tuppence.http")
 BAD_TOKEN: Final = Refusal("bad_token", "The token is unknown, expired or revoked.")
 CLOSED: Final = Refusal("forbidden", "Registration is closed; ask the operator for an account.")
@@ -76,38 +77,21 @@ class Action(msgspec.Struct, forbid_unknown_fields=True):
     arguments: dict[str, Any] = {}
 
 
-class Api:
+class Api(msgspec.Struct):
     """The HTTP side of one server."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        acceptor: Acceptor,
-        auth: Auth,
-        guests: Guests,
-        paces: Paces,
-        limits: RateLimits,
-        asks: AskLane,
-        store: Store,
-        pipeline: Pipeline,
-        admin: AdminService,
-    ) -> None:
-        self._settings = settings
-        self._acceptor = acceptor
-        self._auth = auth
-        self._guests = guests
-        self._paces = paces
-        self._limits = limits
-        self._asks = asks
-        self._store = store
-        self._pipeline = pipeline
-        self._admin = admin
-        self._readiness = Readiness(store, pipeline, settings.data)
-        self._statements = Statements(store, self._paced)
-        self._schemas = {
-            "/v1/schema.json": codec.encode_object(schema.json_schema()),
-            "/v1/asyncapi.json": codec.encode_object(schema.asyncapi()),
-        }
+    settings: Settings
+    acceptor: Acceptor
+    auth: Auth
+    guests: Guests
+    paces: Paces
+    limits: RateLimits
+    asks: AskLane
+    store: Store
+    pipeline: Pipeline
+    admin: AdminService
+    readiness: Readiness
+    statements: Statements
 
     def app(self) -> Starlette:
         """The routes, as a contents page."""
@@ -119,11 +103,11 @@ class Api:
                 Route("/v1/sessions", self._wrap(self.sessions), methods=["GET"]),
                 Route("/v1/sessions/{session}", self._wrap(self.log_out), methods=["DELETE"]),
                 Route("/v1/frames", self._wrap(self.frame), methods=["POST"]),
-                Route("/v1/statement", self._wrap(self._statements.statement), methods=["GET"]),
+                Route("/v1/statement", self._wrap(self.statement), methods=["GET"]),
                 Route("/v1/admin/statement", self._wrap(self.admin_statement), methods=["GET"]),
-                Route("/v1/admin", self._wrap(self.admin), methods=["POST"]),
-                Route("/v1/schema.json", self._wrap(self.schema), methods=["GET"]),
-                Route("/v1/asyncapi.json", self._wrap(self.schema), methods=["GET"]),
+                Route("/v1/admin", self._wrap(self.administer), methods=["POST"]),
+                Route("/v1/schema.json", _document(schema.json_schema()), methods=["GET"]),
+                Route("/v1/asyncapi.json", _document(schema.asyncapi()), methods=["GET"]),
                 Route("/healthz", self._wrap(self.health), methods=["GET"]),
                 Route("/readyz", self._wrap(self.ready), methods=["GET"]),
                 Route("/metrics", self._wrap(self.metrics), methods=["GET"]),
@@ -140,7 +124,7 @@ class Api:
             try:
                 return await work(request)
             except Refused as refused:
-                self._acceptor.metrics.refusals[refused.refusal.code] += 1
+                self.acceptor.metrics.refusals[refused.refusal.code] += 1
                 return refusal_response(refused.refusal)
             except ClientDisconnect:
                 return Response(status_code=400)
@@ -157,10 +141,10 @@ class Api:
     async def register(self, request: Request) -> Response:
         """Make an account."""
         body: Register = await self._read_from_anybody(request, Register)
-        if self._settings.registration == "closed":
+        if self.settings.registration == "closed":
             raise Refused(CLOSED)
-        _hurry(self._guests.registers(_address(request)))
-        made = await self._admin.add_user(
+        _hurry(self.guests.registers(_address(request)))
+        made = await self.admin.add_user(
             body.handle, body.name, body.password, neighbourhood(_address(request))
         )
         return _json({"user": made}, 201)
@@ -171,10 +155,10 @@ class Api:
         if len(body.device) > DEVICE_CHARS_MAX:
             raise Refused(Refusal("too_big", f"At most {DEVICE_CHARS_MAX} characters.", "$.device"))
         address, handle = _address(request), handle_meant(body.handle)
-        _hurry(self._guests.logs_in(address, handle))
+        _hurry(self.guests.logs_in(address, handle))
         network = neighbourhood(address)
         try:
-            return _json(await self._admin.log_in(handle, body.password, body.device, network), 201)
+            return _json(await self.admin.log_in(handle, body.password, body.device, network), 201)
         except Refused as refused:
             self._tell_failed_login(request, refused.refusal)
             raise
@@ -182,32 +166,31 @@ class Api:
     def _tell_failed_login(self, request: Request, refusal: Refusal) -> None:
         """One line for each wrong password; what watches for break-ins goes by the address."""
         if refusal.code == "bad_credentials":
-            shown = self._settings.log_addresses == "on"
+            shown = self.settings.log_addresses == "on"
             log.warning("login_failed", **({"address": _address(request)} if shown else {}))
 
     async def sessions(self, request: Request) -> Response:
         """One's logins."""
         identity = await self._paced(request)
+        now, current = self.pipeline.now_ms(), identity.session.id
+        found = await self.store.sessions(identity.user.id, now, SESSIONS_LISTED_MAX)
+        told = ("device", "created_at", "expires_at")
         views = [
             {
-                "session": session.id,
-                "device": session.device,
-                "created_at": session.created_at,
-                "expires_at": session.expires_at,
-                "current": session.id == identity.session.id,
+                "session": each.id,
+                **{name: getattr(each, name) for name in told},
+                "current": each.id == current,
             }
-            for session in await self._store.sessions(
-                identity.user.id, self._pipeline.now_ms(), SESSIONS_LISTED_MAX
-            )
+            for each in found
         ]
         return _json({"sessions": views})
 
     async def log_out(self, request: Request) -> Response:
         """End a login; its sockets close."""
         identity = await self._who(request)
-        self._pay(self._limits.durable_wait_ms, identity)
+        self._pay(DURABLE, identity)
         session = request.path_params["session"]
-        await self._admin.close_session(
+        await self.admin.close_session(
             identity.user.id, identity.session.id if session == "current" else session
         )
         return Response(status_code=204, headers=_COMMON_HEADERS)
@@ -217,37 +200,36 @@ class Api:
     async def frame(self, request: Request) -> Response:
         """One durable or ask frame; answers with the event or the result."""
         identity = await self._who(request)
-        decoded = codec.decode_client(await self._body_of(request, identity))
-        if isinstance(decoded, Refusal):
-            self._pay(self._limits.durable_wait_ms, identity)
-            raise Refused(decoded)
+        user = identity.user.id
+        try:
+            decoded = _good(codec.decode_client(await _body(request)))
+        except Refused:
+            self._pay(DURABLE, identity)
+            raise
         frame = decoded.frame
-        self._acceptor.metrics.frames[frame.kind] += 1
-        user = identity.user
-        if isinstance(frame, Durable):
-            self._pay(self._limits.durable_wait_ms, identity)
-            outcome = await self._pipeline.ask(Submission(frame, user.id, decoded.content))
-            if isinstance(outcome, Refusal):
-                raise Refused(outcome)
-            assert isinstance(outcome, Stored), "a durable frame becomes an event"
-            return _raw(codec.splice(outcome.event.head, outcome.event.body))
+        self.acceptor.metrics.frames[frame.kind] += 1
+        self._pay(ASK if isinstance(frame, Ask) else DURABLE, identity)
         if isinstance(frame, Ask):
-            self._pay(self._limits.ask_wait_ms, identity)
-            result = await self._asks.result_of(user.id, frame)
-            if isinstance(result, Refusal):
-                raise Refused(result)
-            return _raw(result)
-        self._pay(self._limits.durable_wait_ms, identity)
-        raise Refused(ONLY_DURABLE_OR_ASK)
+            return _raw(_good(await self.asks.result_of(user, frame)))
+        if not isinstance(frame, Durable):
+            raise Refused(ONLY_DURABLE_OR_ASK)
+        outcome = _good(await self.pipeline.ask(Submission(frame, user, decoded.content)))
+        assert isinstance(outcome, Stored), "a durable frame becomes an event"
+        return _raw(codec.splice(outcome.event.head, outcome.event.body))
+
+    async def statement(self, request: Request) -> Response:
+        """One's own statement."""
+        identity = await self._paced(request)
+        return await self.statements.of(identity.user.id, dict(request.query_params))
 
     # The operator
 
-    async def admin(self, request: Request) -> Response:
+    async def administer(self, request: Request) -> Response:
         """An action of the administration, for whoever can read the token file in the data directory."""
         self._only_operator(request)
         action: Action = await self._read(request, Action)
         try:
-            return _json({"result": await self._admin.do(action.do, action.arguments)})
+            return _json({"result": await self.admin.do(action.do, action.arguments)})
         except BackupError as fault:
             raise Refused(Refusal("bad_frame", str(fault), "$.arguments.path")) from fault
 
@@ -255,14 +237,14 @@ class Api:
         """Anybody's statement, by `handle`."""
         self._only_operator(request)
         asked = dict(request.query_params)
-        user = await self._store.user(handle_meant(asked.pop("handle", "")))
+        user = await self.store.user(handle_meant(asked.pop("handle", "")))
         if user is None:
             raise Refused(NOBODY)
-        return await self._statements.of(user.id, asked)
+        return await self.statements.of(user.id, asked)
 
     def _only_operator(self, request: Request) -> None:
         self._welcome(request)
-        if not self._auth.is_operator(_bearer(request)):
+        if not self.auth.is_operator(_bearer(request)):
             self._turn_away(request, BAD_TOKEN)
 
     async def socket_address(self, request: Request) -> Response:  # noqa: ARG002
@@ -271,28 +253,24 @@ class Api:
         upgrade = {"upgrade": "websocket", "connection": "upgrade", "sec-websocket-version": "13"}
         return Response(body, 426, _COMMON_HEADERS | upgrade, JSON)
 
-    async def schema(self, request: Request) -> Response:
-        """The wire's generated schemas."""
-        return _raw(self._schemas[request.url.path])
-
     async def health(self, request: Request) -> Response:  # noqa: ARG002
         """The process lives."""
         return _json({"status": "ok", "version": __version__})
 
     async def ready(self, request: Request) -> Response:  # noqa: ARG002
         """The store takes writes and nobody asked the server to stop."""
-        good = not self._acceptor.draining and await self._readiness.ready()
+        good = not self.acceptor.draining and await self.readiness.ready()
         return _json({"status": "ready" if good else "unavailable"}, 200 if good else 503)
 
     async def metrics(self, request: Request) -> Response:  # noqa: ARG002
         """Prometheus."""
-        return Response(self._acceptor.metrics.text(), media_type="text/plain; version=0.0.4")
+        return Response(self.acceptor.metrics.text(), media_type="text/plain; version=0.0.4")
 
     # Helpers
 
     async def _who(self, request: Request) -> Identity:
         self._welcome(request)
-        identity = await self._auth.judge(_bearer(request))
+        identity = await self.auth.judge(_bearer(request))
         if identity == "account_disabled":
             raise Refused(Refusal("account_disabled", "This user is disabled."))
         if isinstance(identity, str):
@@ -302,19 +280,19 @@ class Api:
     async def _paced(self, request: Request) -> Identity:
         """Who asks, at the pace of the ask lane."""
         identity = await self._who(request)
-        self._pay(self._limits.ask_wait_ms, identity)
+        self._pay(ASK, identity)
         return identity
 
-    def _pay(self, wait_ms: Callable[[Pace, float], int], identity: Identity) -> None:
-        now = self._acceptor.now()
-        _hurry(wait_ms(self._paces.of(identity.user.id, now), now))
+    def _pay(self, lane: int, identity: Identity) -> None:
+        now = self.acceptor.now()
+        _hurry(self.limits.wait_ms(lane, self.paces.of(identity.user.id, now), now))
 
     def _welcome(self, request: Request) -> None:
         """Turn away, before any work, an address that has sent too much that was worth nothing."""
-        _hurry(self._guests.exhausted(_address(request)))
+        _hurry(self.guests.exhausted(_address(request)))
 
     def _turn_away(self, request: Request, refusal: Refusal) -> NoReturn:
-        _hurry(self._guests.wasted(_address(request)))
+        _hurry(self.guests.wasted(_address(request)))
         raise Refused(refusal)
 
     async def _read_from_anybody(self, request: Request, cls: type[Any]) -> Any:
@@ -325,18 +303,14 @@ class Api:
         except Refused as refused:
             self._turn_away(request, refused.refusal)
 
-    async def _body_of(self, request: Request, identity: Identity) -> bytes:
-        try:
-            return await _body(request)
-        except Refused:
-            self._pay(self._limits.durable_wait_ms, identity)
-            raise
-
     async def _read(self, request: Request, cls: type[Any]) -> Any:
-        found = codec.decode_strict(await _body(request), cls)
-        if isinstance(found, Refusal):
-            raise Refused(found)
-        return found
+        return _good(codec.decode_strict(await _body(request), cls))
+
+
+def _good(found: T | Refusal) -> T:
+    if isinstance(found, Refusal):
+        raise Refused(found)
+    return found
 
 
 def refusal_response(refusal: Refusal) -> Response:
@@ -387,6 +361,12 @@ def _json(value: Any, status: int = 200) -> Response:
 
 def _raw(data: bytes) -> Response:
     return Response(data, 200, _COMMON_HEADERS, JSON)
+
+
+def _document(content: dict[str, Any]) -> Callable[[Request], Response]:
+    """A route to what is always the same."""
+    data = codec.encode_object(content)
+    return lambda _: _raw(data)
 
 
 async def _http_error(_: Request, fault: Exception) -> Response:

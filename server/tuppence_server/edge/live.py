@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import structlog
+from msgspec import Struct
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
@@ -29,19 +30,15 @@ if TYPE_CHECKING:
 log = structlog.get_logger("tuppence.edge")
 
 
-class LiveLane:
+class LiveLane(Struct):
     """Acts on live frames, and sees people go."""
 
-    def __init__(
-        self, acceptor: Acceptor, hub: Hub, store: ChatReads, broker: Broker, pipeline: Pipeline
-    ) -> None:
-        self._acceptor = acceptor
-        self._hub = hub
-        self._store = store
-        self._broker = broker
-        self._pipeline = pipeline
-        self._grace = PresenceGrace(hub, acceptor.now)
-        acceptor.wheel.add(self._grace)
+    acceptor: Acceptor
+    hub: Hub
+    store: ChatReads
+    broker: Broker
+    pipeline: Pipeline
+    grace: PresenceGrace
 
     async def act(self, socket: "Socket", frame: Live) -> None:
         """Carry out one live frame; a refusal comes back without `ref`."""
@@ -55,37 +52,37 @@ class LiveLane:
             refusal = FAILED
         if refusal is not None:
             socket.refuse(refusal, None)
-        self._hub.flush()
+        self.hub.flush()
 
     async def _act(self, socket: "Socket", person: Person, frame: Live) -> Refusal | None:
         if isinstance(frame, LiveWatch):
             socket.watches += 1
             near = await self._acquainted(person.id, frame.body.users)
-            self._hub.people.watch(socket, frozenset(near))
-            self._hub.show(socket, near)
+            self.hub.people.watch(socket, frozenset(near))
+            self.hub.show(socket, near)
             return None
         assert isinstance(frame, (LiveTyping, LiveRead)), "the lane has three kinds"
-        info = await self._store.conversation(person.id, frame.conv)
+        info = await self.store.conversation(person.id, frame.conv)
         if info is None:
             return NO_CONVERSATION
         if isinstance(frame, LiveRead):
             return self._mark(info.conv, person.id, read=frame.body.seq, delivered=0)
         notice = codec.encode(TypingNotice(conv=info.conv, from_=person.id))
-        self._broker.whisper(Whisper(info.conv, info.people, person.id, notice))
+        self.broker.whisper(Whisper(info.conv, info.people, person.id, notice))
         return None
 
     async def _acquainted(self, person: str, users: Iterable[str]) -> list[str]:
         """Who of these shares a conversation with the person, as of a moment after which nobody has left one."""
         named = list(users)
         while True:
-            partings = self._hub.partings
-            near = await self._store.acquainted(person, named)
-            if self._hub.partings == partings:
+            partings = self.hub.partings
+            near = await self.store.acquainted(person, named)
+            if self.hub.partings == partings:
                 return near
 
     def reconsider(self, doubts: list[Doubt]) -> None:
         """Find out who still shares a conversation with whom they watched; they go on watching those."""
-        self._acceptor.spawn(self._reconsider(doubts))
+        self.acceptor.spawn(self._reconsider(doubts))
 
     async def _reconsider(self, doubts: list[Doubt]) -> None:
         for outbox, users, watches in doubts:
@@ -98,31 +95,31 @@ class LiveLane:
                 log.exception("live_fault", kind="live.watch")
                 continue
             if outbox.watches == watches and outbox in person.outboxes:
-                self._hub.people.watch(outbox, outbox.watched | frozenset(near))
-                self._hub.show(outbox, near)
-        self._hub.flush()
+                self.hub.people.watch(outbox, outbox.watched | frozenset(near))
+                self.hub.show(outbox, near)
+        self.hub.flush()
 
     def beat(self, socket: "Socket", frame: Ping) -> None:
         """Answer a heartbeat; what it acknowledges moves the delivered marks."""
-        socket.push_answer(text_frame(codec.encode(Pong(body=PongBody(now=self._pipeline.now_ms())))))
+        socket.push_answer(text_frame(codec.encode(Pong(body=PongBody(now=self.pipeline.now_ms())))))
         person, pos = socket.person, frame.body.pos
         if person is not None and isinstance(pos, int):
             for conv, seq in person.acknowledge(pos):
                 self._mark(conv, person.id, read=0, delivered=seq)
 
     def _mark(self, conv: str, user: str, *, read: int, delivered: int) -> Refusal | None:
-        return self._pipeline.submit(Request(MarkSeen(conv, user, read, delivered), user), _unheard)
+        return self.pipeline.submit(Request(MarkSeen(conv, user, read, delivered), user), _unheard)
 
     def departed(self, socket: "Socket", *, clean: bool) -> None:
         """A connection ended: the hub forgets it, and presence follows at once or after the grace."""
-        person = self._hub.detach(socket, self._pipeline.now_ms())
+        person = self.hub.detach(socket, self.pipeline.now_ms())
         if person is None:
             return
         if clean:
-            self._hub.gone(person)
-            self._hub.flush()
+            self.hub.gone(person)
+            self.hub.flush()
         else:
-            self._grace.add(person)
+            self.grace.add(person)
 
 
 def _unheard(_request: Request, _outcome: Outcome) -> None:

@@ -10,8 +10,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from tuppence_protocol.kinds import RateView
-
 PENALTY_REFUSALS_MAX: Final = 20
 """Answers of rate_limited within PENALTY_WINDOW_S before the connection is closed."""
 PENALTY_WINDOW_S: Final = 10.0
@@ -34,61 +32,43 @@ class RateLimit(Struct, frozen=True):
         wait = base + step - now - self.burst * step
         return -wait if wait > ROUNDING_S else base + step
 
-    def view(self) -> RateView:
-        """As `ready.limits` announces it."""
-        return RateView(self.per_s, self.burst)
+
+DURABLE, LIVE, ASK = range(3)
+"""The lanes, as `RateLimits.lanes` and `Pace.full_at` count them."""
 
 
 class Pace:
-    """One person's buckets, by the moment at which each is full; `holders` counts the connections that use
-    them."""
+    """One person's bucket of each lane, by when it is full; `holders` counts the connections that use them."""
 
-    __slots__ = ("ask_at", "durable_at", "holders", "live_at")
+    __slots__ = ("full_at", "holders")
 
     def __init__(self) -> None:
-        self.durable_at = self.live_at = self.ask_at = 0.0
+        self.full_at = [0.0, 0.0, 0.0]
         self.holders = 0
 
     def full(self, now: float) -> bool:
         """True where nothing is lost by forgetting it."""
-        return not self.holders and max(self.durable_at, self.live_at, self.ask_at) <= now
+        return not self.holders and max(self.full_at) <= now
+
+
+NO_PACE: Final = Pace()
+"""Shared by all connections that are not admitted, which take nothing from it."""
 
 
 class RateLimits(Struct, frozen=True):
     """The pace of each lane; None for no limit."""
 
-    durable: RateLimit | None
-    live: RateLimit | None
-    ask: RateLimit | None
+    lanes: tuple[RateLimit | None, RateLimit | None, RateLimit | None]
 
-    def durable_wait_ms(self, pace: Pace, now: float) -> int:
-        """Take from a person's durable bucket: 0, or how long to wait."""
-        if self.durable is None:
+    def wait_ms(self, lane: int, pace: Pace, now: float) -> int:
+        """Take from a person's bucket: 0, or how long to wait."""
+        limit = self.lanes[lane]
+        if limit is None:
             return 0
-        state = self.durable.take(pace.durable_at, now)
+        state = limit.take(pace.full_at[lane], now)
         if state < 0:
             return _ms(state)
-        pace.durable_at = state
-        return 0
-
-    def live_wait_ms(self, pace: Pace, now: float) -> int:
-        """Take from a person's live bucket."""
-        if self.live is None:
-            return 0
-        state = self.live.take(pace.live_at, now)
-        if state < 0:
-            return _ms(state)
-        pace.live_at = state
-        return 0
-
-    def ask_wait_ms(self, pace: Pace, now: float) -> int:
-        """Take from a person's ask bucket."""
-        if self.ask is None:
-            return 0
-        state = self.ask.take(pace.ask_at, now)
-        if state < 0:
-            return _ms(state)
-        pace.ask_at = state
+        pace.full_at[lane] = state
         return 0
 
 
@@ -96,8 +76,8 @@ def _ms(state: float) -> int:
     return max(1, int(-state * 1000) + 1)
 
 
-LIMITED: Final = RateLimits(durable=RateLimit(10, 30), live=RateLimit(20, 60), ask=RateLimit(20, 60))
-UNLIMITED: Final = RateLimits(durable=None, live=None, ask=None)
+LIMITED: Final = RateLimits((RateLimit(10, 30), RateLimit(20, 60), RateLimit(20, 60)))
+UNLIMITED: Final = RateLimits((None, None, None))
 
 PEOPLE_BEFORE_SWEEP_MIN: Final = 1_000
 TABLE_ROWS: Final = 4
@@ -106,8 +86,7 @@ TABLE_COLUMNS: Final = 1 << TABLE_BITS
 
 
 class Paces:
-    """Everybody's buckets by user id. It keeps those that are in use or not full, which is a few seconds'
-    people."""
+    """Everybody's buckets by user id: those that are in use or not full, which is a few seconds' people."""
 
     def __init__(self) -> None:
         self._people: dict[str, Pace] = {}

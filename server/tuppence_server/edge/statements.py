@@ -5,10 +5,9 @@ turn out not to add up, it is cut off: a statement without its last line is not 
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
 
-from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -16,7 +15,7 @@ from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import INTEGER_MAX
 from tuppence_server.admin.service import Refused
 from tuppence_server.reports.statement import Renderer, as_csv, as_json, open_statement
-from tuppence_server.store.contract import Identity, MoneyReads
+from tuppence_server.store.contract import MoneyReads
 
 AT_ONCE_PER_PERSON_MAX: Final = 2
 TOO_MANY: Final = Refusal("rate_limited", "Two statements are being sent to you already.", retry_ms=2_000)
@@ -30,19 +29,14 @@ _DIGITS_MAX: Final = len(str(INTEGER_MAX))
 
 
 class Statements:
-    """The route, and how many statements each person is being sent. `who` tells the bearer and takes their pace."""
+    """Writes statements, and knows how many each person is being sent."""
 
-    def __init__(self, store: MoneyReads, who: Callable[[Request], Awaitable[Identity]]) -> None:
+    def __init__(self, store: MoneyReads) -> None:
         self._store = store
-        self._who = who
         self._sending: Counter[str] = Counter()
 
-    async def statement(self, request: Request) -> Response:
-        """`currency`, `from` (ms, inclusive), `to` (ms, exclusive), `format` csv or json."""
-        return await self.of((await self._who(request)).user.id, dict(request.query_params))
-
     async def of(self, user: str, asked: dict[str, str]) -> Response:
-        """The statement of a person by id."""
+        """A person's, by id, for `currency`, `from` (ms, inclusive), `to` (ms, exclusive), `format` csv or json."""
         for name in asked:
             if name not in _PARAMETERS:
                 raise Refused(Refusal("bad_frame", NO_PARAMETER, f"$.{name[:40]}"))

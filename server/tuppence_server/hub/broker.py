@@ -1,6 +1,5 @@
 """How commits and live frames reach the hubs of all nodes. One node: straight to its own hub."""
 
-from collections.abc import Callable
 from typing import Protocol
 
 from msgspec import Struct
@@ -36,20 +35,18 @@ class LocalBroker:
     """The broker of a single node: a function call."""
 
     def __init__(self) -> None:
-        self._commit: list[Callable[[Committed], None]] = []
-        self._whisper: list[Callable[[Whisper], None]] = []
+        self._listeners: list[Listener] = []
 
     def listen(self, listener: Listener) -> None:
         """Bring everything to this listener from now on."""
-        self._commit.append(listener.committed)
-        self._whisper.append(listener.whispered)
+        self._listeners.append(listener)
 
     def commit(self, commit: Committed) -> None:
         """Tell of a commit."""
-        for tell in self._commit:
-            tell(commit)
+        for listener in self._listeners:
+            listener.committed(commit)
 
     def whisper(self, whisper: Whisper) -> None:
         """Pass on a fleeting frame."""
-        for tell in self._whisper:
-            tell(whisper)
+        for listener in self._listeners:
+            listener.whispered(whisper)

@@ -41,20 +41,8 @@ class Outbox:
     """The hub's side of a connection. The edge gives it `open`, `transmit` and `close`."""
 
     __slots__ = (
-        "backlog",
-        "backlog_bytes",
-        "device",
-        "groups",
-        "joining",
-        "latest",
-        "paused",
-        "pending",
-        "person",
-        "session_id",
-        "since",
-        "touched",
-        "watched",
-        "watches",
+        "backlog", "backlog_bytes", "device", "groups", "joining", "latest", "paused", "pending", "person",
+        "session_id", "since", "touched", "watched", "watches",
     )  # fmt: skip
 
     def __init__(self, touched: "list[Outbox]") -> None:
