@@ -8,12 +8,12 @@ import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 import msgspec
 
 from . import _tables, limits, views
-from .kinds import CLIENT_FRAMES, EVENT_BODIES, KINDS, RESULTS, SERVER_FRAMES, STATED_ALONE, Previewed
+from .kinds import CLIENT_FRAMES, EVENT_BODIES, KINDS, PREVIEWED, RESULTS, SERVER_FRAMES, STATED_ALONE
 from .kinds.kind import Kind
 from .shapes import CONV_PATTERN, ID_PATTERN
 
@@ -65,7 +65,7 @@ def _definitions() -> Schema:
     defs["Event"] = _one_of("An event, as stored.", events)
     results = ", ".join(f"`{kind}`: {cls.__name__}" for kind, cls in RESULTS.items())
     defs["Result"]["properties"]["body"] = _any_of(f"By the kind of the ask: {results}.", RESULTS.values())
-    previewed = [EVENT_BODIES[cls.kind] for cls in get_args(Previewed)]
+    previewed = [EVENT_BODIES[kind] for kind in PREVIEWED]
     defs["PreviewResult"]["properties"]["body"] = _any_of(
         "By `kind`: what the body of its event would be.", previewed
     )

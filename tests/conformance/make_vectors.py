@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tuppence_protocol import limits, schema
-from tuppence_protocol.kinds import KINDS
+from tuppence_protocol.kinds import KINDS, PREVIEWED
 from tuppence_protocol.kinds.kind import QUOTE
 
 from . import money_vectors, packet_vectors, samples
@@ -61,7 +61,7 @@ def _payments() -> Iterator[Row]:
             "frame": text(frame | {"body": frame.get("body", {}) | members}),
             "kind": kind,
         }
-    for kind in samples.PREVIEWED:
+    for kind in PREVIEWED:
         for what, inner in (("whole", samples.whole(kind)), ("bare", samples.bare(kind))):
             frame = samples.preview(inner)
             yield {"name": f"ask.preview: of {kind}, {what}", "frame": text(frame), "kind": "ask.preview"}

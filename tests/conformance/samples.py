@@ -1,10 +1,10 @@
 """A whole and a bare frame of every kind, made of the kinds' own examples, and events likewise."""
 
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from msgspec.structs import fields
 
-from tuppence_protocol.kinds import KINDS, Previewed
+from tuppence_protocol.kinds import KINDS, PREVIEWED
 from tuppence_protocol.kinds.kind import ALICE as USER
 from tuppence_protocol.shapes import Lane
 
@@ -18,7 +18,6 @@ SENT: Final = [kind.name for kind in KINDS if kind.frame and kind.lane is not La
     "ping",
     "hello",
 ]
-PREVIEWED: Final = [frame.kind for frame in get_args(Previewed)]
 
 
 def whole(name: str) -> Frame:

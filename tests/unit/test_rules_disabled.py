@@ -8,7 +8,7 @@ import pytest
 from tests.contract.stores import said
 from tests.support.money_world import DAY_MS, ON_EVERY_STORE, MoneyWorld, money_world, told, world_of
 
-from tuppence_protocol.kinds import CLIENT_FRAMES
+from tuppence_protocol.kinds import CLIENT_FRAMES, PREVIEWED
 from tuppence_server.domain.commands import DisableUser
 
 UNAVAILABLE: Final = "payee_unavailable"
@@ -48,7 +48,6 @@ GRID: Final[list[tuple[str, str, str, str, dict[str, Any], str]]] = [
     ("packet for others", "pay.packet", "group", "", {"total": "1.00", "currency": "EUR", "count": 1, "mode": "equal"}, STORED),
     ("pay another", "pay.send", "@carol", "", {"amount": "1.00", "currency": "EUR"}, STORED),
 ]  # fmt: skip
-PREVIEWED: Final = {"pay.send", "pay.request", "pay.split", "pay.packet", "pay.accept", "pay.refund"}
 EUROS: Final = {"currency": "EUR"}
 
 

@@ -4,7 +4,7 @@ What a client may send is closed: unknown members are refused. What a server sen
 members it does not know and shows `body.alt` for a kind it does not know.
 """
 
-from typing import Final
+from typing import Final, get_args
 
 from tuppence_protocol.shapes import Frame
 from tuppence_protocol.views import Extensible, PaymentBody, ServerFrame
@@ -54,3 +54,5 @@ LASTS_S: Final = {kind.name: kind.lasts_s for kind in KINDS if kind.lasts_s}
 for _kind in KINDS:
     if _kind.frame is not None:
         _kind.frame.kind = _kind.name
+PREVIEWED: Final[tuple[str, ...]] = tuple(frame.kind for frame in get_args(Previewed))
+"""Kinds of the frames that can be previewed."""

@@ -23,16 +23,15 @@ from tests.property.simulation.simulation import Simulation
 from tests.property.simulation.terms import TERMS
 from tests.property.simulation.verbs import VERBS
 
+from tuppence_protocol.kinds import PAYMENT_BODIES
+
 STEPS_EACH: Final = 1_000
 """Steps before the next simulation: long enough for limits of a month, short enough to be checked whole often."""
 WHOLE_EVERY: Final = 250
 TAIL_STEPS: Final = 40
 PROGRESS_STEPS: Final = 10_000
 KINDS_STORED: Final = (
-    "pay.send", "pay.request", "pay.split", "pay.packet", "pay.claim", "pay.accept", "pay.decline",
-    "pay.cancel", "pay.refund", "pay.waive", "pay.remind", "pay.faucet", "pay.deposit", "pay.expire",
-    "pay.withdraw", "pay.reverse",
-    "chat.text", "room.create", "room.invite", "room.remove", "room.leave", "room.role",
+    *PAYMENT_BODIES, "chat.text", "room.create", "room.invite", "room.remove", "room.leave", "room.role",
 )  # fmt: skip
 MUST_BE_DONE: Final = (
     *VERBS, "quote", "preview", "burst", "sweep", "clock", "killed", "restarted", "forgot", "pruned",

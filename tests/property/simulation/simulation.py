@@ -29,12 +29,13 @@ from tests.property.simulation.fold import ENDLESS, Fold, told
 from tests.property.simulation.orders import OrderGenerator
 from tests.property.simulation.outcomes import check_preview, check_quote, check_refusal, look_at, request_of
 from tests.property.simulation.road import FlakyStore, SimulatedRoad, narrowed
-from tests.property.simulation.step import ON_ITS_OWN, PREVIEWED, Step
+from tests.property.simulation.step import ON_ITS_OWN, Step
 from tests.property.simulation.terms import policy_of
 from tests.property.simulation.verbs import VERBS
 from tests.support.road import word
 
 from tuppence_protocol.errors import Refusal
+from tuppence_protocol.kinds import PREVIEWED
 from tuppence_server.domain import commands
 from tuppence_server.domain.effects import Balance, Outcome, Previewed, Quoted, Stored
 from tuppence_server.domain.request import Request

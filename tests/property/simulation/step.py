@@ -27,9 +27,6 @@ ACTS: Final[Mapping[str, Sequence[str]]] = {
 }  # fmt: skip
 """What is tried with a payment whose id was just used for something else."""
 NEAR_IDS: Final = 12
-PREVIEWED: Final = frozenset(
-    {"pay.send", "pay.request", "pay.split", "pay.packet", "pay.accept", "pay.refund"}
-)
 TWISTS: Final = (
     *("",) * 20, "bad_amount", "currency", "stranger", "elsewhere", "nowhere", "note", "late", "by_id",
     "by_id", "short", "short", "odd", "odd", "unknown", "oneself", "all", "all", "too_much",
