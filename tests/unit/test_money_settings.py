@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuppence_protocol.currencies import EXPONENTS
+from tuppence_server.config.loading import load
 from tuppence_server.config.money import policy
 from tuppence_server.config.money_tables import (
     Fee,
@@ -19,10 +20,10 @@ from tuppence_server.config.money_tables import (
     ppm,
     read_fees,
     read_limits,
-    read_percent,
     read_rates,
+    read_spread,
 )
-from tuppence_server.config.settings import Settings, SettingsError, load
+from tuppence_server.config.settings import Settings, SettingsError
 from tuppence_server.domain.policy import FeeRule, Limits, Policy
 from tuppence_server.exchange.sources import TableRates
 
@@ -99,7 +100,7 @@ def test_members_that_are_left_out_have_plain_defaults_and_whole_numbers_need_no
     )
     assert read_limits({}) == read_rates({}) == {}
     assert read_limits({"basic": {"EUR": {}}}) == {"basic": {"EUR": TierLimits()}}
-    assert read_percent(0, "x") == "0"
+    assert read_spread(0) == "0"
 
 
 @pytest.mark.parametrize(
@@ -277,7 +278,7 @@ def test_mistakes_in_rates(rates: Any, told: str) -> None:
 @pytest.mark.parametrize("spread", ["100", "-0.1", 0.5, "0.00001", "half", "1000"])
 def test_a_spread_out_of_range_is_told(spread: Any) -> None:
     with pytest.raises(Mistake, match=r"^exchange_spread_percent is "):
-        read_percent(spread, "exchange_spread_percent")
+        read_spread(spread)
 
 
 @pytest.mark.parametrize(

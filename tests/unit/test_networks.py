@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tuppence_server.config.loading import load
 from tuppence_server.config.networks import Mistake, Networks, address, key, neighbourhood, network
-from tuppence_server.config.settings import Settings, SettingsError, load
+from tuppence_server.config.settings import Settings, SettingsError
 from tuppence_server.edge.addresses import Addresses
 
 V4, V6 = ipaddress.IPv4Address("192.0.2.7"), ipaddress.IPv6Address("2001:db8:1:2::7")

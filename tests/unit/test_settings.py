@@ -9,16 +9,14 @@ import pytest
 from typer.testing import CliRunner
 
 from tuppence_server.cli.main import app
-from tuppence_server.config.meanings import MEANINGS
+from tuppence_server.config.loading import FILE_NAME, load
 from tuppence_server.config.money_tables import Fee, TierLimits
 from tuppence_server.config.settings import (
     DEFAULT_CURRENCIES,
     ENV_PREFIX,
-    FILE_NAME,
+    FIELDS,
     Settings,
     SettingsError,
-    describe,
-    load,
     shown,
     spread_out,
 )
@@ -216,20 +214,14 @@ def test_what_the_client_reads_from_the_environment_is_no_mistake() -> None:
     load({}, {"TUPPENCE_TOKEN": "x", "TUPPENCE_PASSWORD": "x", "TUPPENCEPORT": "x"})
 
 
-def test_every_setting_has_a_meaning_and_no_meaning_is_left_over() -> None:
-    assert set(MEANINGS) == {field.name for field in msgspec.structs.fields(Settings)}
-    for setting in describe():
-        assert setting.meaning.endswith(".")
-        assert setting.environment == f"TUPPENCE_{setting.name.upper()}"
-        assert setting.value == setting.default
-        assert setting.origin == "default"
-
-
-def test_a_description_shows_what_holds_and_from_where() -> None:
-    found = {each.name: each for each in describe({"port": 9}, {"port": "flag"})}
-    assert (found["port"].value, found["port"].origin, found["port"].default) == (9, "flag", 8802)
-    assert found["log_level"].expected == "one of debug, info, warning, error"
-    assert found["tls_key"].expected == found["data"].expected == "a path"
+def test_every_setting_has_a_meaning_and_a_variable() -> None:
+    assert list(FIELDS) == [field.name for field in msgspec.structs.fields(Settings)]
+    for field in FIELDS.values():
+        assert field.meta.description.endswith(".")
+        assert field.environment == f"TUPPENCE_{field.name.upper()}"
+        assert field.default == getattr(Settings(), field.name)
+    assert FIELDS["log_level"].expected == "one of debug, info, warning, error"
+    assert FIELDS["tls_key"].expected == FIELDS["data"].expected == "a path"
 
 
 FEES = (Fee(kind="send", currency="EUR", fixed="0.10", maximum="5"), Fee(percent="1"))
@@ -281,7 +273,10 @@ def test_what_is_shown_can_be_given_back(name: str, value: Any) -> None:
 def test_the_commands_show_and_explain_nested_settings() -> None:
     Path(FILE_NAME).write_text('[[fees]]\npercent = "1.5"\n[limits.basic.EUR]\ndaily = "5"\n')
     told = CliRunner().invoke(app, ["config", "show", "--json"])
-    values = {row["name"]: row["value"] for row in json.loads(told.output)}
+    rows = {row.pop("name"): row for row in json.loads(told.output)}
+    assert rows["port"] == {"value": "8802", "from": "default"}
+    assert rows["fees"]["from"] == FILE_NAME
+    values = {name: row["value"] for name, row in rows.items()}
     assert json.loads(values["fees"]) == [{"percent": "1.5"}]
     assert json.loads(values["limits"]) == {"basic": {"EUR": {"daily": "5"}}}
     text = CliRunner().invoke(app, ["config", "show"]).output

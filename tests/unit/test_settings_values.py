@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuppence_server.config.settings import ENV_PREFIX, FILE_NAME, Settings, SettingsError, load
+from tuppence_server.config.loading import FILE_NAME, load
+from tuppence_server.config.settings import ENV_PREFIX, Settings, SettingsError
 
 NAMES = [field.name for field in msgspec.structs.fields(Settings)]
 MAY_BE_NOTHING = {name for name in NAMES if getattr(Settings(), name) in ((), {})}

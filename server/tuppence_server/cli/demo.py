@@ -13,7 +13,7 @@ from tuppence_demo.conversation import run_script
 from tuppence_demo.evening import run_money_script
 from tuppence_server import app, ids
 from tuppence_server.app import AdminAccess
-from tuppence_server.config import settings as configuration
+from tuppence_server.config import loading
 from tuppence_server.config.settings import Settings
 from tuppence_server.opening import begin
 from tuppence_server.telemetry.logs import configure
@@ -41,7 +41,7 @@ MONEY: Final = {
 def run_demo(data: Path | None, port: int | None) -> int:
     """Run the demo; the exit code. Without a data directory everything is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="tuppence-demo-") as scratch:
-        settings, _ = configuration.load(
+        settings, _ = loading.load(
             {
                 "data": data or Path(scratch) / "data",
                 "port": 0 if port is None else port,

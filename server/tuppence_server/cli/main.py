@@ -11,8 +11,8 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from tuppence_server import __version__
-from tuppence_server.config import settings as configuration
-from tuppence_server.config.settings import Settings, shown, spread_out
+from tuppence_server.config import loading
+from tuppence_server.config.settings import FIELDS, Settings, shown, spread_out
 
 from .chat import chat
 from .corrections import payments
@@ -252,29 +252,30 @@ def doctor(data: DataOption = None, as_json: JsonOption = False) -> None:
 @guarded
 def config_show(data: DataOption = None, as_json: JsonOption = False) -> None:
     """Show every setting's value and where it comes from."""
-    settings, origins = configuration.load({"data": data})
-    values = {name: getattr(settings, name) for name in settings.__struct_fields__}
-    rows = configuration.describe(values, origins)
+    settings, origins = loading.load({"data": data})
+    rows = [(name, getattr(settings, name), origins.get(name, "default")) for name in FIELDS]
     table = Table("setting", Column("value", overflow="fold"), "from", box=None)
-    for row in rows:
-        table.add_row(row.name, spread_out(row.value), row.origin)
-    show([{"name": r.name, "value": shown(r.value), "from": r.origin} for r in rows], as_json, table)
+    for name, value, origin in rows:
+        table.add_row(name, spread_out(value), origin)
+    values = [{"name": name, "value": shown(value), "from": origin} for name, value, origin in rows]
+    show(values, as_json, table)
 
 
 @configs.command("doc")
 @guarded
 def config_doc(as_json: JsonOption = False) -> None:
     """Explain every setting, as Markdown."""
-    rows = configuration.describe()
     lines = ["| setting | environment | default | expected | meaning |", "| --- | --- | --- | --- | --- |"]
-    for row in rows:
-        default = shown(row.default) or "none"
-        lines.append(f"| `{row.name}` | `{row.environment}` | `{default}` | {row.expected} | {row.meaning} |")
-    value = [
-        {"name": r.name, "environment": r.environment, "default": shown(r.default), "meaning": r.meaning}
-        for r in rows
-    ]
-    show(value, as_json, "\n".join(lines))
+    values = []
+    for field in FIELDS.values():
+        default, meaning = shown(field.default), field.meta.description
+        lines.append(
+            f"| `{field.name}` | `{field.environment}` | `{default or 'none'}` | {field.expected} | {meaning} |"
+        )
+        values.append(
+            {"name": field.name, "environment": field.environment, "default": default, "meaning": meaning}
+        )
+    show(values, as_json, "\n".join(lines))
 
 
 @schemas.command("export")

@@ -19,7 +19,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from tuppence_server.config import settings as configuration
+from tuppence_server.config import loading
 from tuppence_server.config.settings import Settings, SettingsError
 from tuppence_server.telemetry.logs import silence
 
@@ -161,7 +161,7 @@ def _bug(fault: Exception) -> str:
 
 def read_settings(**flags: Any) -> Settings:
     """The settings with these flags on top."""
-    return configuration.load(flags)[0]
+    return loading.load(flags)[0]
 
 
 def administer(data: Path | None, action: str, **arguments: Any) -> Any:

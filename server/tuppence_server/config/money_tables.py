@@ -160,10 +160,10 @@ def read_rates(value: Any) -> dict[str, str]:
     return found
 
 
-def read_percent(value: Any, name: str) -> str:
-    """A percentage of at least 0 and below 100."""
-    text = _number(value, name)
-    ppm(text, name)
+def read_spread(value: Any) -> str:
+    """`exchange_spread_percent`, at least 0 and below 100."""
+    text = _number(value, "exchange_spread_percent")
+    ppm(text, "exchange_spread_percent")
     return text
 
 
