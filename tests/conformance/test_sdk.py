@@ -85,7 +85,7 @@ class SdkPeer:
             case shapes.Ask() as question:
                 self._spawn(self._ask(question))
             case shapes.Live() as live:
-                self._core.tell(live)
+                self._engine.tell(live)
 
     async def receive(self) -> str:
         return await self._said.get()
@@ -97,9 +97,9 @@ class SdkPeer:
         await self._open.aclose()
 
     @property
-    def _core(self) -> Any:
+    def _engine(self) -> Any:
         assert self._client is not None
-        return self._client._core
+        return self._client._engine
 
     async def _hello(self, hello: kinds.Hello) -> None:
         token = hello.body.token
@@ -133,7 +133,7 @@ class SdkPeer:
         """The stream tells an event once; what is sent again is told by the call alone."""
         repeated = frame.id in self._told
         try:
-            event = await self._core.commit(frame)
+            event = await self._engine.commit(frame)
         except TuppenceError as error:
             self._refused(frame.id, error)
             return
@@ -142,12 +142,12 @@ class SdkPeer:
 
     async def _ask(self, frame: shapes.Ask) -> None:
         try:
-            self._say(kind="result", ref=frame.id, body=await self._core.ask(frame))
+            self._say(kind="result", ref=frame.id, body=await self._engine.ask(frame))
         except TuppenceError as error:
             self._refused(frame.id, error)
 
     async def _ping(self) -> None:
-        await self._core.ask(kinds.AskWallet(id=self._core.new_id()))
+        await self._engine.ask(kinds.AskWallet(id=self._engine.new_id()))
         self._say(kind="pong", body={"now": 0})
 
     def _tell(self, event: Event, *, repeated: bool = False) -> None:

@@ -699,7 +699,7 @@ async def test_an_exchange_asks_first(yes):
             "quote": "00000000-0000-7000-8000-00000000abcd",
         },
     }  # fmt: skip
-    assert desk.actions.till.question is None
+    assert desk.actions.payments.question is None
 
 
 @pytest.mark.parametrize(("answer", "then"), [("n", ""), ("no", ""), ("/payments", "no such payments")])
@@ -710,7 +710,7 @@ async def test_an_exchange_that_is_not_wanted(answer, then):
     assert "not paid: 10.00 EUR to JPY" in text
     assert then in text
     assert desk.me.frames == []
-    assert desk.actions.till.question is None
+    assert desk.actions.payments.question is None
 
 
 @pytest.mark.parametrize(
@@ -748,7 +748,7 @@ async def test_shares_that_do_not_add_up_are_said_at_once():
     ):
         assert "do not add up" in await desk.typed(line)
     assert desk.me.frames == []
-    assert desk.actions.till.question is None
+    assert desk.actions.payments.question is None
 
 
 LARGE = ("/pay 100 EUR", "/pay @carol 1000 EUR", "/offer 500 EUR", "/packet 100 EUR 4", "/pay 10000 JPY")

@@ -22,7 +22,7 @@ from tuppence_protocol.views import BalanceView, UserView
 
 from .backoff import Pace
 from .chat import Chat
-from .engine import Core
+from .engine import Engine
 from .errors import ConnectionEnded, StateFileError
 from .following import Following
 from .ids import derived_id
@@ -47,63 +47,63 @@ class Client(Chat[Coroutine[Any, Any, Event]], Payments):
     them with `asyncio.timeout` where that matters.
     """
 
-    def __init__(self, core: Core) -> None:
-        Chat.__init__(self, core.new_id, core.commit)
-        Payments.__init__(self, core)
-        self._core = core
-        self._following = core.following
+    def __init__(self, engine: Engine) -> None:
+        Chat.__init__(self, engine.new_id, engine.commit)
+        Payments.__init__(self, engine)
+        self._engine = engine
+        self._following = engine.following
 
     # --- what is kept fresh -------------------------------------------------------------------------
 
     @property
     def user(self) -> UserView:
         """Who one is."""
-        return self._core.mirror.user
+        return self._engine.known.user
 
     @property
     def mode(self) -> str:
         """ "sandbox", where all money is play money, or "live"."""
-        return self._core.mirror.mode
+        return self._engine.known.mode
 
     @property
     def balances(self) -> Mapping[str, BalanceView]:
         """One's balances by currency, as last told."""
-        return self._core.mirror.balances
+        return self._engine.known.balances
 
     @property
     def conversations(self) -> Mapping[str, kinds.ConversationView]:
         """One's conversations by id (the latest ones), as last told; unread = `seq` - `read`."""
-        return self._core.mirror.conversations
+        return self._engine.known.conversations
 
     async def conversation(self, conv: str) -> kinds.ConversationView | None:
         """Where a conversation that an event named stands; waits until it is known, None if it is not to be."""
-        await self._core.placed(conv)
+        await self._engine.placed(conv)
         return self.conversations.get(conv)
 
     @property
     def people(self) -> Mapping[str, UserView]:
         """The people met so far, by user id."""
-        return self._core.mirror.people
+        return self._engine.known.people
 
     @property
     def state(self) -> State:
         """Where the connection stands; changes are told as `StateChanged` in `notices`."""
-        return self._core.current
+        return self._engine.current
 
     async def wait_state(self, *wanted: State) -> State:
         """Wait until the connection is in one of these states; raises `ConnectionEnded` if it ends instead."""
-        core = self._core
-        while core.current not in wanted:
-            if core.ended is not None:
-                raise core.ended.with_traceback(None)
-            await core.changed.wait()
-        return core.current
+        engine = self._engine
+        while engine.current not in wanted:
+            if engine.ended is not None:
+                raise engine.ended.with_traceback(None)
+            await engine.changed.wait()
+        return engine.current
 
     # --- ids; what is sent: chat.py, payments.py and verbs.py --------------------------------------------------------
 
     def new_id(self) -> str:
         """An id to save before sending, so that the same frame can be sent again after a crash."""
-        return self._core.new_id()
+        return self._engine.new_id()
 
     def id_for(self, event: Event, purpose: str = "") -> str:
         """The id of what one does because of an event, the same whenever it is asked for.
@@ -117,16 +117,16 @@ class Client(Chat[Coroutine[Any, Any, Event]], Payments):
 
     def typing(self, conv: str) -> None:
         """Tell the others that one is writing; holds for 6 s."""
-        self._core.tell(kinds.LiveTyping(conv=conv))
+        self._engine.tell(kinds.LiveTyping(conv=conv))
 
     def read(self, conv: str, seq: int) -> None:
         """Mark everything up to `seq` as read; kept and told again after a reconnect."""
-        place = self._core.mirror.conv_with(conv) or conv
-        self._core.mark(kinds.LiveRead(conv=place, body=kinds.ReadBody(seq=seq)))
+        place = self._engine.known.conv_with(conv) or conv
+        self._engine.mark(kinds.LiveRead(conv=place, body=kinds.ReadBody(seq=seq)))
 
     def watch(self, *users: str) -> None:
         """Ask for the presence of these people ("@handle" or "u_…") from now on, instead of those before."""
-        self._core.watch(kinds.LiveWatch(body=kinds.WatchBody(users=list(users))))
+        self._engine.watch(kinds.LiveWatch(body=kinds.WatchBody(users=list(users))))
 
     # --- ask --------------------------------------------------------------------------------------------
 
@@ -146,13 +146,13 @@ class Client(Chat[Coroutine[Any, Any, Event]], Payments):
         body = kinds.HistoryBody(
             before=UNSET if before is None else before, after=UNSET if after is None else after, limit=limit
         )
-        result = await self._core.ask(kinds.AskHistory(id=self.new_id(), conv=conv, body=body))
+        result = await self._engine.ask(kinds.AskHistory(id=self.new_id(), conv=conv, body=body))
         assert isinstance(result, kinds.HistoryResult)
         return [codec.open_event(event) for event in result.events]
 
     async def event(self, id: str) -> Event:  # noqa: A002 - the wire's name
         """One event by its id; `PlaceError` where it is not one's to see."""
-        result = await self._core.ask(kinds.AskEvent(id=self.new_id(), body=kinds.EventBody(id=id)))
+        result = await self._engine.ask(kinds.AskEvent(id=self.new_id(), body=kinds.EventBody(id=id)))
         assert isinstance(result, kinds.EventResult)
         return codec.open_event(result.event)
 
@@ -165,9 +165,9 @@ class Client(Chat[Coroutine[Any, Any, Event]], Payments):
         `SessionError`.
         """
         body = kinds.PageBody(before=UNSET if before is None else before, limit=limit)
-        result = await self._core.ask(kinds.AskConversations(id=self.new_id(), body=body))
+        result = await self._engine.ask(kinds.AskConversations(id=self.new_id(), body=body))
         assert isinstance(result, kinds.ConversationsResult)
-        self._core.mirror.place(result.conversations)
+        self._engine.known.place(result.conversations)
         return result.conversations
 
     async def members(self, conv: str) -> list[kinds.MemberView]:
@@ -178,19 +178,19 @@ class Client(Chat[Coroutine[Any, Any, Event]], Payments):
         found: list[kinds.MemberView] = []
         while True:
             body = kinds.MembersBody(after=found[-1].user.id if found else UNSET, limit=PAGE_ROWS_MAX)
-            result = await self._core.ask(kinds.AskMembers(id=self.new_id(), conv=conv, body=body))
+            result = await self._engine.ask(kinds.AskMembers(id=self.new_id(), conv=conv, body=body))
             assert isinstance(result, kinds.MembersResult)
             found += result.members
-            self._core.mirror.meet(member.user for member in result.members)
+            self._engine.known.meet(member.user for member in result.members)
             if result.complete or not result.members:
                 return found
 
     async def find_user(self, handle: str) -> UserView:
         """A person by handle or user id; `PlaceError` where there is none."""
         body = kinds.UserBody(handle=handle)
-        result = await self._core.ask(kinds.AskUser(id=self.new_id(), body=body))
+        result = await self._engine.ask(kinds.AskUser(id=self.new_id(), body=body))
         assert isinstance(result, kinds.UserResult)
-        self._core.mirror.meet([result.user])
+        self._engine.known.meet([result.user])
         return result.user
 
     # --- listen -------------------------------------------------------------------------------------------
@@ -208,37 +208,37 @@ class Client(Chat[Coroutine[Any, Any, Event]], Payments):
         """
         if conv is None:
             following, self._following = self._following, None
-            return following or self._core.events.subscribe(lambda _: True)
+            return following or self._engine.events.subscribe(lambda _: True)
         if conv.startswith("c_"):
-            return self._core.events.subscribe(lambda event: event.conv == conv)
+            return self._engine.events.subscribe(lambda event: event.conv == conv)
 
         async def here(event: Event) -> bool:
-            await self._core.placed(event.conv)
-            return self._core.mirror.conv_with(conv) == event.conv
+            await self._engine.placed(event.conv)
+            return self._engine.known.conv_with(conv) == event.conv
 
-        return self._core.events.subscribe(lambda _: True, here)
+        return self._engine.events.subscribe(lambda _: True, here)
 
     def handled(self) -> None:
         """With a `state`: save that the event given last is handled, as asking for the next one does."""
-        if self._core.following is not None:
-            self._core.following.handled()
+        if self._engine.following is not None:
+            self._engine.following.handled()
 
     def notices(self) -> Stream[Notice]:
         """Typing, receipts, presence, balances and the connection's state; the oldest of 1,000 are dropped."""
-        return self._core.notices.subscribe(lambda _: True)
+        return self._engine.notices.subscribe(lambda _: True)
 
     # --- for tests and demonstrations -----------------------------------------------------------------------
 
     @asynccontextmanager
     async def offline(self) -> AsyncIterator[None]:
         """Abort the socket as a broken network would and stay away until the block ends."""
-        self._core.link.hold()
+        self._engine.connection.hold()
         try:
-            if self._core.session.ready:
+            if self._engine.session.ready:
                 await self.wait_state(State.WAITING, State.CONNECTING)
             yield
         finally:
-            self._core.link.release()
+            self._engine.connection.release()
 
 
 @asynccontextmanager
@@ -270,29 +270,29 @@ async def connect(
     pace = pace or Pace()
     tokens = Tokens(token, pace)
     session = ClientSession(tokens.current, device or f"py-{uuid.uuid4().hex[:12]}", CLIENT_NAME)
-    core = Core(socket_url(url), session, pace, queue_max, tokens, tls)
+    engine = Engine(socket_url(url), session, pace, queue_max, tokens, tls)
     with nullcontext() if state is None else closing(SavedCursor(state)) as saved:
         if saved is not None:
-            core.following = _following(core, saved, queue_max)
-        client = Client(core)
-        async with _running(core):
-            await _first(core, patience_s)
+            engine.following = _following(engine, saved, queue_max)
+        client = Client(engine)
+        async with _running(engine):
+            await _first(engine, patience_s)
             if saved is not None:
                 _own(saved, client.user, state)
             yield client
 
 
 @asynccontextmanager
-async def _running(core: Core) -> AsyncIterator[None]:
+async def _running(engine: Engine) -> AsyncIterator[None]:
     """The connection's task, until the block ends."""
-    running = asyncio.create_task(_run(core))
+    running = asyncio.create_task(_run(engine))
     try:
         yield
     finally:
-        await core.link.close()
+        await engine.connection.close()
         running.cancel()
         await asyncio.wait([running])
-        core.end(ConnectionEnded(1000, "closed by this client"), wanted=True)
+        engine.end(ConnectionEnded(1000, "closed by this client"), wanted=True)
 
 
 def _own(saved: SavedCursor, user: UserView, state: str | os.PathLike[str] | None) -> None:
@@ -302,35 +302,35 @@ def _own(saved: SavedCursor, user: UserView, state: str | os.PathLike[str] | Non
         )
 
 
-def _following(core: Core, saved: SavedCursor, queue_max: int) -> Following:
+def _following(engine: Engine, saved: SavedCursor, queue_max: int) -> Following:
     """The stream behind a saved cursor; the session says hello with it."""
-    session = core.session
+    session = engine.session
     session.resume(saved.epoch, saved.pos)
 
     def read(after: int, upto: int) -> AsyncIterator[Event]:
-        pace = core.limits.ask if core.limits else None
-        return missed(Client(core), after, upto, pace.per_s if pace else None)
+        pace = engine.limits.ask if engine.limits else None
+        return missed(Client(engine), after, upto, pace.per_s if pace else None)
 
     return Following(queue_max, saved, read, lambda: session.pos)
 
 
-async def _run(core: Core) -> None:
+async def _run(engine: Engine) -> None:
     try:
-        core.end(await core.link.run())
+        engine.end(await engine.connection.run())
     except Exception as fault:
-        core.end(ConnectionEnded(1006, f"the client failed: {fault!r}"))
+        engine.end(ConnectionEnded(1006, f"the client failed: {fault!r}"))
         raise
 
 
-async def _first(core: Core, patience_s: float) -> None:
+async def _first(engine: Engine, patience_s: float) -> None:
     """Wait for the first connection; without patience the first failure is the answer."""
     try:
         async with asyncio.timeout(patience_s or None):
-            while core.current is not State.ONLINE:
-                if core.ended is not None or (core.first_failure is not None and not patience_s):
+            while engine.current is not State.ONLINE:
+                if engine.ended is not None or (engine.first_failure is not None and not patience_s):
                     break
-                await core.changed.wait()
+                await engine.changed.wait()
     except TimeoutError:
         pass
-    if core.current is not State.ONLINE:
-        raise core.ended or core.first_failure or ConnectionEnded(1006, "no connection in time")
+    if engine.current is not State.ONLINE:
+        raise engine.ended or engine.first_failure or ConnectionEnded(1006, "no connection in time")

@@ -35,7 +35,7 @@ both."""
 
 
 class Sink(Protocol):
-    """Where the link puts what happens; none of these may wait."""
+    """Where the connection puts what happens; none of these may wait."""
 
     def effect(self, effect: Effect) -> None: ...
 
@@ -44,7 +44,7 @@ class Sink(Protocol):
     def state(self, state: State, retry_s: float | None, ended: ConnectionEnded | None) -> None: ...
 
 
-class Link:
+class Connection:
     """The connection to the server, over many sockets; `run` until it ends for good."""
 
     def __init__(
@@ -79,7 +79,7 @@ class Link:
         self._out.put_nowait(raw)
 
     def drop(self) -> None:
-        """Abort the socket as a broken network would; the link comes back and resumes."""
+        """Abort the socket as a broken network would; the connection comes back and resumes."""
         if self._socket is not None:
             self._socket.transport.abort()
 

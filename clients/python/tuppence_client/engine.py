@@ -1,4 +1,4 @@
-"""Between the link and the user: outcomes find who waits for them, events and notices find their streams.
+"""Between the connection and the user: outcomes find who waits for them, events and notices find their streams.
 
 All of it runs on the event loop without waiting; only `commit` and `ask` wait, in the caller's own task, so a
 cancelled call takes nothing with it but itself.
@@ -18,12 +18,12 @@ from tuppence_protocol.errors import Refusal
 from tuppence_protocol.events import Event
 
 from .backoff import Pace
-from .connection import Link
+from .connection import Connection
 from .errors import ConnectionEnded, ShapeError, TuppenceError, error_of
 from .following import Following
 from .ids import Ids
 from .notices import Notice, Reset, Resumed, State, StateChanged
-from .state import Mirror
+from .state import KnownState
 from .streams import Fanout
 from .tokens import Tokens
 
@@ -39,8 +39,8 @@ class _Question:
     lost: int = 0
 
 
-class Core:
-    """What one client knows and waits for; the `Sink` of its link."""
+class Engine:
+    """What one client knows and waits for; the `Sink` of its connection."""
 
     def __init__(
         self,
@@ -53,8 +53,8 @@ class Core:
     ) -> None:
         self.session = session
         self.pace = pace
-        self.mirror = Mirror()
-        self.link = Link(url, session, self, pace, tokens, tls)
+        self.known = KnownState()
+        self.connection = Connection(url, session, self, pace, tokens, tls)
         self.new_id = Ids()
         self.events: Fanout[Event] = Fanout(queue_max, lossy=False)
         self.notices: Fanout[Notice] = Fanout(NOTICES_MAX, lossy=True)
@@ -95,7 +95,7 @@ class Core:
         """Send a live frame if there is a connection; else it is dropped."""
         raw = self._check(frame)
         if self.session.ready:
-            self.link.post(raw)
+            self.connection.post(raw)
 
     def watch(self, frame: kinds.LiveWatch) -> None:
         """Send the whole set now and on every new connection, until there is another."""
@@ -106,11 +106,11 @@ class Core:
         """Send a read mark now, and again on a new connection if the server does not have it then."""
         self.tell(frame)
         self._marks[frame.conv] = frame
-        self.mirror.read(frame.conv, frame.body.seq)
+        self.known.read(frame.conv, frame.body.seq)
 
     async def placed(self, conv: str) -> None:
         """Wait until a conversation that an event named is known, or the server was asked in vain."""
-        if conv not in self.mirror.conversations and self._refreshing is not None:
+        if conv not in self.known.conversations and self._refreshing is not None:
             await asyncio.wait([self._refreshing])
 
     def _check(self, frame: shapes.Frame) -> bytes:
@@ -146,7 +146,7 @@ class Core:
         try:
             raw = self.session.submit(frame)
             if self.session.caught_up:
-                self.link.post(raw)
+                self.connection.post(raw)
             return await answer
         finally:
             del self._commits[frame.id]
@@ -168,9 +168,9 @@ class Core:
 
     def _put(self, question: _Question) -> None:
         question.sent = True
-        self.link.post(question.raw)
+        self.connection.post(question.raw)
 
-    # --- what the link tells ------------------------------------------------------------------------
+    # --- what the connection tells ------------------------------------------------------------------------
 
     def effect(self, effect: ss.Effect) -> None:
         """Take one decision of the session."""
@@ -229,16 +229,16 @@ class Core:
             task.cancel()
 
     def _opened(self, ready: kinds.ReadyBody) -> None:
-        self.mirror.open(ready)
+        self.known.open(ready)
         self.limits = ready.limits
         self._replayed = 0
         if self._reset(ready):
             self.notices.push(Reset(str(ready.why or "unknown")))
         if self._watching is not None:
-            self.link.post(self._watching)
+            self.connection.post(self._watching)
         marks, self._marks = self._marks, {}
         for conv, mark in marks.items():
-            if (view := self.mirror.conversations.get(conv)) is None or view.read < mark.body.seq:
+            if (view := self.known.conversations.get(conv)) is None or view.read < mark.body.seq:
                 self.mark(mark)
         for question in self._questions.values():
             self._put(question)
@@ -256,13 +256,13 @@ class Core:
 
     def _online(self) -> None:
         for raw in self.session.unsettled.values():
-            self.link.post(raw)
+            self.connection.post(raw)
         self._was_online = True
         self.state(State.ONLINE, None, None)
 
     def _deliver(self, event: Event) -> None:
         self._replayed += self.current is State.CATCHING_UP
-        if not self.mirror.event(event) and self._refreshing is None:
+        if not self.known.event(event) and self._refreshing is None:
             self._refreshing = self._spawn(self._refresh())
         self.events.push(event)
         if self.following is not None:
@@ -274,15 +274,15 @@ class Core:
                 self._online()
                 self.notices.push(Resumed(self._replayed))
             case kinds.BalanceNotice(body=view):
-                self.mirror.balance(view)
+                self.known.balance(view)
                 self.notices.push(message)
             case kinds.ReceiptNotice():
-                self.mirror.receipt(message)
+                self.known.receipt(message)
                 self.notices.push(message)
             case kinds.TypingNotice() | kinds.PresenceNotice() | kinds.Error():
                 self.notices.push(message)
 
-    # --- what the core does by itself ------------------------------------------------------------------
+    # --- what the engine does by itself ------------------------------------------------------------------
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -295,7 +295,7 @@ class Core:
         try:
             result = await self.ask(kinds.AskConversations(id=self.new_id()))
             if isinstance(result, kinds.ConversationsResult):
-                self.mirror.place(result.conversations)
+                self.known.place(result.conversations)
         except TuppenceError:
             pass  # the next event of that conversation asks again
         finally:
@@ -308,7 +308,7 @@ class Core:
             try:
                 result = await self.ask(frame)
             except TuppenceError:
-                self.link.drop()  # the cursor stands before the gap, so resume brings what is missing
+                self.connection.drop()  # the cursor stands before the gap, so resume brings what is missing
                 return
             assert isinstance(result, kinds.HistoryResult)
             effects = self.session.fill(result.events)

@@ -40,7 +40,7 @@ class Following(Stream[Event]):
         self._pages: AsyncIterator[Event] | None = None
         self._fetching: asyncio.Future[Event | None] | None = None
 
-    # --- what the core tells --------------------------------------------------------------------------
+    # --- what the engine tells --------------------------------------------------------------------------
 
     def push(self, item: Event) -> None:
         """Queue an event; where there is no room, it is read from its conversation later."""

@@ -13,7 +13,7 @@ from tuppence_protocol.limits import PAGE_EVENTS_DEFAULT, PAGE_ROWS_MAX
 from tuppence_protocol.shapes import Durable
 from tuppence_protocol.views import BalanceView, Extensible, Money
 
-from .engine import Core
+from .engine import Engine
 from .money import Amount, amount_in
 from .verbs import Previewable, Verbs
 
@@ -37,14 +37,14 @@ class Previews(Previewable[Coroutine[Any, Any, Preview]]):
     `me.preview(frame)` does it for a frame made by hand.
     """
 
-    def __init__(self, core: Core) -> None:
-        super().__init__(core.new_id, lambda: core.mirror.user.id, self.__call__)
-        self.__core = core
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine.new_id, lambda: engine.known.user.id, self.__call__)
+        self.__engine = engine
 
     async def __call__(self, frame: kinds.Previewed) -> Preview:
         """What would come of a frame if it were sent now."""
-        asked = kinds.AskPreview(id=self.__core.new_id(), body=kinds.PreviewBody(frame=frame))
-        found = await self.__core.ask(asked)
+        asked = kinds.AskPreview(id=self.__engine.new_id(), body=kinds.PreviewBody(frame=frame))
+        found = await self.__engine.ask(asked)
         assert isinstance(found, kinds.PreviewResult)
         body = codec.decode_body(found.kind, found.body)
         return Preview(found.kind, body, found.spends, found.balances, found.fee)
@@ -80,21 +80,21 @@ class Statement(AsyncIterator[kinds.StatementLine]):
 class Payments(Verbs[Coroutine[Any, Any, Event]]):
     """The part of the client that is about money."""
 
-    def __init__(self, core: Core) -> None:
-        super().__init__(core.new_id, lambda: core.mirror.user.id, core.commit)
-        self.__core = core
-        self.preview = Previews(core)
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine.new_id, lambda: engine.known.user.id, engine.commit)
+        self.__engine = engine
+        self.preview = Previews(engine)
 
     async def submit(self, frame: Durable) -> Event:
         """Send a frame made by hand, say one that was saved before a crash; the stored event."""
-        return await self.__core.commit(frame)
+        return await self.__engine.commit(frame)
 
     async def wallet(self) -> list[BalanceView]:
         """One's balances as the ledger has them now."""
-        result = await self.__core.ask(AskWallet(id=self.__core.new_id()))
+        result = await self.__engine.ask(AskWallet(id=self.__engine.new_id()))
         assert isinstance(result, kinds.WalletResult)
         for view in result.balances:
-            self.__core.mirror.balance(view)
+            self.__engine.known.balance(view)
         return result.balances
 
     async def quote(
@@ -106,7 +106,7 @@ class Payments(Verbs[Coroutine[Any, Any, Event]]):
         """
         text, _ = amount_in(sell if side == "sell" else buy, amount)
         body = kinds.QuoteBody(sell=sell.upper(), buy=buy.upper(), amount=text, side=side)
-        result = await self.__core.ask(kinds.AskQuote(id=self.__core.new_id(), body=body))
+        result = await self.__engine.ask(kinds.AskQuote(id=self.__engine.new_id(), body=body))
         assert isinstance(result, kinds.QuoteResult)
         return result.quote
 
@@ -128,7 +128,7 @@ class Payments(Verbs[Coroutine[Any, Any, Event]]):
                 before=UNSET if before is None else before,
                 limit=page,
             )
-            result = await self.__core.ask(kinds.AskPayments(id=self.__core.new_id(), body=body))
+            result = await self.__engine.ask(kinds.AskPayments(id=self.__engine.new_id(), body=body))
             assert isinstance(result, kinds.PaymentsResult)
             for view in result.payments:
                 yield view
@@ -154,7 +154,7 @@ class Payments(Verbs[Coroutine[Any, Any, Event]]):
                 after=UNSET if after is None else after,
                 limit=page,
             )
-            result = await self.__core.ask(kinds.AskStatement(id=self.__core.new_id(), body=body))
+            result = await self.__engine.ask(kinds.AskStatement(id=self.__engine.new_id(), body=body))
             assert isinstance(result, kinds.StatementResult)
             return result
 

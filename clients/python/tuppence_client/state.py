@@ -12,7 +12,7 @@ from tuppence_protocol.events import Event
 from tuppence_protocol.views import BalanceView, UserView
 
 
-class Mirror:
+class KnownState:
     """A copy of what the server last said."""
 
     def __init__(self) -> None:

@@ -118,12 +118,12 @@ class SyncClient(Chat[Event], Verbs[Event]):
             self._stop()
 
     def _stop(self) -> None:
-        self._call(self._settle())
+        self._call(self._cancel_all())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
-    async def _settle(self) -> None:
+    async def _cancel_all(self) -> None:
         """In the loop's own thread, since the caller's may have a loop that runs: a notebook's, say."""
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:

@@ -36,7 +36,7 @@ class Actions:
         self._show = show
         self.place: str | None = None
         self._watched: str | None = None
-        self.till = PaymentActions(me, show, self)
+        self.payments = PaymentActions(me, show, self)
 
     def rows(self) -> int:
         """How many rows the screen has."""
@@ -104,10 +104,10 @@ class Actions:
                     continue  # shown by the beginning of the id
 
     async def _lines(self, event: Event, place: str | None = None) -> None:
-        self.till.cards.add(event)
+        self.payments.cards.add(event)
         people = (getattr(event.body, member, None) for member in ("payee", "payer"))
         await self.meet([event.from_, *people])
-        card = self.till.cards.get(event.id)
+        card = self.payments.cards.get(event.id)
         for line in event_lines(event, self._me.user.id, self.name, place, card):
             self._show(line)
 
@@ -134,7 +134,7 @@ class Actions:
 
     async def _answered(self, command: cmd.Command, *, hurried: bool) -> bool:
         """Take a y or n for the question that is open; anything else drops it and is done as it stands."""
-        question, self.till.question = self.till.question, None
+        question, self.payments.question = self.payments.question, None
         if question is None:
             return False
         word = command.text.casefold() if isinstance(command, cmd.Say) else ""
@@ -162,7 +162,7 @@ class Actions:
                 for view in await self._me.wallet():
                     self._show(balance_line(view))
             case MoneyCommand():
-                await self.till.run(command, hurried=hurried)
+                await self.payments.run(command, hurried=hurried)
             case _:
                 await self._here(command, self.place)
 
@@ -261,7 +261,7 @@ class Actions:
     async def _history(self, place: str, count: int) -> None:
         events = await self._me.history(place, limit=count)
         for event in events:
-            self.till.cards.add(event)  # all of them first: what is over by now asks for nothing
+            self.payments.cards.add(event)  # all of them first: what is over by now asks for nothing
         for event in events:
             await self._lines(event)
 

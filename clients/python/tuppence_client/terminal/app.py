@@ -65,7 +65,7 @@ class Terminal:
         self._told_s = 0.0
         self._session: PromptSession[str] | None = None
         self._waiting: asyncio.Queue[_Typed] = asyncio.Queue(LINES_WAITING_MAX)
-        self._unsettled: list[_Typed] = []
+        self._pending: list[_Typed] = []
         self._running: set[asyncio.Task[None]] = set()
         self.actions = Actions(me, self.show, self._size)
         self.bar = Bar(me, self.actions.name)
@@ -105,7 +105,7 @@ class Terminal:
             for task in (*tasks, *self._running):
                 task.cancel()
             await asyncio.gather(*tasks, *self._running, return_exceptions=True)
-            self._tell_unsettled()
+            self._tell_pending()
         return 0
 
     # --- in -----------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ class Terminal:
                 break
             if command is not None:
                 typed = _Typed(text, command, hurried)
-                self._unsettled.append(typed)
+                self._pending.append(typed)
                 await self._waiting.put(typed)
         with suppress(TimeoutError):
             async with asyncio.timeout(COMMAND_S_MAX if self._interactive else None):
@@ -153,13 +153,13 @@ class Terminal:
 
     async def _do(self, typed: _Typed) -> None:
         await self.actions.run(typed.command, hurried=typed.hurried)
-        self._unsettled.remove(typed)
+        self._pending.remove(typed)
 
-    def _tell_unsettled(self) -> None:
+    def _tell_pending(self) -> None:
         """Name what is lost with this window."""
-        if (question := self.actions.till.question) is not None:
+        if (question := self.actions.payments.question) is not None:
             self.show([("class:soft", f"── not paid: {question.text} ──")])
-        for typed in self._unsettled:
+        for typed in self._pending:
             text = clean(" ".join(typed.text.split()))
             if typed.sent:
                 self.show([("class:error", f"✗ not confirmed, it may have arrived: {text}")])
@@ -199,13 +199,15 @@ class Terminal:
     def _typing(self, buffer: Buffer) -> None:
         """Tell the others that one is writing, at most every half of what it holds for."""
         view, now_s = self.actions.view, time.monotonic()
-        says = self.actions.till.question is None and buffer.text != "" and not buffer.text.startswith("/")
+        says = (
+            self.actions.payments.question is None and buffer.text != "" and not buffer.text.startswith("/")
+        )
         if says and view is not None and view.kind != "self" and now_s - self._told_s > TYPING_MS / 2_000:
             self._told_s = now_s
             self._me.typing(view.conv)
 
     def _prompt(self) -> FormattedText:
-        question = self.actions.till.question
+        question = self.actions.payments.question
         narrow = self._interactive and self._size()[1] < NARROW_COLUMNS
         if narrow and question is not None:
             return FormattedText([("class:out", "y/n? > ")])
@@ -245,7 +247,7 @@ class Terminal:
                 self.show([("class:soft", f"── {ended(reason)}; trying again ──")])
             case StateChanged(State.ONLINE):
                 self._away = False
-                for typed in self._unsettled:
+                for typed in self._pending:
                     typed.sent = True
             case Resumed(events=count):
                 missed = f", {count} missed" if count else ""

@@ -58,7 +58,7 @@ class Question:
 
 
 class Here(Protocol):
-    """What the till must know of the screen."""
+    """What the payments must know of the screen."""
 
     place: str | None
 
