@@ -48,7 +48,7 @@ PLAYED: Final = [path for path in TRANSCRIPTS if fits(path)]
 
 
 class SdkWorld(RealWorld):
-    """A real server whose connections are clients of the SDK; `heard` are the events that each of them told."""
+    """A real server whose connections are clients of the SDK; `heard` are the events that each told."""
 
     def __init__(self, server: Server) -> None:
         super().__init__(server)
@@ -60,7 +60,7 @@ class SdkWorld(RealWorld):
 
 
 class SdkPeer:
-    """A client as a peer: frames go into its calls, and what it tells comes out as the frames it was told by."""
+    """A client as a peer: frames go into its calls, what it tells comes out as the frames it was told by."""
 
     def __init__(self, world: SdkWorld) -> None:
         self._world = world

@@ -7,14 +7,24 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
-from tests.support.sdk import FAST, joined, received
+from tests.support.sdk import FAST, joined, notice_of, received
 from tests.support.server import ROOT
 from tests.support.waiting import WAIT_S
 
-from tuppence_client import ConnectionEnded, SessionError, State, Stream, SyncClient, connect, login
+from tuppence_client import (
+    ConnectionEnded,
+    Pace,
+    SessionError,
+    State,
+    StateChanged,
+    Stream,
+    SyncClient,
+    connect,
+    login,
+)
 from tuppence_client.sync import _Waiting
 from tuppence_protocol.errors import CLOSES, CloseCode
-from tuppence_testing import Sandbox
+from tuppence_testing import Act, Sandbox
 
 SPEC = (ROOT / "protocol" / "README.md").read_text("utf-8")
 TABLE = {
@@ -72,14 +82,74 @@ async def test_every_close_code_does_what_the_spec_says(server: Sandbox, said: b
     assert not wrong
 
 
-async def test_a_broken_connection_comes_back(server: Sandbox) -> None:
+async def test_a_bad_token_is_said_at_once(server: Sandbox) -> None:
+    with pytest.raises(ConnectionEnded) as caught:
+        async with connect(server.url, token="wrong", pace=FAST, patience_s=5):
+            pass
+    assert (caught.value.close_code, caught.value.code, caught.value.final) == (4500, "bad_token", True)
+
+
+async def test_no_server_is_said_at_once() -> None:
+    with pytest.raises(ConnectionEnded) as caught:
+        async with connect("http://127.0.0.1:9", token="t", pace=FAST):
+            pass
+    assert not caught.value.final
+    with pytest.raises(ValueError, match="base URL"):
+        async with connect("127.0.0.1:9", token="t"):
+            pass
+
+
+async def test_the_end_is_told_to_everybody_who_waits(server: Sandbox) -> None:
+    server.next("chat.text", Act.IGNORE)
+    server.next("ask.wallet", Act.IGNORE)
     async with joined(server) as alice:
-        server.cut("alice")
-        await alice.wait_state(State.WAITING)
-        await alice.wait_state(State.ONLINE)
+        events, notices = alice.events(), alice.notices()
+        calls = (alice.send("@bob", "hi"), alice.wallet(), anext(events))
+        waiting = [asyncio.ensure_future(call) for call in calls]
+        await server.heard("chat.text")
+        await server.heard("ask.wallet")
+        await server.bye("alice", CLOSES["replaced"])
+        for ended in await asyncio.gather(*waiting, return_exceptions=True):
+            assert isinstance(ended, ConnectionEnded)
+            assert ended.close_code == CLOSES["replaced"].number
+        while (await notice_of(notices, StateChanged)).state is not State.ENDED:
+            pass
+        with pytest.raises(ConnectionEnded):
+            await anext(notices)
+        assert alice.state is State.ENDED
 
 
-# --- a login runs out ---------------------------------------------------------------------------------------
+async def test_goodbye_with_a_wait_is_honoured(server: Sandbox) -> None:
+    async with joined(server) as alice:
+        notices = alice.notices()
+        await server.bye("alice", CLOSES["shutdown"], retry_ms=30)
+        while (change := await notice_of(notices, StateChanged)).state is not State.WAITING:
+            pass
+        assert change.retry_s >= 0.03
+        assert change.ended.close_code == 4000
+        assert await alice.wait_state(State.ONLINE) is State.ONLINE
+
+
+async def test_leaving_the_block_ends_streams_and_calls(server: Sandbox) -> None:
+    server.next("chat.text", Act.IGNORE)
+    async with joined(server) as alice:
+        events = alice.events()
+        waiting = asyncio.create_task(alice.send("@bob", "hi"))
+        await server.heard("chat.text")
+    assert [event async for event in events] == []
+    with pytest.raises(ConnectionEnded):
+        await waiting
+
+
+def test_the_pause_before_a_reconnect_is_jittered_and_bounded() -> None:
+    pace = Pace()
+    for attempt in range(60):
+        top = min(30.0, 0.5 * 2.0**attempt)
+        assert all(0 <= pace.backoff(attempt) <= top for _ in range(20))
+    assert pace.backoff(0, retry_ms=2_000) >= 2.0
+
+
+# --- a login runs out -----------------------------------------------------------------------------
 
 
 async def test_a_token_that_has_run_out_is_the_end_where_there_is_no_other(server: Sandbox) -> None:
@@ -184,12 +254,12 @@ async def test_a_new_token_that_is_refused_is_the_end(server: Sandbox) -> None:
         assert caught.value.close_code == 4500
 
 
-# --- whoever stops waiting loses nothing ------------------------------------------------------------------------
+# --- whoever stops waiting loses nothing ----------------------------------------------------------
 
 
 @pytest.mark.parametrize("steps", range(8))
 async def test_a_reader_that_times_out_anywhere_loses_no_event(steps: int) -> None:
-    """The reader is cancelled after each number of turns of the loop, also while a conversation is looked up."""
+    """The reader is cancelled after each number of turns of the loop, also within a look-up."""
     stream: Stream[int] = Stream(100, lossy=False, wanted=lambda _: True)
 
     async def looked_up(item: int) -> bool:
@@ -261,7 +331,7 @@ def test_ctrl_c_in_a_loop_over_events_loses_none() -> None:
 
 
 async def test_the_sync_client_works_where_a_loop_runs() -> None:
-    """A notebook, or an `async def` handler: the caller's loop stands still meanwhile, so the network has its own."""
+    """A notebook, or an `async def` handler: the caller's loop stands still, so the network has its own."""
     started, stop = Future[tuple[str, str]](), Future[None]()
 
     async def serve() -> None:

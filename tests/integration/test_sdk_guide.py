@@ -1,4 +1,4 @@
-"""The bot of docs/sdk.md, as it stands there, is killed at any moment and started again: each payment is answered once."""
+"""The bot of docs/sdk.md is killed at any moment and started again: each payment is answered once."""
 
 import asyncio
 import random

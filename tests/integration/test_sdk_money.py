@@ -44,7 +44,7 @@ async def server():
         yield sandbox
 
 
-# --- every call is one frame ------------------------------------------------------------------------------
+# --- every call is one frame ----------------------------------------------------------------------
 
 CONV = "c_" + "a" * 26
 REF = "00000000-0000-7000-8000-000000000001"
@@ -161,7 +161,9 @@ CALLS = {
     "refund what was received": (
         lambda me: me.refund(EXCHANGED, EXCHANGED.body.received), "pay.refund", CONV, REF, {"amount": "800"},
     ),
-    "refund what was accepted": (lambda me: me.refund(ACCEPTED, "1"), "pay.refund", CONV, REF, {"amount": "1.00"}),
+    "refund what was accepted": (
+        lambda me: me.refund(ACCEPTED, "1"), "pay.refund", CONV, REF, {"amount": "1.00"},
+    ),
     "refund by id": (lambda me: me.refund((REF, CONV), "2.00"), "pay.refund", CONV, REF, {"amount": "2.00"}),
     "waive": (lambda me: me.waive(SENT, "@bob"), "pay.waive", CONV, REF, {"user": "@bob"}),
     "remind": (lambda me: me.remind(SENT), "pay.remind", CONV, REF, {}),
@@ -255,7 +257,7 @@ async def test_what_cannot_be_is_refused_before_anything_is_sent(server):
     assert about_money(server) == []
 
 
-# --- what comes back -----------------------------------------------------------------------------------------
+# --- what comes back ------------------------------------------------------------------------------
 
 
 async def test_a_request_comes_back_as_its_event_over_cuts(server):
@@ -334,7 +336,7 @@ async def test_whether_it_is_play_money_is_known(mode):
         assert alice.mode == mode
 
 
-# --- without asyncio --------------------------------------------------------------------------------------------
+# --- without asyncio ------------------------------------------------------------------------------
 
 
 async def test_the_sync_client_has_the_same_calls(server):

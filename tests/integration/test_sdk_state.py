@@ -1,4 +1,4 @@
-"""A cursor that outlives the process: every missed event once, whatever was cut, killed or too much for the queue."""
+"""A cursor that outlives the process: every missed event once, whatever was cut, killed or too much."""
 
 import asyncio
 import random

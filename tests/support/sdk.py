@@ -31,3 +31,9 @@ async def notice_of(stream: Any, kind: type) -> Any:
 def received(server: Sandbox, kind: str) -> list[Any]:
     """The frames of a kind that came, in order."""
     return [frame for frame in server.received if frame.kind == kind]
+
+
+async def available(me: Any) -> str:
+    """What somebody with one currency has."""
+    (balance,) = await me.wallet()
+    return str(balance.available)

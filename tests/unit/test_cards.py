@@ -1,4 +1,4 @@
-"""Cards follow the last event about a payment, whatever comes twice or late; a packet's fairness can be checked."""
+"""Cards follow the last event about a payment, whatever comes twice or late; a packet can be checked."""
 
 from itertools import count
 
@@ -54,7 +54,7 @@ def shares(*states: str) -> list[Share]:
     return [Share(user, "3.00", state) for user, state in zip((ALICE, BOB, CAROL), states, strict=True)]
 
 
-# --- what becomes of a payment -----------------------------------------------------------------------
+# --- what becomes of a payment --------------------------------------------------------------------
 
 
 def test_a_plain_payment(log):
@@ -187,7 +187,7 @@ def test_money_from_the_server(log):
         assert card.may(BOB) == frozenset()
 
 
-# --- the fold ----------------------------------------------------------------------------------------------
+# --- the fold -------------------------------------------------------------------------------------
 
 
 def a_busy_day() -> list[Event]:
@@ -263,7 +263,7 @@ def test_which_payment_an_event_is_about():
     assert payment_of(DAY[5]) == DAY[5].id
 
 
-# --- what one can do with it ------------------------------------------------------------------------------------
+# --- what one can do with it ----------------------------------------------------------------------
 
 
 def test_what_is_due(log):
@@ -290,7 +290,7 @@ def test_a_line_of_a_list_is_a_card_too():
     assert card_of(DAY[2]) is None
 
 
-# --- packets that anybody can check ---------------------------------------------------------------------------------
+# --- packets that anybody can check ---------------------------------------------------------------
 
 
 def played(log: Log, total: int = 1_000, number: int = 4, mode: str = "lucky", claimed: int | None = None):

@@ -1,4 +1,4 @@
-"""The client's side of the session: every event once, in order, without a gap; nothing unsettled is forgotten."""
+"""The client's side of the session: every event once, in order, without a gap; nothing is forgotten."""
 
 import json
 

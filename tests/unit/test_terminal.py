@@ -1,4 +1,4 @@
-"""The terminal client without a terminal: what is typed, what is shown, and what must never reach the screen."""
+"""The terminal without a terminal: what is typed, what is shown, and what must never reach the screen."""
 
 import re
 import unicodedata
@@ -58,7 +58,7 @@ def payment(payee: str, note: str | None = None) -> PaymentSent:
     )  # fmt: skip
 
 
-# --- what is typed -----------------------------------------------------------------------------------
+# --- what is typed --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_every_example_in_the_help_is_a_command():
         assert not isinstance(parse(line), cmd.Complaint), line
 
 
-# --- what must never reach the screen -----------------------------------------------------------------
+# --- what must never reach the screen -------------------------------------------------------------
 
 
 @given(st.text())
@@ -153,7 +153,7 @@ def test_a_second_line_cannot_pass_for_another_message():
     assert second == "     │ 12:00  @alice  I owe you"
 
 
-# --- how it looks ----------------------------------------------------------------------------------------
+# --- how it looks ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_places_balances_and_errors():
     assert handle_style("bob") == handle_style("bob")
 
 
-# --- completion ---------------------------------------------------------------------------------------------
+# --- completion -----------------------------------------------------------------------------------
 
 
 def offers(text: str) -> list[str]:
@@ -222,7 +222,7 @@ def test_completion_offers_what_fits():
     assert offers("hello c") == []
 
 
-# --- plain words -----------------------------------------------------------------------------------------------
+# --- plain words ----------------------------------------------------------------------------------
 
 PROGRAMMERS = re.compile(
     r"[`$_{}]|\b(frame|JSON|UUID|ISO|close code|str|null|id|ref|retry|token|inbox|queue)\b", re.IGNORECASE

@@ -35,7 +35,7 @@ GROUP = "c_" + "g" * 26
 DM = "c_" + "d" * 26
 AT = 1_790_000_000_000
 
-# --- what is typed -----------------------------------------------------------------------------------
+# --- what is typed --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_complaint_is_in_words_for_people(line, words):
     assert not re.search(r"_|ISO|`|\$", found.text), found.text
 
 
-# --- how it looks --------------------------------------------------------------------------------------
+# --- how it looks ---------------------------------------------------------------------------------
 
 
 def event(kind: str, author: str, body, ref: str = "", conv: str = GROUP, pos: int = 1) -> Event:
@@ -317,7 +317,7 @@ def test_a_moment_in_a_refusal_is_readable():
     assert re.search(r"limit 100\.00, used 90\.00, possible from \d\d \w+ \d\d:\d\d\)$", text)
 
 
-# --- completion --------------------------------------------------------------------------------------------
+# --- completion -----------------------------------------------------------------------------------
 
 
 def offers(text: str) -> list[str]:
@@ -365,7 +365,7 @@ def test_completion_never_fails(text):
         offers(f"/{name} {text}")
 
 
-# --- commands, and the frames that come of them ------------------------------------------------------------------
+# --- commands, and the frames that come of them ---------------------------------------------------
 
 
 class Me(Verbs):
@@ -810,7 +810,7 @@ async def test_a_command_with_more_lines_does_nothing(text):
         assert desk.me.frames == []
 
 
-# --- packets are checked ---------------------------------------------------------------------------------------
+# --- packets are checked --------------------------------------------------------------------------
 
 
 async def ended_packet(desk: Desk, *, honest: bool) -> Event:
@@ -859,7 +859,7 @@ async def test_a_packet_of_the_list_is_checked():
     assert "once it has ended" in await desk.typed("/check 2")
 
 
-# --- play money is said to be that ------------------------------------------------------------------------------
+# --- play money is said to be that ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mode", ["sandbox", "live"])

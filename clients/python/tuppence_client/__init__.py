@@ -1,4 +1,4 @@
-"""Tuppence for Python: chat and payments over one connection. Start with `connect`, `login` or `SyncClient`."""
+"""Tuppence for Python: chat and payments over one socket. Begin with `connect`, `login` or `SyncClient`."""
 
 from tuppence_protocol.events import Event, UnknownBody
 from tuppence_protocol.kinds import (

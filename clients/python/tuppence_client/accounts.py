@@ -1,4 +1,4 @@
-"""Accounts go over plain HTTP, once, before there is a session: register and log in. Standard library only."""
+"""Accounts go over plain HTTP, once, before there is a session: register and log in. No library is needed."""
 
 import asyncio
 import http.client

@@ -12,8 +12,8 @@ class Pace:
     """How patient the client is; the defaults suit everything but tests.
 
     `retry_s`: how long a refusal that is not final is retried before it is raised. `backoff_s` and
-    `backoff_max_s`: a reconnect waits up to `backoff_s * 2**n`, full jitter. `silence_s`: how much longer than
-    1.5 heartbeats nothing may be heard before the connection is given up. `open_s`: from the socket to `ready`.
+    `backoff_max_s`: a reconnect waits up to `backoff_s * 2**n`, full jitter. `silence_s`: how much over
+    1.5 heartbeats nothing may be heard before the connection is given up. `open_s`: from socket to `ready`.
     `token_s`: how long a function that makes tokens may take.
     """
 

@@ -1,7 +1,7 @@
 """Cards: what became of each payment, folded from its events. Pure, for whoever draws them.
 
-A card's state is that of the last event about it, in whatever order the events are given; one given again changes
-nothing.
+A card's state is that of the last event about it, in whatever order the events are given; one given again
+changes nothing.
 """
 
 from collections.abc import Iterable, Iterator
@@ -95,7 +95,7 @@ class Card(Struct, frozen=True, kw_only=True):
         return by == "payee" and user == self.payee and (not self.shares or bool(open_to))
 
 
-# --- from events and lists ------------------------------------------------------------------------------
+# --- from events and lists ------------------------------------------------------------------------
 
 
 def payment_of(event: Event) -> str:

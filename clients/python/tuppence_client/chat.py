@@ -1,4 +1,4 @@
-"""What one can say and do in conversations: one call is one durable frame, written here once for every kind of client.
+"""What one can say and do in conversations: one call is one frame, written once for every kind of client.
 
 `R` is what a call gives: for `Client` a coroutine of the stored event, for `SyncClient` the event itself.
 """
@@ -31,7 +31,13 @@ class Chat(Generic[R]):
             kinds.ChatText(id=id or self.__new_id(), conv=conv, ref=UNSET if ref is None else ref, body=body)
         )
 
-    def create_room(self, title: str, members: Iterable[str] = (), *, id: str | None = None) -> R:  # noqa: A002
+    def create_room(
+        self,
+        title: str,
+        members: Iterable[str] = (),
+        *,
+        id: str | None = None,  # noqa: A002
+    ) -> R:
         """Open a group with oneself as owner; the event's `conv` is its id, its body `RoomCreated`.
 
         `title` has up to 120 characters, `members` up to 200 people. Raises `ShapeError`, `PlaceError`,

@@ -1,7 +1,7 @@
-"""The client: say, pay, ask, listen. A payment is a message, so both are sent, acknowledged and resumed alike.
+"""The client: say, pay, ask, listen. A payment is a message: both are sent, acknowledged and resumed alike.
 
-Awaiting any call inside a loop over `events` or `notices` works: the reader is a task of its own. A call that is
-cancelled takes nothing with it, but whether its frame was stored is then unknown: the event tells if it was.
+Awaiting any call inside a loop over `events` or `notices` works: the reader is a task of its own. A call that
+is cancelled takes nothing with it; whether its frame was stored is then unknown: the event tells.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ class Client(Chat[Coroutine[Any, Any, Event]], Payments):
         self._engine = engine
         self._following = engine.following
 
-    # --- what is kept fresh -------------------------------------------------------------------------
+    # --- what is kept fresh -----------------------------------------------------------------------
 
     @property
     def user(self) -> UserView:
@@ -76,7 +76,7 @@ class Client(Chat[Coroutine[Any, Any, Event]], Payments):
         return self._engine.known.conversations
 
     async def conversation(self, conv: str) -> kinds.ConversationView | None:
-        """Where a conversation that an event named stands; waits until it is known, None if it is not to be."""
+        """Where a conversation that an event named stands, once it is known; None if it is not to be."""
         await self._engine.placed(conv)
         return self.conversations.get(conv)
 
@@ -91,7 +91,7 @@ class Client(Chat[Coroutine[Any, Any, Event]], Payments):
         return self._engine.current
 
     async def wait_state(self, *wanted: State) -> State:
-        """Wait until the connection is in one of these states; raises `ConnectionEnded` if it ends instead."""
+        """Wait until the connection is in one of these states; `ConnectionEnded` if it ends instead."""
         engine = self._engine
         while engine.current not in wanted:
             if engine.ended is not None:
@@ -99,7 +99,7 @@ class Client(Chat[Coroutine[Any, Any, Event]], Payments):
             await engine.changed.wait()
         return engine.current
 
-    # --- ids; what is sent: chat.py, payments.py and verbs.py --------------------------------------------------------
+    # --- ids; what is sent: chat.py, payments.py and verbs.py -------------------------------------
 
     def new_id(self) -> str:
         """An id to save before sending, so that the same frame can be sent again after a crash."""
@@ -113,7 +113,7 @@ class Client(Chat[Coroutine[Any, Any, Event]], Payments):
         """
         return derived_id(f"{self.user.id}\n{event.id}\n{purpose}")
 
-    # --- live: dropped where there is no connection ---------------------------------------------------
+    # --- live: dropped where there is no connection -----------------------------------------------
 
     def typing(self, conv: str) -> None:
         """Tell the others that one is writing; holds for 6 s."""
@@ -128,7 +128,7 @@ class Client(Chat[Coroutine[Any, Any, Event]], Payments):
         """Ask for the presence of these people ("@handle" or "u_…") from now on, instead of those before."""
         self._engine.watch(kinds.LiveWatch(body=kinds.WatchBody(users=list(users))))
 
-    # --- ask --------------------------------------------------------------------------------------------
+    # --- ask --------------------------------------------------------------------------------------
 
     async def history(
         self,
@@ -193,7 +193,7 @@ class Client(Chat[Coroutine[Any, Any, Event]], Payments):
         self._engine.known.meet([result.user])
         return result.user
 
-    # --- listen -------------------------------------------------------------------------------------------
+    # --- listen -----------------------------------------------------------------------------------
 
     def events(self, conv: str | None = None) -> Stream[Event]:
         """All events, or those of one conversation, each once and in order, one's own included.
@@ -224,10 +224,10 @@ class Client(Chat[Coroutine[Any, Any, Event]], Payments):
             self._engine.following.handled()
 
     def notices(self) -> Stream[Notice]:
-        """Typing, receipts, presence, balances and the connection's state; the oldest of 1,000 are dropped."""
+        """Typing, receipts, presence, balances and the connection's state; of 1,000 the oldest go."""
         return self._engine.notices.subscribe(lambda _: True)
 
-    # --- for tests and demonstrations -----------------------------------------------------------------------
+    # --- for tests and demonstrations -------------------------------------------------------------
 
     @asynccontextmanager
     async def offline(self) -> AsyncIterator[None]:

@@ -1,4 +1,4 @@
-"""Between the connection and the user: outcomes find who waits for them, events and notices find their streams.
+"""Between connection and user: outcomes find who waits for them, events and notices find their streams.
 
 All of it runs on the event loop without waiting; only `commit` and `ask` wait, in the caller's own task, so a
 cancelled call takes nothing with it but itself.
@@ -170,7 +170,7 @@ class Engine:
         question.sent = True
         self.connection.post(question.raw)
 
-    # --- what the connection tells ------------------------------------------------------------------------
+    # --- what the connection tells ----------------------------------------------------------------
 
     def effect(self, effect: ss.Effect) -> None:
         """Take one decision of the session."""
@@ -282,7 +282,7 @@ class Engine:
             case kinds.TypingNotice() | kinds.PresenceNotice() | kinds.Error():
                 self.notices.push(message)
 
-    # --- what the engine does by itself ------------------------------------------------------------------
+    # --- what the engine does by itself -----------------------------------------------------------
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

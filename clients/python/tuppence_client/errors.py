@@ -1,4 +1,4 @@
-"""One exception class per family of refusals, all below `TuppenceError`; the code tells which refusal it is."""
+"""One exception class per family of refusals, all below `TuppenceError`; the code tells which it is."""
 
 from typing import Final
 

@@ -9,7 +9,7 @@ from tuppence_protocol.views import Money as ToldMoney
 from .errors import error_of
 
 Money = str | tuple[int | Decimal, str] | ToldMoney
-"""`"12.50 EUR"`, `(1250, "EUR")` in minor units, `(Decimal("12.50"), "EUR")` in major units, or as a server told it."""
+"""`"12.50 EUR"`, `(1250, "EUR")` in minor units, `(Decimal("12.50"), "EUR")` in major ones, or as told."""
 Amount = str | int | Decimal
 """The same where the currency is known already: `"12.50"`, `1250` in minor units, or `Decimal("12.50")`."""
 
@@ -59,4 +59,5 @@ def _advice(value: object) -> str:
     what = (
         f"{value!r} is a float, which cannot hold money exactly" if isinstance(value, float) else repr(value)
     )
-    return f'{what}: write money as "12.50 EUR", as (1250, "EUR") in minor units, or as (Decimal("12.50"), "EUR")'
+    ways = 'as "12.50 EUR", as (1250, "EUR") in minor units, or as (Decimal("12.50"), "EUR")'
+    return f"{what}: write money {ways}"

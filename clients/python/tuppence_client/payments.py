@@ -53,8 +53,8 @@ class Previews(Previewable[Coroutine[Any, Any, Preview]]):
 class Statement(AsyncIterator[kinds.StatementLine]):
     """What moved a balance, oldest first: `async for line in await me.statement("EUR")`.
 
-    `opening` is the balance before the first line, `closing` that after the last page that has been read: after
-    the loop, the balance at the end.
+    `opening` is the balance before the first line, `closing` that after the last page that has been read:
+    after the loop, the balance at the end.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Payments(Verbs[Coroutine[Any, Any, Event]]):
     ) -> kinds.QuoteView:
         """A rate that holds for a while: sell so much, or buy so much, by the `side` that `amount` is of.
 
-        Then `me.pay(conv, quote.sell, quote=quote)`. `ServerError` (rate_unavailable) where there is none now.
+        Then `me.pay(conv, quote.sell, quote=quote)`. `ServerError` (rate_unavailable) where there is none.
         """
         text, _ = amount_in(sell if side == "sell" else buy, amount)
         body = kinds.QuoteBody(sell=sell.upper(), buy=buy.upper(), amount=text, side=side)
@@ -144,7 +144,7 @@ class Payments(Verbs[Coroutine[Any, Any, Event]]):
         to: Moment | None = None,
         page: int = PAGE_ROWS_MAX,
     ) -> Statement:
-        """What moved one's balance in a currency between two moments; the first page is read, the rest as needed."""
+        """What moved one's balance in a currency between two moments; its pages are read as needed."""
 
         async def ask(after: int | None) -> kinds.StatementResult:
             body = kinds.StatementBody(

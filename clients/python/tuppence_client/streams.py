@@ -1,7 +1,7 @@
 """A stream is a bounded queue that the reader task fills and user code empties; neither waits for the other.
 
-Overflow is never silent for events: what is queued is given first, then `StreamOverflow` is raised once in the
-place of what was dropped, then the stream goes on. Notices are fleeting, so the oldest are dropped.
+Overflow is never silent for events: what is queued is given first, then `StreamOverflow` is raised once in
+the place of what was dropped, then the stream goes on. Notices are fleeting, so the oldest are dropped.
 """
 
 import asyncio

@@ -23,7 +23,7 @@ from .payments import Moment, Preview, Statement
 from .tokens import Token
 from .verbs import Previewable, Verbs
 
-# --- the calls of `Client` as they are here, with what their docstrings say ------------------------------------
+# --- the calls of `Client` as they are here, with what their docstrings say -----------------------
 
 T = TypeVar("T")
 P = ParamSpec("P")

@@ -1,7 +1,7 @@
 """What one can do with money: one call is one frame, written here once for every kind of client.
 
-`R` is what a call gives: for `Client` a coroutine of the stored event, for `SyncClient` the event itself, and for
-their `preview` what would come of the frame. Amounts that are none are refused before anything is sent.
+`R` is what a call gives: for `Client` a coroutine of the stored event, for `SyncClient` the event itself, and
+for their `preview` what would come of the frame. Amounts that are none are refused before anything is sent.
 """
 
 from collections.abc import Callable, Iterable

@@ -1,1 +1,1 @@
-"""What the demo plays: conversations of people, over real connections, each step checked before it is printed."""
+"""What the demo plays: conversations over real connections, each step checked before it is printed."""

@@ -1,4 +1,4 @@
-"""The scripted conversation: two people, one conversation of chat and payments, a cut, and proof that all holds.
+"""The scripted conversation: two people, chat and payments, a cut, and proof that all holds.
 
 Every line that it prints was checked first: both sides have equal events, their sequence has no gap, and the
 money that left one side came to the other.
@@ -122,9 +122,8 @@ async def _overdraft(stage: _Stage) -> None:
     try:
         await alice.pay(f"@{bob.user.handle}", (available + 1, CURRENCY))
     except FundsError as error:
-        stage.out(
-            f"  {alice.user.handle:<6} | ✗ {format_amount(available + 1, CURRENCY)} {CURRENCY} refused: {error.code}"
-        )
+        more = format_amount(available + 1, CURRENCY)
+        stage.out(f"  {alice.user.handle:<6} | ✗ {more} {CURRENCY} refused: {error.code}")
     else:
         raise ScriptFailed("an overdraft was not refused")
     expect(await _available(alice) == available, "a refused payment moved money")

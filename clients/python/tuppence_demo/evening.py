@@ -1,4 +1,4 @@
-"""The scripted evening of four people: every way to move money to each other, each checked before it is printed."""
+"""The scripted evening of four people: every way to move money, each checked before it is printed."""
 
 import asyncio
 from collections.abc import Sequence

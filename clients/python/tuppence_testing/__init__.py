@@ -1,4 +1,4 @@
-"""Tests of programs that talk and pay: a real server on a temporary directory, and a network that fails on demand."""
+"""For tests of programs that talk and pay: a real server, behind a network that fails on demand."""
 
 from .sandbox import Act, Sandbox
 

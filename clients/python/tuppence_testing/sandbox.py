@@ -38,9 +38,9 @@ class Sandbox:
     """`async with Sandbox() as server:` then `connect(server.url, token=server.token("alice"))`.
 
     A real server, in a process and a directory of its own, behind a network that is told what to do:
-    `next("pay.send", …)` says what becomes of the next such frame; `cut`, `bye`, `close`, `withhold` and `tell`
-    disturb the connections there are. `settings` are those of `tuppence serve`, as its environment has them:
-    `Sandbox(exchange_rates='{"EUR/JPY": "160"}')`. With `heartbeat_ms` clients are told another heartbeat.
+    `next("pay.send", …)` says what becomes of the next such frame; `cut`, `bye`, `close`, `withhold` and
+    `tell` disturb the connections there are. `settings` are those of `tuppence serve`, as its environment has
+    them: `Sandbox(exchange_rates='{"EUR/JPY": "160"}')`. `heartbeat_ms` is told instead of its own.
     """
 
     def __init__(self, *, heartbeat_ms: int | None = None, **settings: str) -> None:
@@ -114,7 +114,7 @@ class Sandbox:
     def _of(self, handle: str) -> "set[_Way]":
         return {way for way in self._open if way.handle == handle}
 
-    # --- one connection -----------------------------------------------------------------------------
+    # --- one connection ---------------------------------------------------------------------------
 
     async def _serve(self, client: ServerConnection) -> None:
         assert client.request is not None

@@ -1,4 +1,4 @@
-"""A server in a process of its own, on a directory that goes with it: what it does is what every server does."""
+"""A server in a process of its own, on a directory that goes with it."""
 
 import asyncio
 import json

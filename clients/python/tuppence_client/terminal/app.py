@@ -108,7 +108,7 @@ class Terminal:
             self._tell_pending()
         return 0
 
-    # --- in -----------------------------------------------------------------------------------------
+    # --- in ---------------------------------------------------------------------------------------
 
     async def _read(self) -> None:
         more = False
@@ -179,7 +179,7 @@ class Terminal:
         )
         self._session = session
         session.default_buffer.on_text_changed += self._typing
-        # Neither between two prompts nor while a line is printed above one may the terminal echo what is typed.
+        # Neither between two prompts nor while a line is printed above one is what is typed echoed.
         keyboard = session.app.input
         keyboard.cooked_mode = keyboard.raw_mode  # type: ignore[method-assign]
         with patch_stdout(raw=True), keyboard.raw_mode():
@@ -219,7 +219,7 @@ class Terminal:
         )
         return FormattedText(parts)
 
-    # --- out ----------------------------------------------------------------------------------------
+    # --- out --------------------------------------------------------------------------------------
 
     async def _show_events(self) -> None:
         events = self._me.events()

@@ -1,4 +1,4 @@
-"""What commands there are, each with an example that is a command itself; and the complaint where one is none."""
+"""What commands there are, each with an example that is one itself; a complaint where a line is none."""
 
 from dataclasses import dataclass
 from typing import Final

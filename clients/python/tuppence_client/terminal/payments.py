@@ -1,4 +1,4 @@
-"""What each command about money does. The payment meant is the last one here for which it fits, or one of a list."""
+"""What each command about money does: to the last payment here for which it fits, or to one of a list."""
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
@@ -110,7 +110,7 @@ class PaymentActions:
             case _:
                 await self._act(command)
 
-    # --- what is asked first --------------------------------------------------------------------------
+    # --- what is asked first ----------------------------------------------------------------------
 
     async def _pay(self, command: mc.MoneyCommand, *, hurried: bool) -> None:
         """Pay; a large sum, and one that was pasted with other lines, after a yes."""
@@ -165,7 +165,7 @@ class PaymentActions:
             f"split {wanted.money}", lambda: me.split(place, wanted.money, parts, note=wanted.note)
         )
 
-    # --- what becomes a frame -----------------------------------------------------------------------
+    # --- what becomes a frame ---------------------------------------------------------------------
 
     async def _act(self, command: mc.MoneyCommand) -> object:
         me = self._me
@@ -219,7 +219,7 @@ class PaymentActions:
             lambda: me.pay(conv, quote.sell, quote=quote, payee=payee, note=wanted.note),
         )
 
-    # --- which place, which payment -------------------------------------------------------------------
+    # --- which place, which payment ---------------------------------------------------------------
 
     def _place(self) -> str:
         if self._here.place is None:
@@ -274,7 +274,7 @@ class PaymentActions:
             raise Stuck(f"there is no #{number}; /payments shows the numbers")
         return card
 
-    # --- what is asked ----------------------------------------------------------------------------------
+    # --- what is asked ----------------------------------------------------------------------------
 
     async def _list(self, wanted: mc.Payments) -> None:
         self._listed = []

@@ -1,4 +1,4 @@
-"""How things look: an event, a place, a balance becomes a styled line. Pure; all text by others is cleaned here."""
+"""How things look: an event, a place, a balance becomes a styled line. Pure; text by others is cleaned."""
 
 from datetime import datetime
 from zlib import crc32

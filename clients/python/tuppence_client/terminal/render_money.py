@@ -1,4 +1,4 @@
-"""How money looks: an event of a payment, a line of a list, a quote. Pure; all text by others is cleaned here.
+"""How money looks: an event of a payment, a line of a list, a quote. Pure; text by others is cleaned here.
 
 The mark in front tells the state that the payment is in after the event.
 """
@@ -182,7 +182,7 @@ def _share(body: kinds.BillSplit, me: str) -> Line:
     return [("class:out", f" · your share {_sum(mine.amount, body.currency)}, {clean(mine.state)}")]
 
 
-# --- lists and answers ------------------------------------------------------------------------------------
+# --- lists and answers ----------------------------------------------------------------------------
 
 
 def payment_line(number: int, view: kinds.PaymentView, me: str, name: Names, note: str | None = None) -> Line:
@@ -300,7 +300,7 @@ def _note(body: object) -> Line:
     return [("class:note", f" · {clean(note)}")] if isinstance(note, str) else []
 
 
-# --- questions --------------------------------------------------------------------------------------------
+# --- questions ------------------------------------------------------------------------------------
 
 
 def split_question(money: str, shares: list[tuple[str, str]], own: bool) -> Line:
