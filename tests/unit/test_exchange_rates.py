@@ -20,7 +20,7 @@ from tuppence_server.exchange.sources import (
     OLD_RATES,
     EcbRates,
     FirstOf,
-    NoRates,
+    NoRateSource,
     TableRates,
     make_rates,
 )
@@ -395,7 +395,7 @@ def test_the_first_source_with_a_rate_counts(
 
 def test_sources_are_made_as_the_settings_say(path: Path) -> None:
     table_of = {"EUR/USD": "1.195", "EUR/KWD": "0.3"}
-    assert isinstance(make_rates(Settings()), NoRates)
+    assert isinstance(make_rates(Settings()), NoRateSource)
     assert make_rates(Settings()).rate("EUR", "USD", 0) is None
     assert isinstance(make_rates(Settings(exchange_rates=table_of)), TableRates)
     file = make_rates(Settings(exchange_rates_file=path, exchange_stale_hours=2))

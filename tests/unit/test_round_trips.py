@@ -18,7 +18,7 @@ from tuppence_server.config.money_tables import Mistake, check_round_trips, ppm
 from tuppence_server.config.settings import Settings
 from tuppence_server.domain.pay.quotes import Exchange, exchanged
 from tuppence_server.domain.policy import PPM
-from tuppence_server.exchange.quotes import Rates
+from tuppence_server.exchange.quotes import RateSource
 from tuppence_server.exchange.sources import NO_RATES, make_rates
 
 CURRENCIES: Final = ("EUR", "USD", "JPY", "GBP", "CHF", "KWD")
@@ -39,7 +39,7 @@ def sheet(path: Path, rates: dict[str, str], mtime_s: int = 1) -> Path:
     return path
 
 
-def gains(rates: Rates, currencies: tuple[str, ...], spread: str) -> list[tuple[str, ...]]:
+def gains(rates: RateSource, currencies: tuple[str, ...], spread: str) -> list[tuple[str, ...]]:
     """All ways round that gain, each currency once: by trying them all."""
     left = Fraction(PPM - ppm(spread, "spread"), PPM)
     found = []
@@ -111,7 +111,7 @@ def test_no_way_round_gains_whatever_table_and_sheet_say(
 class _Both:
     """Table and file side by side, and nobody judges."""
 
-    def __init__(self, table: Rates, file: Rates) -> None:
+    def __init__(self, table: RateSource, file: RateSource) -> None:
         self._table, self._file = table, file
 
     def rate(self, sell: str, buy: str, now: int) -> Fraction | Refusal | None:

@@ -14,8 +14,7 @@ from tuppence_server.domain.commands import Preview
 from tuppence_server.domain.effects import Previewed
 from tuppence_server.domain.request import Request
 from tuppence_server.domain.views import balance_view, money_view, quote_view
-from tuppence_server.exchange.quotes import Rates as RateSource
-from tuppence_server.exchange.quotes import quote
+from tuppence_server.exchange.quotes import RateSource, quote
 from tuppence_server.hub.hub import Hub
 from tuppence_server.pipeline.pipeline import Pipeline
 from tuppence_server.reports.payments import payments_page

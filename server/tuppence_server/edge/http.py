@@ -363,16 +363,20 @@ def _raw(data: bytes) -> Response:
     return Response(data, 200, _COMMON_HEADERS, JSON)
 
 
-def _document(content: dict[str, Any]) -> Callable[[Request], Response]:
+def _document(content: dict[str, Any]) -> Callable[[Request], Awaitable[Response]]:
     """A route to what is always the same."""
     data = codec.encode_object(content)
-    return lambda _: _raw(data)
+
+    async def send(_: Request) -> Response:
+        return _raw(data)
+
+    return send
 
 
 async def _http_error(_: Request, fault: Exception) -> Response:
-    status = fault.status_code if isinstance(fault, HTTPException) else 500
-    headers = dict((fault.headers or {}) if isinstance(fault, HTTPException) else {})
+    assert isinstance(fault, HTTPException), "it is called for nothing else"
     refusal = Refusal("not_found", "There is nothing at this address.")
-    if status == 405:
+    if fault.status_code == 405:
         refusal = Refusal("bad_frame", "This address takes another method.")
-    return Response(codec.encode_object(refusal.body()), status, {**_COMMON_HEADERS, **headers}, JSON)
+    headers = {**_COMMON_HEADERS, **(fault.headers or {})}
+    return Response(codec.encode_object(refusal.body()), fault.status_code, headers, JSON)

@@ -76,8 +76,7 @@ class HttpProtocol(HttpToolsProtocol):
         return b", ".join(value for name, value in self.headers if name == b"upgrade").lower()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP. It is counted: a line in the log for each would let a stranger fill the
-        disk."""
+        """Answer and count what is no HTTP: a line in the log for each would let a stranger fill the disk."""
         self.acceptor.metrics.malformed_requests += 1
         super().send_400_response(msg)
 

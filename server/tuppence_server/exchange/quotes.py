@@ -13,7 +13,7 @@ from tuppence_server.domain.rows import OPERATOR, Quote
 from tuppence_server.pipeline.pipeline import Pipeline
 
 
-class Rates(Protocol):
+class RateSource(Protocol):
     """Units of `buy` for one of `sell` at the middle of the market, at a time in ms since the epoch.
 
     None where the source does not know the pair; a refusal where what it knows is too old. `refused` are
@@ -24,7 +24,7 @@ class Rates(Protocol):
     def refused(self) -> frozenset[str]: ...
 
 
-async def quote(rates: Rates, pipeline: Pipeline, user: str, body: QuoteBody) -> Quote | Refusal:
+async def quote(rates: RateSource, pipeline: Pipeline, user: str, body: QuoteBody) -> Quote | Refusal:
     """Promise an exchange; what is promised is kept by the road like everything else."""
     found = rates.rate(body.sell, body.buy, pipeline.now_ms())
     missing = found.message if isinstance(found, Refusal) else None

@@ -20,7 +20,7 @@ from tuppence_server.config.settings import Settings
 from tuppence_server.domain.pay.limits import DAY_MS
 
 from .ecb import BYTES_MAX, NotEcb, Sheet, read_sheet
-from .quotes import Rates
+from .quotes import RateSource
 from .round_trips import contradicted
 
 LOOK_MS: Final = 1_000
@@ -34,11 +34,11 @@ OLD_RATES: Final = Refusal(
 log = structlog.get_logger("tuppence.exchange_rates")
 
 
-def make_rates(settings: Settings) -> Rates:
+def make_rates(settings: Settings) -> RateSource:
     """The sources that the operator set: the table before the file, which is read and judged at once."""
     table = TableRates(pairs(settings.exchange_rates)) if settings.exchange_rates else None
     if settings.exchange_rates_file is None:
-        return table or NoRates()
+        return table or NoRateSource()
     spread_ppm = ppm(settings.exchange_spread_percent, "exchange_spread_percent")
     beside = None if table is None else Beside(table, frozenset(settings.currencies), spread_ppm)
     file = EcbRates(settings.exchange_rates_file, settings.exchange_stale_hours, beside)
@@ -55,7 +55,7 @@ class Beside(Struct, frozen=True):
     spread_ppm: int
 
 
-class NoRates:
+class NoRateSource:
     """No pair has a rate."""
 
     def rate(self, sell: str, buy: str, now: int) -> None:
@@ -182,7 +182,7 @@ class EcbRates:
 class FirstOf:
     """Several sources: the first that has a rate; where none has, the first refusal."""
 
-    def __init__(self, sources: Iterable[Rates]) -> None:
+    def __init__(self, sources: Iterable[RateSource]) -> None:
         self._sources = tuple(sources)
 
     def rate(self, sell: str, buy: str, now: int) -> Fraction | Refusal | None:

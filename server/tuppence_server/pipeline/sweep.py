@@ -25,8 +25,7 @@ SWEEP_S: Final = 1.0
 SWEEP_PAYMENTS_MAX: Final = 500
 """Payments that are ended at once; the rest follow without a pause."""
 PRUNE_ROWS_MAX: Final = 500
-"""Rows of each kind that nobody needs any more and that one request drops; PRUNE_BITES_MAX requests a
-second."""
+"""Rows of each kind that one request drops, as nobody needs them; PRUNE_BITES_MAX requests a second."""
 PRUNE_BITES_MAX: Final = 8
 log = structlog.get_logger("tuppence.sweep")
 

@@ -1,5 +1,4 @@
-"""The sockets that a server listens on, bound before it starts, so that a port that cannot be had is told in
-a line."""
+"""The sockets that a server listens on, bound before it starts: a port that cannot be had is told in a line."""
 
 import errno
 import os
@@ -38,7 +37,8 @@ def bind(host: str, port: int) -> list[socket.socket]:
             if fault.errno in _NOT_HERE:
                 missing = fault
                 continue
-            _close(bound)
+            for each in bound:
+                each.close()
             raise _cannot(host, port, fault) from fault
     if not bound:
         raise _cannot(host, port, missing or OSError(errno.EADDRNOTAVAIL, "no such address"))
@@ -69,8 +69,3 @@ def _cannot(host: str, port: int, fault: OSError) -> CannotListen:
 def _why(fault: Exception) -> str:
     text = getattr(fault, "strerror", None) or str(fault)
     return text[:1].lower() + text[1:]
-
-
-def _close(bound: list[socket.socket]) -> None:
-    for each in bound:
-        each.close()

@@ -4,7 +4,6 @@ import asyncio
 import random
 import socket
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Final
 
 import uvicorn
@@ -105,27 +104,17 @@ class Server(uvicorn.Server):
 def add_gauges(acceptor: Acceptor, hub: Hub, pipeline: Pipeline, refused: Callable[[], int]) -> None:
     """Show what is read at the scrape; `refused` counts currencies."""
     clock, metrics = pipeline.clock, acceptor.metrics
-    connections = partial(_connections, acceptor)
     for name, meaning, read in (
         ("inbox_frames", "Frames waiting on the road.", lambda: pipeline.depth),
-        ("connections", "Open WebSockets.", lambda: len(connections())),
-        (
-            "clock_behind_seconds",
-            "How far the machine's clock is behind commit time.",
-            lambda: clock.behind_ms() / 1000,
-        ),
-        (
-            "exchange_currencies_refused",
-            "Currencies whose rates in the file contradict the fixed ones.",
-            refused,
-        ),
+        ("connections", "Open WebSockets.", lambda: len(_connections(acceptor))),
+        ("clock_behind_seconds", "How far the machine's clock is behind commit time.",
+         lambda: clock.behind_ms() / 1000),
+        ("exchange_currencies_refused", "Currencies whose rates in the file contradict the fixed ones.",
+         refused),
         ("people", "People connected here.", lambda: len(hub.people)),
-        (
-            "outbox_bytes",
-            "Bytes waiting for slow readers.",
-            lambda: sum(each.unread_bytes for each in connections()),
-        ),
-    ):
+        ("outbox_bytes", "Bytes waiting for slow readers.",
+         lambda: sum(each.unread_bytes for each in _connections(acceptor))),
+    ):  # fmt: skip
         metrics.gauge(name, meaning, read)
     metrics.counter(
         "clock_jumps", "How often the machine's clock was found set by minutes.", lambda: clock.jumps

@@ -45,8 +45,7 @@ def hang_up(stop: Callable[[], None], reload: Callable[[], None], wheel: TimerWh
 
 
 class _Terminal:
-    """The terminal that the log goes to, watched on the wheel; `gone` is called once nobody holds its other
-    end."""
+    """The terminal that the log goes to; `gone` is called once nobody holds its other end."""
 
     def __init__(self, descriptor: int, gone: Callable[[], None]) -> None:
         self._poll = select.poll()

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from platform import python_version
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
@@ -34,8 +34,7 @@ class Metrics:
         self.committed = 0
         self.deliveries = 0
         self.cursors_ahead = 0
-        self._gauges: list[tuple[str, str, Callable[[], float]]] = []
-        self._counters: list[tuple[str, str, Callable[[], float]]] = []
+        self._read: list[tuple[Any, str, str, Callable[[], float]]] = []
         self.registry = CollectorRegistry()
         self.commit_seconds = Histogram(
             "tuppence_commit_seconds",
@@ -48,11 +47,11 @@ class Metrics:
 
     def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
         """Show a figure under `tuppence_<name>`."""
-        self._gauges.append((f"tuppence_{name}", meaning, read))
+        self._read.append((GaugeMetricFamily, f"tuppence_{name}", meaning, read))
 
     def counter(self, name: str, meaning: str, read: Callable[[], float]) -> None:
         """Show a figure that only grows under `tuppence_<name>_total`."""
-        self._counters.append((f"tuppence_{name}", meaning, read))
+        self._read.append((CounterMetricFamily, f"tuppence_{name}", meaning, read))
 
     def describe(self) -> list[Metric]:
         """Nothing ahead of the scrape."""
@@ -80,10 +79,8 @@ class Metrics:
             yield CounterMetricFamily(f"tuppence_{name}", meaning, value=value)
         build = {"version": __version__, "python": python_version()}
         yield InfoMetricFamily("tuppence_build", "What runs here.", value=build)
-        for name, meaning, read in self._gauges:
-            yield GaugeMetricFamily(name, meaning, value=read())
-        for name, meaning, read in self._counters:
-            yield CounterMetricFamily(name, meaning, value=read())
+        for cls, name, meaning, read in self._read:
+            yield cls(name, meaning, value=read())
 
     def text(self) -> bytes:
         """The Prometheus exposition."""
