@@ -10,6 +10,7 @@ from tuppence_client.client import Client
 from tuppence_protocol.currencies import EXPONENTS
 
 from .help import HELP, NAMES, TOPICS
+from .money_commands import PREVIEWED
 from .render import place_title
 from .render_money import MARKS
 
@@ -28,7 +29,6 @@ _WITH_SUM: Final = {
 _WITH_PEOPLE: Final = {
     "/pay", "/offer", "/request", "/exchange", "/invite", "/remove", "/role", "/waive",
 }  # fmt: skip
-_PREVIEWED: Final = ("pay", "offer", "request", "split", "packet", "settle", "accept", "refund")
 
 
 class LineCompleter(Completer):
@@ -81,7 +81,7 @@ class LineCompleter(Completer):
         return self._people() if command in _WITH_PEOPLE and not before else []
 
     def _previewed(self) -> list[tuple[str, str]]:
-        return [(name, _MEANING[f"/{name}"]) for name in _PREVIEWED]
+        return [(name, _MEANING[f"/{name}"]) for name in PREVIEWED]
 
     def _people(self) -> list[tuple[str, str]]:
         mine = self._me.user.id

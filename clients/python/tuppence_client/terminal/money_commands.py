@@ -141,7 +141,7 @@ class Check(MoneyCommand):
 
 
 Read = MoneyCommand | Complaint
-_PREVIEWED: Final = (Pay, Offer, Request, Split, Packet, Refund)
+PREVIEWED: Final = ("pay", "offer", "request", "split", "packet", "settle", "accept", "refund")
 
 
 def money_command(name: str, rest: str) -> Read | None:
@@ -315,9 +315,7 @@ def _preview(rest: str) -> Read:
     found = money_command(name, tail.strip())
     if isinstance(found, Complaint):
         return found
-    if isinstance(found, _PREVIEWED) or (isinstance(found, Act) and found.verb in {"accept", "settle"}):
-        return Preview(found)
-    return usage("preview")
+    return usage("preview") if found is None or name not in PREVIEWED else Preview(found)
 
 
 def _check(rest: str) -> Read:
