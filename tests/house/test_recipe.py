@@ -4,8 +4,10 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -47,8 +49,9 @@ CHAT_WAVE: Final = Kind(
 RULE: Final = '''
 
 def needs_wave(book: Book, keys: Keys, author: str, frame: ChatWave) -> None:
-    """The conversation."""
+    """The conversation, and how the author waved last."""
     need_place(book, keys, author, frame.conv)
+    book.need(keys, Wave, author)
 
 
 def wave(book: Book, author: str, frame: ChatWave) -> Decision:
@@ -57,9 +60,26 @@ def wave(book: Book, author: str, frame: ChatWave) -> Decision:
     if type(place) is Refusal:
         return place
     conversation, facts = place
-    body = codec.encode_body({"word": frame.body.word, "alt": f"Somebody waved: {frame.body.word}"})
-    return [*facts, Append(conversation.id, "chat.wave", frame.id, author, frame.ref or None, body)]
+    word, before = frame.body.word, book.find(Wave, author)
+    alt = f"Somebody waved: {word}" if before is None else f"Somebody waved: {word}, after {before.word}"
+    waved = event(conversation.id, author, frame, {"word": word, "alt": alt})
+    return [*facts, waved, Keep(Wave(author, word))]
 '''
+ROW: Final = '''class Wave(SimpleRow, frozen=True, gc=False):
+    """How a person waved last."""
+
+    KEY = ("user",)
+    CHANGING = ("word",)
+    user: str
+    word: str
+
+
+'''
+TABLE: Final = """CREATE TABLE wave (
+  user TEXT PRIMARY KEY REFERENCES user (id),
+  word TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
 CALL: Final = '''    def wave(self, conv: str, word: str, *, id: str | None = None) -> R:
         """Wave at those in `conv`; the body of the event is `Waved`."""
         return self.__do(
@@ -67,14 +87,22 @@ CALL: Final = '''    def wave(self, conv: str, word: str, *, id: str | None = No
         )
 
 '''
+DOMAIN: Final = "server/tuppence_server/domain"
+MIGRATIONS: Final = "server/tuppence_server/store/sqlite/migrations"
+NEXT: Final = 1 + len([*(ROOT / MIGRATIONS).glob("*.sql")])
 EDITS: Final = (
     (f"{PROTOCOL}/chat_wave.py", "", DECLARATION),
     (f"{PROTOCOL}/__init__.py", r"(?m)^from \.kind import", "from .chat_wave import *\n"),
     (f"{PROTOCOL}/__init__.py", r"(?m)^    PAY_SEND,", "    CHAT_WAVE,\n"),
-    ("server/tuppence_server/domain/chat/messages.py", r"ChatText\n", "ChatWave, "),
-    ("server/tuppence_server/domain/chat/messages.py", r"\Z", RULE),
+    (f"{DOMAIN}/chat/messages.py", r"ChatText\n", "ChatWave, "),
+    (f"{DOMAIN}/chat/messages.py", r"Append, Decision", "event, Keep, "),
+    (f"{DOMAIN}/chat/messages.py", r"User, pair_of\n", "Wave, "),
+    (f"{DOMAIN}/chat/messages.py", r"\Z", RULE),
+    (f"{DOMAIN}/rows.py", r"(?m)^SIMPLE_ROWS", ROW),
+    (f"{DOMAIN}/rows.py", r"(?<=SimpleRow\], \.\.\.\]\] = \()", "Wave, "),
+    (f"{MIGRATIONS}/{NEXT:04}_wave.sql", "", TABLE),
     (
-        "server/tuppence_server/domain/rules.py",
+        f"{DOMAIN}/rules.py",
         r"(?m)^ +_rule\(kinds\.PaySend,",
         "        _rule(kinds.ChatWave, messages.needs_wave, messages.wave),\n",
     ),
@@ -138,7 +166,8 @@ def test_the_recipe_names_each_file_that_was_touched() -> None:
         (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## Adding a kind")[2].partition("\n## ")[0]
     )
     for name, _, _ in EDITS:
-        assert f"`{name}`" in recipe, name
+        told = name if "migrations" not in name else f"{MIGRATIONS}/"
+        assert f"`{told}`" in recipe, name
     for command in ("tuppence_protocol.schema protocol", "tests.conformance.make_vectors"):
         assert command in recipe
 
@@ -186,7 +215,7 @@ async def test_one_is_sent_received_listed_and_sent_once(clone: Clone, tmp_path:
         assert await receiver.expect(kind="chat.wave") == event
         assert clone.run("-c", USER, server.url, alice.token) == "Hello\n"
         heard = await receiver.expect(kind="chat.wave")
-        assert heard["body"] == {"word": "Hello", "alt": "Somebody waved: Hello"}
+        assert heard["body"] == {"word": "Hello", "alt": "Somebody waved: Hello, after Hi"}
         question = {
             "kind": "ask.history",
             "id": "3f2b8c1e-94d7-4a06-8e21-fedcba987654",
@@ -195,6 +224,8 @@ async def test_one_is_sent_received_listed_and_sent_once(clone: Clone, tmp_path:
         await receiver.send(question)
         assert (await receiver.expect(kind="result"))["body"]["events"] == [event, heard]
         assert (await server.stop_and_verify())["events"] == 2
+        with closing(sqlite3.connect(tmp_path / "data" / "tuppence.db")) as db:
+            assert db.execute("SELECT word FROM wave").fetchall() == [("Hello",)]
     finally:
         await server.close()
     assert server.faults() == []
