@@ -1,8 +1,8 @@
 """The store of a running server as it was at one commit, for the check of the ledger.
 
-What changes is copied in one short read into temporary tables, which hide those of the file. What only grows
-is read from the file, in short reads up to where the log stood. So no read keeps the WAL from starting again,
-and between two reads is a pause.
+What changes is copied in one short read into temporary tables, which hide those of the file. What only grows is hidden
+by views of it up to where the log stood, and read from the file in short reads. So no read keeps the WAL from starting
+again, and between two reads is a pause.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from typing import Final
 
 import aiosqlite
 
-from tuppence_server.domain.rows import IdempotencyRecord, LoggedEvent, LogHead, Transfer
+from tuppence_server.domain.rows import IdempotencyRecord, LogHead
 from tuppence_server.store import schema
-from tuppence_server.store.contract import LogReader, OutcomeRow
+from tuppence_server.store.contract import LogReader
 from tuppence_server.store.sql.port import Lane
 from tuppence_server.store.sql.reads import SqlReads
 
@@ -32,6 +32,15 @@ _FREEZE: Final = (
     "BEGIN",
     *(f'CREATE TEMP TABLE "{table}" AS SELECT * FROM main."{table}"' for table in _CHANGING),
     "CREATE TEMP TABLE refused AS SELECT * FROM receipt WHERE pos IS NULL",
+    *(
+        f"CREATE TEMP VIEW {table} AS SELECT * FROM main.{table} WHERE {column} <= (SELECT {upto} FROM temp.head)"
+        for table, column, upto in (
+            ("event", "pos", "pos"),
+            ("envelope", "pos", "pos"),
+            ("receipt", "pos", "pos"),
+            ("transfer", "id", "transfer_id"),
+        )
+    ),
     "COMMIT",
     *(
         f'CREATE INDEX temp."frozen_{table}" ON "{table}" ({columns})'
@@ -81,7 +90,6 @@ class FrozenStore(SqlReads):
     def __init__(self, path: Path, share: float = 1.0) -> None:
         self._copy = _Copy(path, share)
         super().__init__(self._copy)
-        self._head = LogHead("")
 
     async def open(self) -> LogHead:
         """Take the copy; where the log stood.
@@ -90,30 +98,11 @@ class FrozenStore(SqlReads):
             StoreFault: it cannot be read.
         """
         await self._copy.open()
-        self._head = await self.head()
-        return self._head
+        return await self.head()
 
     async def close(self) -> None:
         """Let go of the copy."""
         await self._copy.close()
-
-    # What only grows, up to where it stood
-
-    async def log(self, after: int, upto: int) -> AsyncIterator[Sequence[LoggedEvent]]:
-        """The log in order, in pieces."""
-        async for events in super().log(after, min(upto, self._head.pos)):
-            yield events
-
-    async def transfers(self, after: int, upto: int) -> AsyncIterator[Sequence[Transfer]]:
-        """All transfers in order, in pieces."""
-        async for transfers in super().transfers(after, min(upto, self._head.transfer_id)):
-            yield transfers
-
-    async def outcomes(self) -> AsyncIterator[Sequence[OutcomeRow]]:
-        """The receipts that name an event, in pieces."""
-        async for rows in super().outcomes():
-            if stood := [row for row in rows if row[1] <= self._head.pos]:
-                yield stood
 
     async def refusals(self) -> AsyncIterator[Sequence[IdempotencyRecord]]:
         """The receipts that kept a refusal."""
