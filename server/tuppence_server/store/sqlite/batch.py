@@ -8,13 +8,11 @@ Beside a busy event loop each of them is a wait.
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
 BATCH: Final = "-- a batch"
 """What `executemany` is called with to commit a batch."""
-Sql = tuple[str, Sequence[Any] | dict[str, Any]]
-"""A statement with its values."""
 
 
 class BatchConnection(sqlite3.Connection):

@@ -6,7 +6,7 @@ history have readers of their own; so have the look at a token, on which every d
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +23,14 @@ from .faults import is_damage, store_faults
 READERS: Final[dict[Lane, int]] = {"road": 1, "asks": 2, "hellos": 2, "tokens": 1}
 
 
+def carried(given: dict[str, Any]) -> dict[str, Any]:
+    """Values as statements take them: a collection as the JSON that `json_each` reads."""
+    return {
+        name: encode_object(list(value)).decode() if isinstance(value, (list, tuple, set, dict)) else value
+        for name, value in given.items()
+    }
+
+
 class SqliteReader(Struct):
     """One connection that reads."""
 
@@ -30,10 +38,7 @@ class SqliteReader(Struct):
 
     async def rows(self, sql: str, **given: Any) -> list[Any]:
         """All rows of a statement; a collection among the values comes as JSON."""
-        for name, value in given.items():
-            if not isinstance(value, str) and isinstance(value, Collection):
-                given[name] = encode_object(list(value)).decode()
-        return list(await self.db.execute_fetchall(sql, given))
+        return list(await self.db.execute_fetchall(sql, carried(given)))
 
 
 class Pool:

@@ -24,17 +24,18 @@ from tuppence_server.store.contract import LogReader, Packed, StoreFault, Unusab
 from tuppence_server.store.sql import entries
 from tuppence_server.store.sql.reads import SqlReads
 from tuppence_server.store.sql.sessions import HEAD
+from tuppence_server.store.sql.writes import Sql, batch
 
-from .batch import BATCH, BatchConnection, Sql
+from .batch import BATCH, BatchConnection
 from .faults import store_faults, translated
 from .log import SqliteLog
 from .migrate import migrate
 from .open_files import OpenFiles
 from .ours import APPLICATION_ID, recognise
-from .pool import READERS, Pool
+from .pool import READERS, Pool, carried
 from .soundness import faults
 from .wal import UNFINISHED_COMMITS_MAX, Tail, behind_the_end, set_aside
-from .writes import batch
+from .writes import inserts
 
 WAL_PAGES_FOLD: Final = 4_000
 """Pages in the log before it is folded into the file; SQLite's default of 1000 halves the throughput."""
@@ -165,7 +166,10 @@ class SqliteStore(SqlReads):
 
     def pack(self, changes: Changes, head: LogHead) -> Packed:
         """Copy a batch out of the book as statements with their values, in the order to be written."""
-        statements = list(batch(changes, head))
+        statements: list[Sql] = [
+            (sql, carried(values) if isinstance(values, dict) else values)
+            for sql, values in batch(changes, head, inserts)
+        ]
         if head.transfer_id - self._filled >= entries.ENTRIES_BEHIND_MAX:
             statements += ((sql, ()) for sql in entries.FILL)
             self._filled = head.transfer_id

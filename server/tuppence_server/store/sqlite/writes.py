@@ -1,4 +1,4 @@
-"""A batch as statements: rows of one table go in INSERTs of a few sizes, filled up with rows that are none.
+"""The rows of one table as INSERTs of a few sizes, filled up with rows that are none.
 
 One step for many rows matters: SQLite gives up the interpreter's lock in each step, and where the event loop is busy
 it waits to get it back every time. Python's sqlite3 asks every value but an int, float, str or bytearray how it wants
@@ -13,39 +13,13 @@ from typing import Any, Final
 
 from msgspec.structs import astuple
 
-from tuppence_protocol.codec import encode_object
-from tuppence_server.domain.changes import Changes
-from tuppence_server.domain.rows import LoggedEvent, LogHead, Payment
+from tuppence_server.domain.rows import LoggedEvent, Payment
 from tuppence_server.store import schema
-from tuppence_server.store.loading import dropped, written
 from tuppence_server.store.schema import Table
-from tuppence_server.store.sql.loads import deleting
-
-from .batch import Sql
+from tuppence_server.store.sql.writes import Sql
 
 _SIZES: Final = (1, 4, 8, 16, 32, 64, 128, 192, 256, 384, 512, 768, 1024)
 """Rows that one statement writes."""
-_END_USER: Final = 'UPDATE "session" SET revoked_at = ? WHERE "user" = ? AND revoked_at IS NULL'
-_CURRENCY: Final = "INSERT INTO currency VALUES (?, ?) ON CONFLICT (code) DO NOTHING"
-_SEAL: Final = "INSERT INTO seal VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET digest = excluded.digest"
-_HEAD: Final = (
-    "UPDATE head SET epoch = ?, pos = ?, hash = ?, account_id = ?, transfer_id = ?, at = ? WHERE one = 1"
-)
-
-
-def batch(changes: Changes, head: LogHead) -> Iterator[Sql]:
-    """The statements that bring a batch to disk, in order."""
-    for user, at in changes.ended_users.items():
-        yield _END_USER, (at, user)
-    for lookup, keys in dropped(changes):
-        yield deleting(lookup), {"keys": encode_object(list(keys)).decode()}
-    for table, rows in written(changes):
-        yield from _rows(table, rows)
-    for currency in changes.currencies.items():
-        yield _CURRENCY, currency
-    for seal in changes.seals.items():
-        yield _SEAL, seal
-    yield _HEAD, (head.epoch, head.pos, head.hash, head.account_id, head.transfer_id, head.at)
 
 
 def insert(table: Table, rows: int) -> str:
@@ -81,7 +55,8 @@ _VALUES: Final[dict[Table, Callable[[Any], tuple[Any, ...]]]] = {
 } | {schema.EVENT: _event, schema.PAYMENT: _payment}
 
 
-def _rows(table: Table, rows: Collection[Any]) -> Iterator[Sql]:
+def inserts(table: Table, rows: Collection[Any]) -> Iterator[Sql]:
+    """The statements that write these rows."""
     values, width, left = _VALUES[table], len(table.columns), list(rows)
     while left:
         size = next((size for size in _SIZES if size >= len(left)), _SIZES[-1])
