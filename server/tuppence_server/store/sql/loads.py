@@ -39,8 +39,13 @@ def deleting(lookup: Lookup) -> str:
 
 def _parts(lookup: Lookup) -> list[str]:
     """What a key says, part by part."""
-    many = len(lookup.by) + bool(lookup.since)
-    return ["k.value"] if many == 1 else [f"json_extract(k.value, '$[{n}]')" for n in range(many)]
+    columns = (*lookup.by, lookup.since) if lookup.since else lookup.by
+    parts = [f"json_extract(k.value, '$[{n}]')" for n in range(len(columns))] if columns[1:] else ["k.value"]
+    types = lookup.table.row.__annotations__
+    return [
+        f"CAST({part} AS BIGINT)" if types[column] is int else part
+        for column, part in zip(columns, parts, strict=True)
+    ]
 
 
 async def find(db: Reader, lookup: Lookup, keys: Collection[Any]) -> list[Any]:

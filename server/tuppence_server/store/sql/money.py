@@ -34,14 +34,15 @@ _ACCOUNT: Final = (
 
 # Commit times, positions and transfer ids all grow along the log: what belongs to one is found by halving.
 SEEK_TRANSFER: Final = (
-    "WITH RECURSIVE seek (low, high) AS (SELECT 0, (SELECT transfer_id FROM head) UNION ALL "
-    "SELECT iif(t.pos <= :pos, t.id, k.low), iif(t.pos <= :pos, k.high, t.id - 1) "
+    "WITH RECURSIVE seek (low, high) AS (SELECT CAST(0 AS BIGINT), (SELECT transfer_id FROM head) UNION ALL "
+    "SELECT CASE WHEN t.pos <= :pos THEN t.id ELSE k.low END, CASE WHEN t.pos <= :pos THEN k.high ELSE t.id - 1 END "
     "FROM seek AS k JOIN transfer AS t ON t.id = (k.low + k.high + 1) / 2 WHERE k.low < k.high) "
     "SELECT max(low) FROM seek"
 )
 _SEEK_POS: Final = (
-    "WITH RECURSIVE seek (low, high) AS (SELECT 0, (SELECT pos FROM head) UNION ALL "
-    "SELECT iif(e.at < :moment, e.pos, k.low), iif(e.at < :moment, k.high, e.pos - 1) "
+    "WITH RECURSIVE seek (low, high) AS (SELECT CAST(0 AS BIGINT), (SELECT pos FROM head) UNION ALL "
+    "SELECT CASE WHEN e.at < :moment THEN e.pos ELSE k.low END, "
+    "CASE WHEN e.at < :moment THEN k.high ELSE e.pos - 1 END "
     "FROM seek AS k JOIN envelope AS e ON e.pos = (k.low + k.high + 1) / 2 WHERE k.low < k.high) "
     "SELECT max(low) FROM seek"
 )
@@ -57,13 +58,13 @@ _MOVED: Final = (
 _LISTED: Final = LISTED | {"exchange"}
 """Codes of transfers whose event is a payment of its own."""
 _ITEMS: Final = (
-    f"SELECT {schema.EVENT.select('e')}, {_P} FROM json_each(:positions) AS k CROSS JOIN event AS e ON e.pos = k.value "
+    f"SELECT {schema.EVENT.select('e')}, {_P} FROM json_each(:positions) AS k CROSS JOIN event AS e ON e.pos = CAST(k.value AS BIGINT) "
     "CROSS JOIN envelope AS v ON v.pos = e.pos "
     "LEFT JOIN payment AS p ON p.id = CASE v.kind WHEN 'pay.claim' THEN v.ref ELSE v.id END ORDER BY e.pos DESC"
 )
 _SHARES: Final = f"SELECT {_S} FROM json_each(:payments) AS k CROSS JOIN share AS s ON s.payment = k.value ORDER BY s.payment, s.n"
 _MOVED_BY: Final = (
-    "SELECT coalesce(sum(iif(t.credit = :account, t.amount, -t.amount)), 0) "
+    "SELECT coalesce(sum(CASE t.credit WHEN :account THEN t.amount ELSE -t.amount END), 0) "
     f"FROM ({moving('ASC')}) AS m CROSS JOIN transfer AS t ON t.id = m.id WHERE t.phase IN ('single', 'post')"
 )
 # Money that goes through one of the operator's accounts comes from, or goes to, a person in the same event.
@@ -73,8 +74,8 @@ _MOVEMENTS: Final = (
     "JOIN account AS b ON b.id IN (n.debit, n.credit) "
     "AND b.owner <> (SELECT owner FROM account WHERE id = :account) JOIN user AS v ON v.id = b.owner "
     "WHERE n.id IN (t.id - 1, t.id + 1) AND n.pos = t.pos LIMIT 1) END), t.phase "
-    "FROM (SELECT t.id, t.pos, iif(t.debit = :account, t.credit, t.debit) AS other, "
-    "iif(t.debit = :account, -t.amount, t.amount) AS amount, t.code, t.phase "
+    "FROM (SELECT t.id, t.pos, CASE t.debit WHEN :account THEN t.credit ELSE t.debit END AS other, "
+    "CASE t.debit WHEN :account THEN -t.amount ELSE t.amount END AS amount, t.code, t.phase "
     f"FROM ({moving('ASC')}) AS m CROSS JOIN transfer AS t ON t.id = m.id) AS t "
     "CROSS JOIN event AS e ON e.pos = t.pos CROSS JOIN account AS a ON a.id = t.other "
     "LEFT JOIN user AS u ON u.id = a.owner ORDER BY t.id"
@@ -228,5 +229,5 @@ async def _balance_at(db: Reader, account: int, transfer: int, now: tuple[int, i
         return balance
     rows = await db.rows(CARRIED, account=account, transfer=transfer)
     after, carried = rows[0] if rows else (0, 0)
-    ((moved,),) = await db.rows(_MOVED_BY, account=account, after=after, upto=transfer, limit=-1)
+    ((moved,),) = await db.rows(_MOVED_BY, account=account, after=after, upto=transfer, limit=2**62)
     return int(carried + moved)

@@ -14,21 +14,21 @@ from tuppence_server.store.contract import Listed, Wanted, folded
 from .port import OnPort
 
 _U_WIDTH: Final = len(schema.USER.columns)
-_FROZEN: Final = f"& {FROZEN_IN | FROZEN_OUT}"
+_FROZEN: Final = (
+    "((u.flags & {0}) <> 0 OR EXISTS (SELECT 1 FROM account AS a WHERE a.owner = u.id AND (a.flags & {0}) <> 0))"
+).format(FROZEN_IN | FROZEN_OUT)
 # A call back into Python for each row would wait for the interpreter's lock each time: only names that need it ask.
 _NAME: Final = "CASE WHEN u.name GLOB '*[^ -~]*' THEN folded(u.name) ELSE lower(u.name) END"
 _LISTED: Final = (
     f"SELECT {schema.USER.select('u')}, "
     "coalesce((SELECT max(s.created_at) FROM session AS s WHERE s.user = u.id), 0), "
-    f"u.flags {_FROZEN} OR EXISTS "
-    f"(SELECT 1 FROM account AS a WHERE a.owner = u.id AND a.flags {_FROZEN}) AS frozen "
-    "FROM user AS u "
+    f"{_FROZEN} FROM user AS u"
 )
 _SOME: Final = (
     f"{_LISTED} WHERE u.handle > :after "
-    f"AND (:search = '' OR instr(u.handle, :search) OR u.id = :search OR instr({_NAME}, :search)) "
-    "AND (:tier IS NULL OR u.tier = :tier) AND (:disabled IS NULL OR u.disabled = :disabled) "
-    "AND (:frozen IS NULL OR frozen = :frozen) ORDER BY u.handle LIMIT :limit"
+    f"AND (:search = '' OR instr(u.handle, :search) > 0 OR u.id = :search OR instr({_NAME}, :search) > 0) "
+    "AND (u.tier = :tier OR :tier IS NULL) AND (u.disabled = :disabled OR :disabled IS NULL) "
+    f"AND ({_FROZEN} = :frozen OR :frozen IS NULL) ORDER BY u.handle LIMIT :limit"
 )
 # A hash ends in "$", a salt of 22 characters, "$" and 43 more. Of other lengths what it ends in is taken off up to a
 # dollar, twice, which takes SQLite ten times as long.

@@ -50,7 +50,7 @@ _STANDING: Final = (
     "credits_posted - debits_posted - debits_pending AS available, debits_pending AS held "
     "FROM account WHERE owner = :user AND code = 'customer' ORDER BY currency) AS f), "
     "EXISTS (SELECT 1 FROM session AS s JOIN user AS u ON u.id = s.user "
-    "WHERE s.id = :session AND u.id = :user AND s.revoked_at IS NULL AND NOT u.disabled) FROM head AS h"
+    "WHERE s.id = :session AND u.id = :user AND s.revoked_at IS NULL AND u.disabled = 0) FROM head AS h"
 )
 # Stays that ended after the cursor, and conversations that went on; each missed an event at least. Who left
 # and came back has no end here, since the end of the earlier stay cannot be told. What was seen last is found by
@@ -63,14 +63,15 @@ _BEHIND: Final = (
     "CROSS JOIN conversation AS c ON c.id = m.conv WHERE m.user = :user AND m.until IS NULL AND c.pos > :pos "
     "LIMIT :most), "
     "seek (conv, low, high, upto) AS (SELECT conv, max(low, upto - :most), upto, upto FROM ends UNION ALL "
-    "SELECT k.conv, iif(e.pos <= :pos, e.seq, k.low), iif(e.pos <= :pos, k.high, e.seq - 1), k.upto "
+    "SELECT k.conv, CASE WHEN e.pos <= :pos THEN e.seq ELSE k.low END, "
+    "CASE WHEN e.pos <= :pos THEN k.high ELSE e.seq - 1 END, k.upto "
     "FROM seek AS k CROSS JOIN event AS e ON e.conv = k.conv AND e.seq = (k.low + k.high + 1) / 2 "
     "WHERE k.low < k.high) "
-    "SELECT conv, low + 1, upto FROM seek WHERE low IS high"
+    "SELECT conv, low + 1, upto FROM seek WHERE low = high OR upto IS NULL"
 )
 _IN_RANGES: Final = (
     "FROM json_each(:ranges) AS k CROSS JOIN event AS e ON e.conv = json_extract(k.value, '$[0]') "
-    "AND e.seq BETWEEN json_extract(k.value, '$[1]') AND json_extract(k.value, '$[2]')"
+    "AND e.seq BETWEEN CAST(json_extract(k.value, '$[1]') AS BIGINT) AND CAST(json_extract(k.value, '$[2]') AS BIGINT)"
 )
 # The lengths stand at the beginning of a row, so that what is too long to be sent is not read.
 _WEIGHT: Final = f"SELECT coalesce(sum(length(e.head) + length(e.body)), 0) {_IN_RANGES}"
