@@ -71,8 +71,11 @@ def _sizes(options: argparse.Namespace) -> Sizes:
 
 def _compared(bench: Bench, options: argparse.Namespace) -> list[Row]:
     names = [name for name in options.only if name in against.PARTS]
-    with against.checked_out(options.against, bench.folder) as (tree, name):
-        return against.Comparison(bench, tree, name).run(names)
+    try:
+        with against.checked_out(options.against, bench.folder) as (tree, name):
+            return against.Comparison(bench, tree, name).run(names)
+    except RuntimeError as fault:
+        sys.exit(f"--against: {fault}")
 
 
 def measure(bench: Bench, names: Sequence[str]) -> list[Row]:

@@ -4,6 +4,7 @@ The older tree is checked out into a folder of its own and seeds its own data, s
 other's. What is loaded are the figures that a large change may cost: payments, messages, deliveries, ages.
 """
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -126,16 +127,30 @@ class Comparison:
         folder.mkdir(exist_ok=True)
         made = Seeded(folder / name, folder / f"{name}.json")
         self._bench.watch.say(f"seeding {name} for {side.name}")
-        subprocess.run(
+        done = subprocess.run(
             [sys.executable, "-c", SEED, str(made.data), str(people), "room" if room else "", str(made.plan)],
-            cwd=side.tree or ROOT, env=environment(side.tree or ROOT), check=True,
+            cwd=side.tree or ROOT, env=environment(side.tree or ROOT), stderr=subprocess.PIPE, text=True, check=False,
         )  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(cannot_run(side.name, done.stderr))
         return made
 
     def _load(self, side: Side, seeded: dict[str, Seeded], mode: str, *shape: str) -> dict[str, Any]:
         bench, own = self._bench, seeded[side.name]
         with bench.watch.step(side.name), bench.fresh(own) as data:
             return bench.serve_load(data, own, mode, *shape, tree=side.tree)
+
+
+def cannot_run(name: str, told: str) -> str:
+    """Why a tree cannot be measured, in one line, from what it wrote as it failed."""
+    why = told.strip().rpartition("\n")[2]
+    missing = re.search(r"No module named '([\w.]+)'", why)
+    if missing is None:
+        return f"{name} cannot be seeded: {why}"
+    return (
+        f"{name} needs {missing[1]}, which is not installed here: install what its requirements/bench.txt names, "
+        "or name a later commit"
+    )
 
 
 @contextmanager

@@ -29,7 +29,7 @@ _MOVED: Final = (
 _ASKED: Final = (
     "SELECT s.person, p.pos FROM share AS s JOIN payment AS p ON p.id = s.payment WHERE p.kind = 'split'"
 )
-_SPLIT: Final = "SELECT person, pos FROM split_share WHERE pos <= ?1"
+_SPLIT: Final = "SELECT person, pos FROM split_share"
 _BEFORE: Final = "FROM carried AS p WHERE p.account = c.account AND p.transfer < c.transfer"
 # Each carried balance is the one before it and what was posted between the two.
 _CARRIED: Final = (
@@ -49,7 +49,7 @@ def faults(path: Path) -> list[str]:
         # A file that is opened read-only is not held against its CHECKs, which SQLite does not tell.
         db.execute("PRAGMA wal_autocheckpoint = 0")
         db.execute(f"PRAGMA mmap_size = {MMAP_BYTES}")
-        return [*_pages(db), *_schema(db), *indexes(db)]
+        return [*_pages(db), *_schema(db), *_indexes(db)]
 
 
 def _pages(db: sqlite3.Connection) -> Iterator[str]:
@@ -83,18 +83,17 @@ def _made_anew() -> sqlite3.Connection:
     return db
 
 
-def indexes(db: sqlite3.Connection, pos: int = 2**62) -> Iterator[str]:
-    """Entries against the transfers that they are of, and whom splits ask, up to where the log stands at
-    `pos`."""
+def _indexes(db: sqlite3.Connection) -> Iterator[str]:
+    """Entries against the transfers that they are of, and whom splits ask."""
     filled, made = db.execute(
         "SELECT coalesce(max(entries), 0), coalesce(max(transfer_id), 0) FROM head"
     ).fetchone()
     sums = [db.execute(sql, (filled,)).fetchone() for sql in (_ENTRIES, _MOVED)]
     beyond = db.execute("SELECT max(transfer) FROM entry").fetchone()[0] or 0
-    if filled > made or sums[0] != sums[1] or (pos == 2**62 and beyond > filled):
+    if filled > made or sums[0] != sums[1] or beyond > filled:
         yield f"entries: those up to transfer {filled} are not what the transfers make of them"
     for account, transfer in db.execute(_CARRIED, (filled,)).fetchmany(PROBLEMS_MAX):
         yield f"carried: the balance of account {account} at transfer {transfer} is not what moved it"
     for one, other in ((_ASKED, _SPLIT), (_SPLIT, _ASKED)):
-        for person, at in db.execute(f"{one} EXCEPT {other}", (pos,)).fetchmany(PROBLEMS_MAX):
+        for person, at in db.execute(f"{one} EXCEPT {other}").fetchmany(PROBLEMS_MAX):
             yield f"split_share: {person} and pos {at} do not fit the shares"
