@@ -16,7 +16,7 @@ import msgspec
 import orjson
 from msgspec import UNSET
 
-from . import event as ev
+from . import events as ev
 from . import views
 from .errors import Refusal
 from .kinds import CLIENT_FRAMES, EVENT_BODIES, RESULTS, SERVER_FRAMES, STATED_ALONE, AskPreview, PaySend

@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import UNSET, Raw, Struct
 
 from . import codec, kinds
-from . import event as ev
+from . import events as ev
 from .errors import CLOSES, CloseCode, Refusal
 from .kinds import Hello
 from .limits import PAGE_EVENTS_MAX, PROTOCOL_VERSION

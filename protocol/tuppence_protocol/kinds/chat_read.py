@@ -5,7 +5,7 @@ from typing import Final
 from msgspec import UNSET, UnsetType, field
 
 from tuppence_protocol import limits
-from tuppence_protocol.event import RawEvent
+from tuppence_protocol.events import RawEvent
 from tuppence_protocol.shapes import Ask, Body, Id, Limit, Live, Place, Pos, Seq
 from tuppence_protocol.views import ConversationKind, Extensible, Role, ServerFrame, UserView
 
