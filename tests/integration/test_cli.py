@@ -141,8 +141,7 @@ async def test_passwords_and_logins(stopped):
 
 async def test_backup_under_load_restores_to_the_same_money_under_a_new_epoch(tmp_path):
     async with serving(tmp_path) as server:
-        alice, bob = await server.people("alice", "bob", credit="100.00")
-        a, b = await server.connect(alice), await server.connect(bob)
+        a, b = await server.clients("alice", "bob", credit="100.00")
         first = await a.pay("@bob", "0.01")
         going = True
 
@@ -172,7 +171,7 @@ async def test_backup_under_load_restores_to_the_same_money_under_a_new_epoch(tm
     assert (await restored.verify())["hash"] == made["hash"]
     try:
         await restored.start()
-        back = await restored.connect(alice, cursor=cursor)
+        back = await restored.connect(a.account, cursor=cursor)
         assert (back.ready["resumed"], back.ready["why"]) == (False, "epoch")
         assert (back.ready["epoch"] != cursor["epoch"], back.ready["pos"]) == (True, made["pos"])
         page = (await back.submit("ask.history", "@bob", limit=200))["body"]["events"]
@@ -180,7 +179,9 @@ async def test_backup_under_load_restores_to_the_same_money_under_a_new_epoch(tm
         assert page == [json.loads(texts[event["id"]]) for event in page], "what is left is what was"
         lost = make("chat.text", "@bob", text="said after the copy")
         assert (await back.submit(**_parts(lost)))["seq"] == page[-1]["seq"] + 1
-        again = await restored.connect(alice, cursor={"epoch": back.ready["epoch"], "pos": back.ready["pos"]})
+        again = await restored.connect(
+            a.account, cursor={"epoch": back.ready["epoch"], "pos": back.ready["pos"]}
+        )
         assert (again.ready["resumed"], [event["id"] for event in again.events]) == (True, [lost["id"]])
         balances = [
             (await restored.admin("wallet.show", handle=handle))["balances"] for handle in ("alice", "bob")

@@ -9,15 +9,14 @@ STRANGE_CONV = "c_aaaaaaaaaaaaaaaaaaaaaaaaaa"
 
 
 async def test_text_and_pay_interleave_in_one_order_with_the_same_bytes_for_both(server):
-    alice, bob = await server.people("alice", "bob", credit="100.00")
-    a, b = await server.connect(alice), await server.connect(bob)
+    a, b = await server.clients("alice", "bob", credit="100.00")
     text = await a.text("@bob", "Lunch is on me")
     paid = await a.pay("@bob", "12.5", note="Lunch")
     thanks = await b.submit("chat.text", text["conv"], ref=paid["id"], text="Thanks!")
     assert [text["seq"], paid["seq"], thanks["seq"]] == [1, 2, 3]
     assert text["pos"] < paid["pos"] < thanks["pos"]
     assert {text["conv"], paid["conv"]} == {thanks["conv"]}
-    assert text["from"] == alice.id
+    assert text["from"] == a.account.id
     assert thanks["ref"] == paid["id"]
     body = paid["body"]
     assert body.pop("alt")
@@ -25,7 +24,7 @@ async def test_text_and_pay_interleave_in_one_order_with_the_same_bytes_for_both
         "amount": "12.50",
         "currency": "EUR",
         "note": "Lunch",
-        "payee": bob.id,
+        "payee": b.account.id,
         "state": "completed",
     }
     await a.settle()

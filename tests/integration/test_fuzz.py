@@ -108,8 +108,7 @@ def is_utf8(data):
 async def test_mutated_frames_and_bodies(tmp_path):
     rng = seeded()
     async with serving(tmp_path) as server:
-        alice, bob = await server.people("alice", "bob", credit="100.00")
-        client, other = await server.connect(alice), await server.connect(bob)
+        client, other = await server.clients("alice", "bob", credit="100.00")
         texts = [
             text for _ in range(FRAMES) if is_utf8(text := mutated(rng)) and len(text) <= FRAME_BYTES_MAX
         ]
@@ -140,7 +139,7 @@ async def test_mutated_frames_and_bodies(tmp_path):
         requests = [(rng.choice(kinds), _http_body(rng)) for _ in range(REQUESTS)]
         for start in range(0, REQUESTS, 10):
             answers = await asyncio.gather(
-                *(_post(server, alice, path, body) for path, body in requests[start : start + 10])
+                *(_post(server, client.account, path, body) for path, body in requests[start : start + 10])
             )
             for answer, (path, body) in zip(answers, requests[start : start + 10], strict=True):
                 assert 200 <= answer.status < 500, (path, body, answer.body)

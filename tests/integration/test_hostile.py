@@ -40,12 +40,11 @@ RULE_BREAKERS = {
 
 
 async def test_each_broken_rule_has_its_close_code(server):
-    (alice,) = await server.people("alice")
-    witness = await server.connect(alice)
+    witness = await server.clients("alice")
     before = server.resident_bytes()
     for ready in (True, False):
         for name, (code, data) in RULE_BREAKERS.items():
-            raw = await server.raw_socket(alice if ready else None)
+            raw = await server.raw_socket(witness.account if ready else None)
             await raw.send(data)
             closed, texts = await raw.ending()
             assert closed == code, name
@@ -194,10 +193,9 @@ FLOODS = {
 @pytest.mark.parametrize("name", FLOODS)
 async def test_floods_cost_bounded_memory(server, name):
     """Bound: 24 MiB for eight peers that send 4 MiB each and never read."""
-    (alice,) = await server.people("alice")
-    witness = await server.connect(alice)
+    witness = await server.clients("alice")
     before = server.resident_bytes()
-    peers = [await server.raw_socket(alice, receive_buffer=4096) for _ in range(8)]
+    peers = [await server.raw_socket(witness.account, receive_buffer=4096) for _ in range(8)]
     piece = FLOODS[name] * (65_536 // len(FLOODS[name]))
     start = frame_bytes(TEXT, b"{", fin=False) if "continuation" in name else b""
 

@@ -77,8 +77,7 @@ async def test_coming_and_going(server):
 
 async def test_out_of_file_descriptors_and_back(tmp_path):
     async with serving(tmp_path) as server:
-        (alice,) = await server.people("alice")
-        client = await server.connect(alice)
+        client = await server.clients("alice")
         limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (64, 64))
         crowd = [await server.raw() for _ in range(150)]
         for number in range(20):
@@ -96,5 +95,5 @@ async def test_out_of_file_descriptors_and_back(tmp_path):
         await until(accepts, "new connections")
         assert limits
         frame = {"kind": "ask.wallet", "id": new_id()}
-        assert (await server.http("POST", "/v1/frames", frame, alice.token)).status == 200
+        assert (await server.http("POST", "/v1/frames", frame, client.account.token)).status == 200
         server.log.write_text("")  # running out of descriptors is a fault, and the log may say so

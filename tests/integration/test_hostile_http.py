@@ -47,8 +47,7 @@ async def test_only_listed_origins_and_no_origin_may_open_a_socket(server):
 
 
 async def test_odd_handshakes_and_hosts(server):
-    (alice,) = await server.people("alice")
-    client = await server.connect(alice)
+    client = await server.clients("alice")
     offered = await shake(server, "Sec-WebSocket-Protocol: chat, tuppence.v1")
     assert "sec-websocket-protocol: tuppence.v1" in [line.lower() for line in offered]
     for lines in (
@@ -82,9 +81,9 @@ async def test_odd_handshakes_and_hosts(server):
             "404",
             "101" if path == "/v1/%77s" else "404",
         ), path
-    query = await shake(server, path="/v1/ws?token=" + alice.token)
+    query = await shake(server, path="/v1/ws?token=" + client.account.token)
     assert query[0].split()[1] == "101"
-    assert alice.token not in server.log.read_text()
+    assert client.account.token not in server.log.read_text()
     assert (await client.text("self", "unharmed"))["seq"] == 1
 
 
@@ -153,8 +152,7 @@ async def test_bodies_are_bounded_and_strict(server):
 
 async def test_json_that_breaks_the_rules(server):
     """J1 to J8, the last from the invalid vectors: each over the socket, and nothing is stored."""
-    (alice,) = await server.people("alice")
-    client = await server.connect(alice)
+    client = await server.clients("alice")
     deep = '{"kind":"chat.text","id":"%s","conv":"self","body":%s"x"%s}'
     hashes = ",".join(f'"{"k" * 20}{number}":1' for number in range(2_000))
     texts = {
@@ -186,12 +184,12 @@ async def test_json_that_breaks_the_rules(server):
             body = (await client.expect(kind="error"))["body"]
             assert (body["code"], body["field"]) == (row["code"], row["field"]), row["name"]
     version = await server.dial()
-    await version.send({"kind": "hello", "body": {"token": alice.token, "version": 2}})
+    await version.send({"kind": "hello", "body": {"token": client.account.token, "version": 2}})
     assert (await version.closed())[0] == 4502
-    hidden = await server.raw_socket(alice)
+    hidden = await server.raw_socket(client.account)
     await hidden.frame(TEXT, b'{"kind":"ping","x\xff":1}')
     assert (await hidden.ending())[0] == 1007
-    binary = await server.raw_socket(alice)
+    binary = await server.raw_socket(client.account)
     await binary.frame(BINARY, json.dumps(make("chat.text", "self", text="x")).encode())
     assert (await binary.ending())[0] == 1003
     assert (await client.text("self", "first and only"))["seq"] == 1

@@ -34,11 +34,6 @@ def with_an_old_id(key, *acts):
     return [first, make("pay.claim", "self", ref=first["id"]), old, *acts, *lines]
 
 
-async def purse(server, handle):
-    """What somebody has."""
-    return (await server.admin("wallet.show", handle=handle))["balances"]
-
-
 @pytest.mark.parametrize(
     ("given_back", "refused"),
     [("10.00", "already_refunded"), ("0.01", "exceeds_refundable")],
@@ -52,7 +47,7 @@ async def test_what_was_refunded_is_not_refunded_again_when_its_id_comes_back(tm
         await payer.submit("pay.send", "@bob", id=paid, amount="10.00", currency="EUR")
         done = await payee.submit("pay.refund", "@alice", ref=paid, amount=given_back)
         assert done["body"]["refunded"] == given_back
-        purses = [await purse(server, who) for who in ("alice", "bob")]
+        purses = [await server.purse(who) for who in ("alice", "bob")]
         for thief in (bob, alice):
             await server.stop()
             await server.start()
@@ -60,5 +55,5 @@ async def test_what_was_refunded_is_not_refunded_again_when_its_id_comes_back(tm
             answers = await in_one_piece(server, thief, with_an_old_id(paid, back))
             assert answers[paid]["body"]["code"] == ("id_taken" if thief is bob else "id_reused")
             assert answers[back["id"]]["body"]["code"] == (refused if thief is bob else "forbidden")
-        assert [await purse(server, who) for who in ("alice", "bob")] == purses
+        assert [await server.purse(who) for who in ("alice", "bob")] == purses
         await server.stop_and_verify()

@@ -11,11 +11,6 @@ from tests.support.wire import make, new_id
 COPIES, SOCKETS = 64, 8
 
 
-async def available(server, handle, currency="EUR"):
-    balances = (await server.admin("wallet.show", handle=handle))["balances"]
-    return next((each["available"] for each in balances if each["currency"] == currency), None)
-
-
 async def test_one_payment_64_times_at_once_is_one_transfer(server):
     """P1: over eight sockets of one user, and over HTTP."""
     alice, _ = await server.people("alice", "bob", credit="100.00")
@@ -47,7 +42,7 @@ async def test_one_payment_64_times_at_once_is_one_transfer(server):
         told += len(copies)
     # One socket's own copies, and one broadcast to each of the others.
     assert COPIES <= told <= COPIES + SOCKETS
-    assert await available(server, "bob") == "107.50"
+    assert await server.available("bob") == "107.50"
     report = await server.stop_and_verify()
     assert report["transfers"] == 3
     assert server.rows("SELECT count(*) FROM receipt WHERE id = ?", frame["id"]) == [(1,)]
@@ -69,8 +64,8 @@ async def test_fifty_clients_drain_one_wallet(server):
         assert shown
         assert min(shown) >= 0
         assert shown == sorted(shown, reverse=True)
-    assert await available(server, "alice") == "1.00"
-    assert await available(server, "bob") == "99.00"
+    assert await server.available("alice") == "1.00"
+    assert await server.available("bob") == "99.00"
     assert (await server.stop_and_verify())["totals"] == {"EUR": 10_000}
 
 
@@ -124,7 +119,7 @@ async def test_an_id_stands_for_one_content_of_one_person_for_ever(server):
     assert await a.submit(**_parts(much)) == refused, "a refused payment stays refused"
     late = make("pay.send", "@bob", amount="1.00", currency="EUR", not_after=1)
     assert (await a.submit(**_parts(late)))["body"]["code"] == "expired"
-    assert await available(server, "alice") == "56.00"
+    assert await server.available("alice") == "56.00"
     credit = {"handle": "bob", "amount": "1.00", "currency": "EUR", "id": new_id()}
     first, second = (
         await server.admin("wallet.credit", **credit),
@@ -188,7 +183,7 @@ async def test_only_exact_decimal_strings_are_amounts(server):
     )
     for good, canonical in (("1", "1.00"), ("0.5", "0.50"), ("0.01", "0.01"), ("2.30", "2.30")):
         assert (await client.pay("@bob", good))["body"]["amount"] == canonical
-    assert await available(server, "alice") == "6.19"
+    assert await server.available("alice") == "6.19"
 
 
 async def test_a_balance_that_would_pass_its_bound_is_refused_before_the_write(server):
@@ -217,7 +212,7 @@ async def test_a_balance_that_would_pass_its_bound_is_refused_before_the_write(s
         outcomes += await asyncio.gather(*(credit() for _ in range(21)))
     assert outcomes.count((200, None)) == 1_000
     assert outcomes.count((409, "balance_limit")) == 50
-    assert await available(server, "alice") == "10000000000000000.00"
+    assert await server.available("alice") == "10000000000000000.00"
     b = await server.connect(bob)
     assert (await b.pay("@alice", "0.01"))["body"]["code"] == "balance_limit"
     a = await server.connect(alice)

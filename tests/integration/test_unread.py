@@ -34,15 +34,14 @@ async def server(tmp_path):
 @pytest.fixture
 async def alice(server):
     """Somebody with ten megabytes of history."""
-    (alice,) = await server.people("alice")
-    client = await server.connect(alice)
+    client = await server.clients("alice")
     frames = [make("chat.text", "self", text="\U0001f600" * 8_000) for _ in range(200)]
     for frame in frames:
         await client.send(json.dumps(frame, ensure_ascii=False))
     for frame in frames:
         await client.answer(frame["id"])
     await client.close()
-    return alice
+    return client.account
 
 
 def ask():

@@ -47,8 +47,7 @@ asyncio.run(main())
 
 async def test_a_busy_server_is_checked_as_of_one_moment(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
-        alice, bob = await server.people("alice", "bob", credit="1000.00")
-        client, other = await server.connect(alice), await server.connect(bob)
+        client, other = await server.clients("alice", "bob", credit="1000.00")
         busy = asyncio.create_task(_keep_busy(client, other))
         reports = []
         for _ in range(3):

@@ -224,7 +224,23 @@ class Server:
         client = await self.dial()
         body: Frame = {"token": account.token, **(cursor or {})}
         await client.hello(body if device is None else body | {"device": device})
+        client.account = account
         return client
+
+    async def clients(self, *handles: str, credit: str | None = None) -> list[Client]:
+        """Add several people, each with a WebSocket that is ready."""
+        return [await self.connect(account) for account in await self.people(*handles, credit=credit)]
+
+    async def purse(self, handle: str, currency: str = "EUR") -> tuple[str, str] | None:
+        """What somebody can spend and what is held; None without an account."""
+        balances = (await self.admin("wallet.show", handle=handle))["balances"]
+        found = (each for each in balances if each["currency"] == currency)
+        return next(((each["available"], each["held"]) for each in found), None)
+
+    async def available(self, handle: str, currency: str = "EUR") -> str | None:
+        """What somebody can spend."""
+        purse = await self.purse(handle, currency)
+        return None if purse is None else purse[0]
 
     async def dial(self, headers: Headers = (), **options: Any) -> Client:
         """A WebSocket that has not said hello."""

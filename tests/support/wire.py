@@ -23,11 +23,12 @@ class Client:
     """A WebSocket client that keeps what it has not been asked for yet.
 
     `unread` holds frames that came and were not expected; `events` all events in the order they came; `texts`
-    the exact text of each event by id.
+    the exact text of each event by id; `account` whose it is, where it was opened as somebody's.
     """
 
     def __init__(self, ws: ClientConnection) -> None:
         self.ws = ws
+        self.account: Any = None
         self.ready: Frame = {}
         self.unread: list[Frame] = []
         self.events: list[Frame] = []
@@ -107,6 +108,11 @@ class Client:
     async def pay(self, conv: str, amount: str, **body: Any) -> Frame:
         """Pay euros."""
         return await self.submit("pay.send", conv, amount=amount, **{"currency": "EUR"} | body)
+
+    async def wallet(self, currency: str = "EUR") -> tuple[str, str] | None:
+        """What the person can spend and what is held, as they are told; None without an account."""
+        balances = (await self.submit("ask.wallet"))["body"]["balances"]
+        return next(((b["available"], b["held"]) for b in balances if b["currency"] == currency), None)
 
     async def settle(self, pos: int | None = None) -> None:
         """Wait until everything that the server had for this client has come."""
