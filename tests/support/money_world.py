@@ -26,6 +26,7 @@ ON_EVERY_STORE: Final = pytest.mark.parametrize("world", KINDS, indirect=True)
 """For what rests on rows and constraints; the other tests of a rule do with memory."""
 State = dict[str, str | int] | None
 Told = tuple[str, str | None, State]
+Step = dict[str, Any] | Callable[[], Awaitable[object]]
 
 
 def told(outcome: Outcome) -> Told:
@@ -34,6 +35,11 @@ def told(outcome: Outcome) -> Told:
     assert outcome.code in CODES
     assert outcome.message
     return outcome.code, outcome.field, outcome.state
+
+
+def refusal(outcome: Outcome) -> tuple[str, str | None]:
+    """Code and field of a refusal."""
+    return told(outcome)[:2]
 
 
 def ended(code: str, state: str) -> Told:
@@ -70,6 +76,22 @@ class MoneyWorld(World):
     async def paid(self, who: str, conv: str, amount: str, currency: str = "EUR", **members: Any) -> str:
         """A plain payment; its id."""
         return await self.made(who, "pay.send", conv, amount=amount, currency=currency, **members)
+
+    async def paid_each(self, who: str, conv: str, *amounts: str) -> None:
+        """Plain payments, one after the other."""
+        for amount in amounts:
+            await self.paid(who, conv, amount)
+
+    async def told_in_turn(self, kind: str, wrong: dict[str, Any], *steps: Step) -> list[str]:
+        """What is told first, each time that one more thing is put right: members of the frame, or all else."""
+        codes = []
+        for right in steps:
+            if isinstance(right, dict):
+                wrong |= right
+            else:
+                await right()
+            codes.append(told(await self.do(kind=kind, **wrong))[0])
+        return codes
 
     async def expire(self, payment: str) -> Outcome:
         """What the sweep submits for a payment."""

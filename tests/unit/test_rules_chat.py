@@ -3,8 +3,8 @@
 import pytest
 from tests.contract.stores import World, body_of, event_id, head_of, said, wire_id
 from tests.support.memory_store.store import MemoryStore
+from tests.support.money_world import refusal
 
-from tuppence_protocol.errors import Refusal
 from tuppence_server.domain.commands import DisableUser
 from tuppence_server.domain.effects import Joined, Left, Publish
 
@@ -67,8 +67,7 @@ async def test_self_is_ones_own_place_by_every_name(world: World) -> None:
 )
 async def test_a_place_that_is_not_there(world: World, place: str) -> None:
     outcome = await world.say("alice", place)
-    assert isinstance(outcome, Refusal)
-    assert (outcome.code, outcome.field) == ("not_found", "$.conv")
+    assert refusal(outcome) == ("not_found", "$.conv")
 
 
 async def test_what_is_not_ones_own_looks_as_if_it_were_not_there(world: World) -> None:

@@ -3,9 +3,9 @@
 from typing import Any, Final
 
 import pytest
-from tests.contract.stores import said
+from tests.contract.stores import said, wire_id
 from tests.support.money_scenes import GIVEN, HALVES, SCENES, Members, Scene, filled, stage
-from tests.support.money_world import MoneyWorld, told, world_of
+from tests.support.money_world import MoneyWorld, refusal, told, world_of
 
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import ACCEPT_S_DEFAULT, REQUEST_S_DEFAULT
@@ -57,6 +57,19 @@ SAME: Final[list[tuple[str, Members]]] = [
     ("faucet", {"conv": "{self}"}),
 ]
 OTHER: Final[list[tuple[str, Members, str]]] = [
+    ("plain", {"amount": "6"}, "$.body.amount"),
+    ("plain", {"note": "Dinner"}, "$.body.note"),
+    ("plain", {"currency": "USD"}, "$.body.currency"),
+    ("plain", {"payee": "@alice"}, "$.body.payee"),
+    ("plain", {"not_after": 5}, "$.body.not_after"),
+    ("plain", {"conv": "self"}, "$.conv"),
+    ("plain", {"conv": "@carol"}, "$.conv"),
+    ("plain", {"conv": wire_id("c_", 999)}, "$.conv"),
+    (
+        "plain",
+        {"kind": "chat.text", "text": "Lunch", "amount": None, "currency": None, "note": None},
+        "$.kind",
+    ),
     ("plain", {"accept": True}, "$.body.accept"),
     ("plain", {"quote": "{quote}"}, "$.body.quote"),
     ("plain", {"note": None}, "$.body.note"),
@@ -152,8 +165,7 @@ async def test_other_content_is_refused_and_told_apart(
     assert said(first) == "stored", first
     before = await world.store.head()
     refused = await send(world, names, scene, key, change)
-    assert isinstance(refused, Refusal), "it was taken for the same"
-    assert (refused.code, refused.field) == ("id_reused", field)
+    assert refusal(refused) == ("id_reused", field), "it was taken for the same"
     assert await world.store.head() == before
     again = await send(world, names, scene, key, {})
     assert isinstance(again, Stored)
@@ -200,7 +212,10 @@ REFUSED: Final[list[tuple[str, Members]]] = [
 async def test_what_was_refused_stays_refused_and_its_id_is_spent(
     world: MoneyWorld, name: str, wrong: Members
 ) -> None:
-    """The same is refused again, however things stand by then; put right under the same id it is other content."""
+    """The same is refused again, however things stand by then; put right under the same id it is other content.
+
+    A late retry must not pay after the person has already paid anew.
+    """
     names, scene, key = await stage(world), SCENES[name], world.key()
     refused = await send(world, names, scene, key, wrong)
     assert isinstance(refused, Refusal), refused
@@ -209,8 +224,8 @@ async def test_what_was_refused_stays_refused_and_its_id_is_spent(
     other = await send(world, names, scene, key, {})
     (member,) = wrong
     field = f"$.{member}" if member in {"ref", "conv"} else "$.body"
-    assert isinstance(other, Refusal)
-    assert (other.code, (other.field or "").startswith(field)) == ("id_reused", True)
+    code, where = refusal(other)
+    assert (code, (where or "").startswith(field)) == ("id_reused", True)
     assert said(await send(world, names, scene, world.key(), {})) == "stored", (
         "under a new id it is judged afresh"
     )

@@ -58,8 +58,7 @@ async def test_one_payment_may_be_so_much(world: MoneyWorld) -> None:
 @ON_EVERY_STORE
 async def test_a_day_may_bring_so_much(world: MoneyWorld) -> None:
     start = world.now
-    for amount in ("50.00", "49.99"):
-        assert said(await world.pay("alice", "@bob", amount)) == "stored"
+    await world.paid_each("alice", "@bob", *("50.00", "49.99"))
     resets_at = start + SLOT_MS + DAY_MS
     refused = passed("limit_daily", "100.00", "99.99", resets_at)
     assert told(await world.pay("alice", "@bob", "0.02")) == refused
@@ -92,8 +91,7 @@ async def test_thirty_days_may_bring_so_much(world: MoneyWorld) -> None:
 async def test_an_hour_may_bring_so_many(world: MoneyWorld) -> None:
     await world.tier("alice", "slow")
     start = world.now
-    for _ in range(3):
-        assert said(await world.pay("alice", "@bob", "1.00")) == "stored"
+    await world.paid_each("alice", "@bob", *["1.00"] * 3)
     code, _, state = told(await world.pay("alice", "@bob", "0.01"))
     resets_at = start + SLOT_MS + HOUR_MS
     assert code == "velocity"
@@ -107,8 +105,7 @@ async def test_an_hour_may_bring_so_many(world: MoneyWorld) -> None:
 
 async def test_payments_are_counted_for_each_currency(world: MoneyWorld) -> None:
     await world.tier("alice", "slow")
-    for _ in range(3):
-        await world.pay("alice", "@bob", "1.00")
+    await world.paid_each("alice", "@bob", *["1.00"] * 3)
     assert told(await world.pay("alice", "@bob", "1.00"))[0] == "velocity"
     await world.credit("alice", "5", "JPY")
     assert said(await world.pay("alice", "@bob", "1", "JPY")) == "stored"
@@ -195,8 +192,7 @@ async def test_a_packet_is_refused_by_its_total(world: MoneyWorld, tier: str, co
     """The field that a refusal names is one of the frame: `pay.packet` has a total and no amount."""
     group = await world.group("alice", "bob", "carol")
     await world.tier("alice", tier)
-    for _ in range(3):
-        await world.pay("alice", "@bob", "30.00")
+    await world.paid_each("alice", "@bob", *["30.00"] * 3)
     refused = await world.do(
         "alice", "pay.packet", group, total="50.01", currency="EUR", count=2, mode="equal"
     )
@@ -222,8 +218,7 @@ async def test_what_one_gets_asks_gives_back_and_claims_does_not_count(world: Mo
 
 async def test_the_fee_does_not_count(world: MoneyWorld) -> None:
     world.policy = replace(POLICY, fees=(FeeRule("*", "*", "*", 100, 0, 0, None, "payer"),))
-    for _ in range(2):
-        assert said(await world.pay("alice", "@bob", "50.00")) == "stored"
+    await world.paid_each("alice", "@bob", *["50.00"] * 2)
     assert told(await world.pay("alice", "@bob", "0.01"))[0] == "limit_daily"
 
 
@@ -232,8 +227,7 @@ async def test_a_refused_payment_does_not_count(world: MoneyWorld) -> None:
     for _ in range(3):
         assert told(await world.pay("carol", "@bob", "50.00"))[0] == "insufficient_funds"
     await world.credit("carol", "100.00")
-    for _ in range(2):
-        assert said(await world.pay("carol", "@bob", "50.00")) == "stored"
+    await world.paid_each("carol", "@bob", *["50.00"] * 2)
 
 
 async def test_a_retry_does_not_count_twice(world: MoneyWorld) -> None:
@@ -253,21 +247,18 @@ async def test_payments_of_one_batch_count(world: MoneyWorld) -> None:
 async def test_each_currency_has_a_limit_of_its_own(world: MoneyWorld) -> None:
     await world.credit("alice", "9000", "USD")
     assert said(await world.pay("alice", "@bob", "9000", "USD")) == "stored"
-    for _ in range(2):
-        assert said(await world.pay("alice", "@bob", "50.00")) == "stored"
+    await world.paid_each("alice", "@bob", *["50.00"] * 2)
 
 
 # --- tiers ----------------------------------------------------------------------------------------------
 
 
 async def test_a_tier_without_limits_has_none(world: MoneyWorld) -> None:
-    for _ in range(5):
-        assert said(await world.pay("bob", "@alice", "500.00")) == "stored"
+    await world.paid_each("bob", "@alice", *["500.00"] * 5)
 
 
 async def test_what_was_used_stays_used_in_another_tier(world: MoneyWorld) -> None:
-    for _ in range(2):
-        await world.pay("alice", "@bob", "40.00")
+    await world.paid_each("alice", "@bob", *["40.00"] * 2)
     await world.tier("alice", "monthly")
     resets_at = world.now + SLOT_MS + MONTH_MS
     refused = passed("limit_monthly", "100.00", "80.00", resets_at)
@@ -281,8 +272,7 @@ async def test_when_a_count_fits_again_is_told_right_after_a_change_of_tier(worl
     """At `resets_at` the payment fits, if nothing else were paid till then."""
     assert said(await world.pay("alice", "@bob", "1.00")) == "stored"
     world.now += SLOT_MS
-    for _ in range(4):
-        assert said(await world.pay("alice", "@bob", "1.00")) == "stored"
+    await world.paid_each("alice", "@bob", *["1.00"] * 4)
     await world.tier("alice", "slow")
     code, _, state = told(await world.pay("alice", "@bob", "1.00"))
     assert code == "velocity"
@@ -294,12 +284,10 @@ async def test_when_a_count_fits_again_is_told_right_after_a_change_of_tier(worl
 async def test_of_several_limits_the_first_of_the_catalogue_is_told(world: MoneyWorld) -> None:
     """703 one payment, 704 a day, 705 a month, 706 the count."""
     await world.tier("alice", "all")
-    for _ in range(2):
-        assert said(await world.pay("alice", "@bob", "30.00")) == "stored"
+    await world.paid_each("alice", "@bob", *["30.00"] * 2)
     codes = [told(await world.pay("alice", "@bob", amount))[0] for amount in ("50.01", "0.01")]
     world.now += DAY_MS + 2 * SLOT_MS
-    for amount in ("9.00", "0.50"):
-        assert said(await world.pay("alice", "@bob", amount)) == "stored"
+    await world.paid_each("alice", "@bob", *("9.00", "0.50"))
     codes += [told(await world.pay("alice", "@bob", amount))[0] for amount in ("0.51", "0.01")]
     assert codes == ["limit_per_payment", "limit_daily", "limit_monthly", "velocity"]
     assert codes == sorted(codes, key=lambda code: CODES[code].number)
@@ -353,8 +341,7 @@ async def test_what_came_to_nothing_gives_its_limit_back(world: MoneyWorld, end:
 @pytest.mark.parametrize("end", ["pay.decline", "pay.cancel", "pay.expire"])
 async def test_what_came_to_nothing_gives_its_count_back(world: MoneyWorld, end: str) -> None:
     await world.tier("alice", "slow")
-    for _ in range(2):
-        await world.pay("alice", "@bob", "1.00")
+    await world.paid_each("alice", "@bob", *["1.00"] * 2)
     await spend_and_undo(world, end)
     assert said(await world.pay("alice", "@bob", "1.00")) == "stored"
     assert told(await world.pay("alice", "@bob", "1.00"))[0] == "velocity"
@@ -407,8 +394,7 @@ async def test_a_packet_counts_where_somebody_claimed(world: MoneyWorld, claims:
 async def test_what_is_given_back_late_is_given_back_to_the_day_that_it_was_used(world: MoneyWorld) -> None:
     offer = await world.offered("alice", "@bob", "50.00", expires_s=2 * 86_400)
     world.now += DAY_MS + 2 * SLOT_MS
-    for _ in range(2):
-        assert said(await world.pay("alice", "@bob", "50.00")) == "stored"
+    await world.paid_each("alice", "@bob", *["50.00"] * 2)
     assert said(await world.do("bob", "pay.decline", "@alice", ref=offer)) == "stored"
     assert told(await world.pay("alice", "@bob", "0.01"))[2]["used"] == "100.00"  # type: ignore[index]
 
@@ -417,8 +403,7 @@ async def test_what_is_given_back_after_the_longest_window_changes_nothing(world
     offer = await world.offered("alice", "@bob", "50.00", expires_s=30 * 86_400)
     world.now += MONTH_MS + SLOT_MS
     assert said(await world.expire(offer)) == "stored"
-    for _ in range(2):
-        assert said(await world.pay("alice", "@bob", "50.00")) == "stored"
+    await world.paid_each("alice", "@bob", *["50.00"] * 2)
     assert told(await world.pay("alice", "@bob", "0.01"))[0] == "limit_daily"
 
 
@@ -435,8 +420,7 @@ async def test_what_came_to_nothing_is_given_back_whatever_the_tier_is_meanwhile
         author, peer = ("alice", "@bob") if end == "pay.cancel" else ("bob", "@alice")
         await world.do(author, end, peer, ref=offer)
     await world.tier("alice", "basic")
-    for _ in range(2):
-        assert said(await world.pay("alice", "@bob", "50.00")) == "stored"
+    await world.paid_each("alice", "@bob", *["50.00"] * 2)
 
 
 # --- any history ----------------------------------------------------------------------------------------

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from tests.contract.stores import World, event_id, head_of, said, wire_id
+from tests.contract.stores import World, event_id, head_of, said
 from tests.support.memory_store.store import MemoryStore
+from tests.support.money_world import refusal
 
-from tuppence_protocol.errors import Refusal
 from tuppence_protocol.kinds import ChatText
 from tuppence_server.audit.verify import verify
 from tuppence_server.domain import rules
@@ -44,14 +44,6 @@ async def test_the_same_again_is_the_same_event(world: World) -> None:
     assert await world.balance("alice") == 600
 
 
-async def test_the_same_twice_in_one_batch_is_one_event(world: World) -> None:
-    await world.credit("alice", "10")
-    frame = world.frame("alice", "pay.send", "@bob", KEY, amount="4", currency="EUR")
-    outcomes = await world.settle(frame, frame, frame)
-    assert [repeated(each) for each in outcomes] == [False, True, True]
-    assert await world.balance("bob") == 400
-
-
 async def test_it_stays_once_wherever_the_sender_stands_meanwhile(world: World) -> None:
     """The outcome is told even to one who could not do it any more."""
     await world.credit("alice", "4")
@@ -74,44 +66,10 @@ async def test_a_dm_is_the_same_place_by_either_name(world: World, place: str) -
 PAID: dict[str, Any] = {"kind": "pay.send", "conv": "@bob", "amount": "4", "currency": "EUR", "note": "Lunch"}
 
 
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [
-        ({"amount": "5"}, "$.body.amount"),
-        ({"note": "Dinner"}, "$.body.note"),
-        ({"note": None}, "$.body.note"),
-        ({"currency": "USD"}, "$.body.currency"),
-        ({"payee": "@alice"}, "$.body.payee"),
-        ({"not_after": 5}, "$.body.not_after"),
-        ({"ref": event_id(9)}, "$.ref"),
-        ({"conv": "self"}, "$.conv"),
-        ({"conv": "@carol"}, "$.conv"),
-        ({"conv": wire_id("c_", 999)}, "$.conv"),
-        ({"kind": "chat.text"}, "$.kind"),
-    ],
-)
-async def test_other_content_under_an_id_is_refused_and_told_apart(
-    world: World, change: dict[str, Any], field: str
-) -> None:
-    await world.credit("alice", "10")
-    await world.credit("alice", "10", "USD")
-    await world.do("alice", key=KEY, **PAID)
-    members = {name: value for name, value in (PAID | change).items() if value is not None}
-    if members["kind"] == "chat.text":
-        members = {"kind": "chat.text", "conv": "@bob", "text": "Lunch"}
-    before = await world.store.head()
-    refused = await world.do("alice", key=KEY, **members)
-    assert isinstance(refused, Refusal)
-    assert (refused.code, refused.field) == ("id_reused", field)
-    assert await world.store.head() == before
-    assert repeated(await world.do("alice", key=KEY, **PAID)), "the first outcome stays"
-
-
 async def test_a_reference_left_out_is_other_content(world: World) -> None:
     await world.say("alice", "@bob", key=KEY, ref=event_id(9))
     refused = await world.say("alice", "@bob", key=KEY)
-    assert isinstance(refused, Refusal)
-    assert (refused.code, refused.field) == ("id_reused", "$.ref")
+    assert refusal(refused) == ("id_reused", "$.ref")
 
 
 async def test_other_words_under_an_id(world: World) -> None:
@@ -121,8 +79,7 @@ async def test_other_words_under_an_id(world: World) -> None:
         ({"text": "yes", "mentions": [world.users["bob"]]}, "$.body.mentions"),
     ):
         refused = await world.do("alice", "chat.text", "@bob", key=KEY, **members)
-        assert isinstance(refused, Refusal)
-        assert (refused.code, refused.field) == ("id_reused", field)
+        assert refusal(refused) == ("id_reused", field)
 
 
 @pytest.mark.parametrize("kind", ["chat.text", "pay.send", "room.create"])
@@ -135,24 +92,12 @@ async def test_the_id_of_somebody_else_is_taken(world: World, kind: str) -> None
     }[kind]
     conv = None if kind == "room.create" else "@alice"
     refused = await world.do("bob", kind, conv, key=KEY, **body)
-    assert isinstance(refused, Refusal)
-    assert (refused.code, refused.field) == ("id_taken", "$.id")
+    assert refusal(refused) == ("id_taken", "$.id")
 
 
 async def test_an_id_of_the_operator_is_taken_too(world: World) -> None:
     await world.order(Deposit(KEY, "alice", "5", "EUR", None))
     assert said(await world.say("alice", "@bob", key=KEY)) == "id_taken"
-
-
-async def test_a_refused_payment_stays_refused_after_money_came(world: World) -> None:
-    """A late retry must not pay after the person has already paid anew."""
-    refused = await world.pay("alice", "@bob", "4", key=KEY)
-    assert said(refused) == "insufficient_funds"
-    await world.credit("alice", "10")
-    again = await world.pay("alice", "@bob", "4", key=KEY)
-    assert again == refused
-    assert await world.balance("alice") == 1_000
-    assert said(await world.pay("alice", "@bob", "4")) == "stored", "under a new id it is a new payment"
 
 
 async def test_every_refusal_of_a_payment_is_for_ever(world: World) -> None:
@@ -202,10 +147,8 @@ async def test_other_content_under_a_refused_id(world: World, change: dict[str, 
     if members["kind"] == "chat.text":
         members = {"kind": "chat.text", "conv": "@bob", "text": "Lunch"}
     refused = await world.do("alice", key=KEY, **members)
-    assert isinstance(refused, Refusal)
-    assert refused.code == "id_reused"
-    assert refused.field is not None
-    assert refused.field.startswith(field)
+    code, where = refusal(refused)
+    assert (code, (where or "").startswith(field)) == ("id_reused", True)
 
 
 async def test_a_deposit_is_once_as_well(world: World) -> None:

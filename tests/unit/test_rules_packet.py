@@ -259,16 +259,6 @@ async def test_a_full_account_claims_nothing(world: MoneyWorld, group: str) -> N
     assert said(await world.do("carol", "pay.claim", group, ref=packet)) == "stored"
 
 
-async def test_a_refused_claim_stays_refused(world: MoneyWorld, group: str) -> None:
-    packet = await wrapped(world, group, "1", 2)
-    await world.flag("bob", 1)
-    key = world.key()
-    assert told(await world.do("bob", "pay.claim", group, ref=packet, key=key))[0] == "account_frozen"
-    await world.flag("bob", 0, clear=1)
-    assert told(await world.do("bob", "pay.claim", group, ref=packet, key=key))[0] == "account_frozen"
-    assert said(await world.do("bob", "pay.claim", group, ref=packet)) == "stored"
-
-
 # --- the end --------------------------------------------------------------------------------------------
 
 

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from tests.contract.stores import World, body_of, event_id, head_of, said, wire_id
 from tests.support.memory_store.store import MemoryStore
+from tests.support.money_world import refusal
 
 from tuppence_protocol.errors import CODES, Refusal
 from tuppence_protocol.limits import BALANCE_MINOR_MAX
 from tuppence_server.audit.verify import verify
 from tuppence_server.domain.commands import Deposit, DisableUser
-from tuppence_server.domain.effects import Outcome
 from tuppence_server.domain.rows import OPERATOR
 
 
@@ -19,11 +19,6 @@ async def world() -> World:
     world = World(MemoryStore())
     await world.register("alice", "bob", "carol")
     return world
-
-
-def refusal(outcome: Outcome) -> tuple[str, str | None]:
-    assert isinstance(outcome, Refusal), outcome
-    return outcome.code, outcome.field
 
 
 async def test_a_payment_moves_money_with_its_message(world: World) -> None:

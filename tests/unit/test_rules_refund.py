@@ -264,17 +264,6 @@ async def test_of_several_reasons_against_a_refund_the_first_is_told(world: Mone
     assert codes == sorted(codes, key=lambda code: CODES[code].number)
 
 
-async def test_a_refused_refund_stays_refused(world: MoneyWorld) -> None:
-    paid = await world.paid("alice", "@bob", "10.00")
-    await world.paid("bob", "@carol", "10.00")
-    key = world.key()
-    refused = await give_back(world, paid, key=key)
-    assert told(refused)[0] == "insufficient_funds"
-    await world.credit("bob", "50.00")
-    assert await give_back(world, paid, key=key) == refused
-    assert said(await give_back(world, paid)) == "stored"
-
-
 async def test_who_left_the_group_gives_nothing_back_there(world: MoneyWorld) -> None:
     group = await world.group("alice", "bob")
     paid = await world.paid("alice", group, "10.00", payee="@bob")

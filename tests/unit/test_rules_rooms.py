@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 from tests.contract.stores import KINDS, World, body_of, head_of, opened, said, wire_id
 from tests.support.memory_store.store import MemoryStore
+from tests.support.money_world import refusal
 
-from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import GROUPS_PER_PERSON_MAX, ROOM_MEMBERS_MAX
 from tuppence_server.domain.chat import rooms
 from tuppence_server.domain.commands import DisableUser, MarkSeen
-from tuppence_server.domain.effects import Outcome
 
 ROLES = ("owner", "admin", "member", "reader")
 
@@ -21,11 +20,6 @@ async def world() -> World:
     world = World(MemoryStore())
     await world.register("root", "alice", "bob", "carol")
     return world
-
-
-def refusal(outcome: Outcome) -> tuple[str, str | None]:
-    assert isinstance(outcome, Refusal), outcome
-    return outcome.code, outcome.field
 
 
 async def staffed(world: World, alice: str, bob: str) -> str:

@@ -191,15 +191,6 @@ async def test_a_thaw_takes_away_what_it_names_and_no_more(world: MoneyWorld) ->
     assert said(await world.pay("alice", "@bob", "1")) == "stored"
 
 
-async def test_what_was_refused_while_frozen_stays_refused(world: MoneyWorld) -> None:
-    await world.flag("alice", FROZEN_OUT)
-    key = world.key()
-    refused = await world.pay("alice", "@bob", "1", key=key)
-    await world.flag("alice", 0, clear=FROZEN_OUT)
-    assert await world.pay("alice", "@bob", "1", key=key) == refused
-    assert said(await world.pay("alice", "@bob", "1")) == "stored"
-
-
 @ON_EVERY_STORE
 async def test_flags_and_tiers_are_kept(world: MoneyWorld) -> None:
     await world.flag("alice", FROZEN_OUT)
