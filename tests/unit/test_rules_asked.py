@@ -175,21 +175,12 @@ async def test_of_several_reasons_against_a_request_the_first_is_told(world: Mon
     for n in range(1, 6):
         await asked(world, "alice", "@bob", f"{n}")
     dm = head_of(await world.say("alice", "@bob"))["conv"]
-    wrong: dict[str, Any] = {"conv": wire_id("c_", 99), "amount": "x", "currency": "XXX"}
-    codes = []
-    for right in (
-        {"currency": "EUR"},
-        {"amount": "0"},
-        {"amount": "3", "currency": "CHF"},
-        {"currency": "EUR"},
-        {"conv": group, "payer": "@nobody"},
-        {"conv": dm},
-        {"payer": "@carol"},
-        {"payer": "@bob"},
-        {"amount": "6"},
-    ):
-        wrong |= right
-        codes.append(told(await world.do("alice", "pay.request", **wrong))[0])
+    wrong = {"who": "alice", "conv": wire_id("c_", 99), "amount": "x", "currency": "XXX"}
+    codes = await world.told_in_turn(
+        "pay.request", wrong,
+        {"currency": "EUR"}, {"amount": "0"}, {"amount": "3", "currency": "CHF"}, {"currency": "EUR"},
+        {"conv": group, "payer": "@nobody"}, {"conv": dm}, {"payer": "@carol"}, {"payer": "@bob"}, {"amount": "6"},
+    )  # fmt: skip
     assert codes == [
         "amount_format", "amount_range", "unknown_currency", "not_found", "forbidden", "not_found",
         "not_a_member", "already_requested", "too_many_requests",

@@ -174,6 +174,7 @@ async def test_the_end_may_be_submitted_twice_in_one_batch(world: MoneyWorld) ->
 # --- one outcome ----------------------------------------------------------------------------------------
 
 ANSWERS = ("pay.accept", "pay.decline", "pay.cancel")
+ACTS = (*ANSWERS, "pay.refund", "pay.claim", "pay.waive", "pay.remind")
 AFTER = {
     "pay.accept": ended("not_pending", "completed"),
     "pay.decline": ended("already_declined", "declined"),
@@ -228,7 +229,7 @@ async def test_in_a_group_it_is_told_to_all_and_answered_by_the_payee(world: Mon
     assert await world.purse("bob") == (1_250, 0)
 
 
-@pytest.mark.parametrize("kind", [*ANSWERS, "pay.refund", "pay.claim", "pay.waive", "pay.remind"])
+@pytest.mark.parametrize("kind", ACTS)
 async def test_a_payment_is_found_only_where_it_is(world: MoneyWorld, kind: str) -> None:
     """Both are in the other place too; a stranger does not even see the conversation."""
     offer = await world.offered("alice", "@bob", "12.50")
@@ -249,18 +250,21 @@ async def test_a_payment_is_found_only_where_it_is(world: MoneyWorld, kind: str)
     assert await world.purse("alice") == (750, 1_250)
 
 
-@pytest.mark.parametrize("kind", ANSWERS)
-async def test_what_is_no_payment_cannot_be_answered(world: MoneyWorld, kind: str) -> None:
+@pytest.mark.parametrize("kind", ACTS)
+async def test_what_is_no_payment_is_acted_on_by_nobody(world: MoneyWorld, kind: str) -> None:
+    """Nor what came of one: an answer, a refund, a claim."""
     text = id_of(await world.say("alice", "@bob"))
-    packet = await world.made("alice", "pay.packet", "@bob", total="1", currency="EUR", count=1, mode="equal")
     offer = await world.offered("alice", "@bob", "1.00")
     end = id_of(await world.do("bob", "pay.decline", "@alice", ref=offer))
+    paid = await world.paid("alice", "@bob", "1.00")
+    refund = id_of(await world.do("bob", "pay.refund", "@alice", ref=paid))
+    packet = await world.made("alice", "pay.packet", "@bob", total="1", currency="EUR", count=1, mode="equal")
+    claim = id_of(await world.do("bob", "pay.claim", "@alice", ref=packet))
     deposit = id_of(await world.credit("alice", "1"))
-    for ref in (text, packet, end, deposit, event_id(999)):
-        for who, peer in (("alice", "@bob"), ("bob", "@alice")):
-            assert told(await world.do(who, kind, peer, ref=ref)) == NO_PAYMENT, ref
-    refused = await world.pay("alice", "@bob", "100.00", accept=True)
-    assert told(refused)[0] == "insufficient_funds"
+    body = {"user": "@bob"} if kind == "pay.waive" else {}
+    for ref in (text, end, refund, claim, deposit, event_id(999)):
+        for who, place in (("alice", "@bob"), ("bob", "@alice"), ("bob", "self")):
+            assert told(await world.do(who, kind, place, ref=ref, **body)) == NO_PAYMENT, ref
 
 
 async def test_who_left_a_group_cannot_answer_there_and_the_money_goes_back_in_time(
@@ -327,14 +331,11 @@ async def test_of_several_reasons_against_an_answer_the_first_of_the_catalogue_i
     world.now += 60_000
     await world.flag("bob", 1)  # nothing may come in
     await world.flag("alice", 2)  # and nothing out
-    codes = [
-        told(await world.do(who, "pay.accept", place, ref=offer))[0]
-        for who, place in (("dave", group), ("bob", "self"), ("carol", group), ("bob", group))
-    ]
-    await world.flag("bob", 0, clear=1)
-    codes.append(told(await world.do("bob", "pay.accept", group, ref=offer))[0])
-    await world.flag("alice", 0, clear=2)
-    codes.append(told(await world.do("bob", "pay.accept", group, ref=offer))[0])
+    codes = await world.told_in_turn(
+        "pay.accept", {"ref": offer},
+        {"who": "dave", "conv": group}, {"who": "bob", "conv": "self"}, {"who": "carol", "conv": group}, {"who": "bob"},
+        lambda: world.flag("bob", 0, clear=1), lambda: world.flag("alice", 0, clear=2),
+    )  # fmt: skip
     assert codes == ["not_found", "not_found", "forbidden", "account_frozen", "payee_unavailable", "expired"]
     assert codes == sorted(codes, key=lambda code: CODES[code].number)
 

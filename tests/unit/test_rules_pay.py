@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from tests.contract.stores import World, body_of, event_id, head_of, said, wire_id
+from tests.contract.stores import body_of, event_id, head_of, said, wire_id
 from tests.support.memory_store.store import MemoryStore
-from tests.support.money_world import refusal
+from tests.support.money_world import MoneyWorld, refusal
 
 from tuppence_protocol.errors import CODES, Refusal
 from tuppence_protocol.limits import BALANCE_MINOR_MAX
@@ -15,13 +15,13 @@ from tuppence_server.domain.rows import OPERATOR
 
 
 @pytest.fixture
-async def world() -> World:
-    world = World(MemoryStore())
+async def world() -> MoneyWorld:
+    world = MoneyWorld(MemoryStore())
     await world.register("alice", "bob", "carol")
     return world
 
 
-async def test_a_payment_moves_money_with_its_message(world: World) -> None:
+async def test_a_payment_moves_money_with_its_message(world: MoneyWorld) -> None:
     await world.credit("alice", "20")
     outcome = await world.pay("alice", "@bob", "12.5", note="Lunch", not_after=world.now)
     assert body_of(outcome) == {
@@ -35,7 +35,7 @@ async def test_a_payment_moves_money_with_its_message(world: World) -> None:
     assert (owners[moved.debit], owners[moved.credit]) == (world.users["alice"], world.users["bob"])
 
 
-async def test_the_last_cent_can_be_spent_and_not_one_more(world: World) -> None:
+async def test_the_last_cent_can_be_spent_and_not_one_more(world: MoneyWorld) -> None:
     await world.credit("alice", "10.00")
     over = await world.pay("alice", "@bob", "10.01")
     assert isinstance(over, Refusal)
@@ -46,7 +46,7 @@ async def test_the_last_cent_can_be_spent_and_not_one_more(world: World) -> None
     assert await world.balance("alice") == 0
 
 
-async def test_in_one_batch_money_is_spent_once_and_onward_at_once(world: World) -> None:
+async def test_in_one_batch_money_is_spent_once_and_onward_at_once(world: MoneyWorld) -> None:
     await world.credit("alice", "10")
     outcomes = await world.settle(
         world.frame("bob", "pay.send", "@carol", amount="1", currency="EUR"),
@@ -60,7 +60,7 @@ async def test_in_one_batch_money_is_spent_once_and_onward_at_once(world: World)
     assert [await world.balance(who) for who in ("alice", "bob", "carol")] == [0, 0, 1_000]
 
 
-async def test_money_of_another_currency_does_not_cover(world: World) -> None:
+async def test_money_of_another_currency_does_not_cover(world: MoneyWorld) -> None:
     await world.credit("alice", "1000", "JPY")
     refused = await world.pay("alice", "@bob", "1", "EUR")
     assert isinstance(refused, Refusal)
@@ -88,14 +88,16 @@ async def test_money_of_another_currency_does_not_cover(world: World) -> None:
         ("1", "CHF", ("unknown_currency", "$.body.currency")),
     ],
 )
-async def test_shape_of_money(world: World, amount: str, currency: str, expected: tuple[str, str]) -> None:
+async def test_shape_of_money(
+    world: MoneyWorld, amount: str, currency: str, expected: tuple[str, str]
+) -> None:
     code, field = refusal(await world.pay("alice", "@bob", amount, currency))
     assert code == expected[0]
     assert field is not None
     assert field.removeprefix("$.") == expected[1].removeprefix("$.")
 
 
-async def test_the_path_of_a_refused_currency_is_written_like_any_other(world: World) -> None:
+async def test_the_path_of_a_refused_currency_is_written_like_any_other(world: MoneyWorld) -> None:
     paths = [refusal(await world.pay("alice", "@bob", "1", currency))[1] for currency in ("XXX", "CHF")]
     assert paths == ["$.body.currency"] * 2
 
@@ -127,7 +129,7 @@ GROUP, DM, OWN = "group", "@bob", "self"
 )
 @pytest.mark.parametrize("known", [True, False])
 async def test_whom_one_may_pay_where(
-    world: World, place: str, payee: str | None, expected: Any, known: bool
+    world: MoneyWorld, place: str, payee: str | None, expected: Any, known: bool
 ) -> None:
     await world.credit("alice", "10")
     group = await world.group("alice", "bob")
@@ -143,14 +145,14 @@ async def test_whom_one_may_pay_where(
         assert await world.balance("alice") == 1_000
 
 
-async def test_who_left_a_group_is_not_paid_there(world: World) -> None:
+async def test_who_left_a_group_is_not_paid_there(world: MoneyWorld) -> None:
     await world.credit("alice", "1")
     group = await world.group("alice", "bob")
     await world.do("bob", "room.leave", group)
     assert said(await world.pay("alice", group, "1", payee="@bob")) == "not_a_member"
 
 
-async def test_the_disabled_are_not_paid(world: World) -> None:
+async def test_the_disabled_are_not_paid(world: MoneyWorld) -> None:
     await world.credit("alice", "9")
     group = await world.group("alice", "bob")
     await world.say("alice", "@bob")
@@ -160,14 +162,14 @@ async def test_the_disabled_are_not_paid(world: World) -> None:
     assert refusal(await world.pay("carol", "@bob", "1")) == ("not_found", "$.conv"), "no new dm with them"
 
 
-async def test_a_payment_that_waited_too_long_does_not_fire(world: World) -> None:
+async def test_a_payment_that_waited_too_long_does_not_fire(world: MoneyWorld) -> None:
     await world.credit("alice", "9")
     late = await world.pay("alice", "@bob", "1", not_after=world.now - 1)
     assert refusal(late) == ("expired", "$.body.not_after")
     assert said(await world.pay("alice", "@bob", "1", not_after=world.now)) == "stored"
 
 
-async def test_an_account_holds_so_much_and_no_more(world: World) -> None:
+async def test_an_account_holds_so_much_and_no_more(world: MoneyWorld) -> None:
     await world.credit("alice", "20", "JPY")
     await world.credit("bob", "1", "JPY")
     bob = world.store._accounts[world.users["bob"], "JPY", "customer"]  # type: ignore[attr-defined]
@@ -177,7 +179,7 @@ async def test_an_account_holds_so_much_and_no_more(world: World) -> None:
     assert said(await world.pay("alice", "@bob", "5", "JPY")) == "stored"
 
 
-async def test_a_deposit_credits_and_shows_in_self(world: World) -> None:
+async def test_a_deposit_credits_and_shows_in_self(world: MoneyWorld) -> None:
     outcome = await world.order(Deposit(event_id(900), "alice", "12.5", "EUR", "cash desk"))
     assert body_of(outcome) == {
         "amount": "12.50", "currency": "EUR", "note": "cash desk", "payee": world.users["alice"],
@@ -201,11 +203,13 @@ async def test_a_deposit_credits_and_shows_in_self(world: World) -> None:
         ("nobody", "x", "CHF", "amount_format"),
     ],
 )
-async def test_deposits_are_refused(world: World, handle: str, amount: str, currency: str, code: str) -> None:
+async def test_deposits_are_refused(
+    world: MoneyWorld, handle: str, amount: str, currency: str, code: str
+) -> None:
     assert said(await world.order(Deposit(event_id(900), handle, amount, currency, None))) == code
 
 
-async def test_where_several_refusals_apply_the_first_of_the_catalogue_is_told(world: World) -> None:
+async def test_where_several_refusals_apply_the_first_of_the_catalogue_is_told(world: MoneyWorld) -> None:
     """Everything is wrong at first; each thing put right brings up the next one in the order."""
     await world.credit("alice", "1")
     group = await world.group("carol", "alice", "bob")
@@ -213,33 +217,20 @@ async def test_where_several_refusals_apply_the_first_of_the_catalogue_is_told(w
     await world.say("alice", "@bob")
     dm = head_of(await world.say("bob", "@alice"))["conv"]
     await world.order(DisableUser("bob", True))
-    wrong: dict[str, Any] = {"conv": wire_id("c_", 99), "amount": "x", "currency": "EUR", "not_after": 1}
-    codes = []
-    for right in (
-        {},
-        {"amount": "0"},
-        {"amount": "5", "currency": "CHF"},
-        {"currency": "EUR"},
-        {"conv": group},
-        {"conv": dm, "payee": "@nobody"},
-        {"payee": "@carol"},
-        {"payee": "@bob"},
-        {"payee": "@alice"},
-    ):
-        wrong |= right
-        codes.append(refusal(await world.do("alice", "pay.send", **wrong))[0])
+    wrong = {"who": "alice", "conv": wire_id("c_", 99), "amount": "x", "currency": "EUR", "not_after": 1}
+    codes = await world.told_in_turn(
+        "pay.send", wrong,
+        {}, {"amount": "0"}, {"amount": "5", "currency": "CHF"}, {"currency": "EUR"}, {"conv": group},
+        {"conv": dm, "payee": "@nobody"}, {"payee": "@carol"}, {"payee": "@bob"}, {"payee": "@alice"},
+    )  # fmt: skip
     await world.order(DisableUser("bob", False))
-    wrong["payee"] = "@bob"
-    codes.append(refusal(await world.do("alice", "pay.send", **wrong))[0])
-    wrong["not_after"] = world.now
+    codes += await world.told_in_turn("pay.send", wrong, {"payee": "@bob"})
     await world.credit("bob", "1")
     bob = world.store._accounts[world.users["bob"], "EUR", "customer"]  # type: ignore[attr-defined]
     bob.credits_posted = bob.debits_posted = BALANCE_MINOR_MAX
-    codes.append(refusal(await world.do("alice", "pay.send", **wrong))[0])
-    wrong["amount"] = "1"
-    codes.append(refusal(await world.do("alice", "pay.send", **wrong))[0])
+    codes += await world.told_in_turn("pay.send", wrong, {"not_after": world.now}, {"amount": "1"})
     bob.credits_posted = bob.debits_posted = 0
-    assert said(await world.do("alice", "pay.send", **wrong)) == "stored"
+    assert said(await world.do(kind="pay.send", **wrong)) == "stored"
     assert codes == [
         "amount_format", "amount_range", "unknown_currency", "not_found", "forbidden", "not_found",
         "not_a_member", "payee_unavailable", "same_account", "expired", "insufficient_funds", "balance_limit",
@@ -249,7 +240,7 @@ async def test_where_several_refusals_apply_the_first_of_the_catalogue_is_told(w
     assert order == sorted(order, key=[code.family for code in CODES.values()].index)
 
 
-async def test_the_ledger_is_whole_after_all_that(world: World) -> None:
+async def test_the_ledger_is_whole_after_all_that(world: MoneyWorld) -> None:
     await world.credit("alice", "10")
     for amount in ("3", "30", "x", "0.01"):
         await world.pay("alice", "@bob", amount)
@@ -262,7 +253,7 @@ async def test_the_ledger_is_whole_after_all_that(world: World) -> None:
 @pytest.mark.parametrize("conv", ["@bob", "@carol", "group"])
 @pytest.mark.parametrize("ref", ["text", "send", "offer", "packet", "deposit", "request", "split", "nothing"])
 async def test_whatever_a_payment_names_in_ref_it_is_decided_with_all_that_it_needs(
-    world: World, ref: str, conv: str, named: dict[str, str]
+    world: MoneyWorld, ref: str, conv: str, named: dict[str, str]
 ) -> None:
     await world.credit("alice", "50")
     await world.credit("bob", "50")
