@@ -93,6 +93,20 @@ class MoneyWorld(World):
             codes.append(told(await self.do(kind=kind, **wrong))[0])
         return codes
 
+    async def ask(self, who: str, conv: str, amount: str, **members: Any) -> Outcome:
+        """A request in euros."""
+        return await self.do(who, "pay.request", conv, **{"amount": amount, "currency": "EUR"} | members)
+
+    async def asked(self, who: str, conv: str, amount: str, **members: Any) -> str:
+        """A request that was made; its id."""
+        return id_of(await self.ask(who, conv, amount, **members))
+
+    async def share_out(self, group: str, total: str, *people: str, **members: Any) -> Outcome:
+        """Alice splits a bill in euros; people as "@bob" or "@bob 5.00"."""
+        shares = [dict(zip(("user", "amount"), person.split(" "), strict=False)) for person in people]
+        body = {"total": total, "currency": "EUR", "shares": shares} | members
+        return await self.do("alice", "pay.split", group, **body)
+
     async def expire(self, payment: str) -> Outcome:
         """What the sweep submits for a payment."""
         return await self.order(Expire(self.key(), payment))
