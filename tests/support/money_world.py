@@ -111,6 +111,13 @@ class MoneyWorld(World):
         """What the sweep submits for a payment."""
         return await self.order(Expire(self.key(), payment))
 
+    async def answer(self, kind: str, payment: str, payer: str = "alice", payee: str = "bob") -> Outcome:
+        """An offer in a dm is answered by the one who may, or the sweep comes to it."""
+        if kind == "pay.expire":
+            return await self.expire(payment)
+        who, peer = (payer, payee) if kind == "pay.cancel" else (payee, payer)
+        return await self.do(who, kind, f"@{peer}", ref=payment)
+
     async def flag(self, who: str, put: int, currency: str | None = None, clear: int = 0) -> Outcome:
         """Freeze, close or thaw."""
         return await self.order(SetFlags(who, currency, put, clear))

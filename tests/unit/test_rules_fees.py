@@ -165,14 +165,11 @@ async def test_the_fee_is_held_with_the_money_and_goes_where_it_goes(
     held = 1_020 if on_top else 1_000
     assert await world.purse(who) == (2_000 - held, held)
     assert (await earned(world))[0] == 0
+    world.now += 60_000 if end == "pay.expire" else 0
+    outcome = await world.answer(end, id_of(offer), who)
     if end == "pay.expire":
-        world.now += 60_000
-        outcome = await world.expire(id_of(offer))
         returned = {"amount": format_amount(held, "EUR"), "currency": "EUR"}
         assert body_of(outcome)["returned"] == returned, "the fee too"
-    else:
-        author, peer = (who, "@bob") if end == "pay.cancel" else ("bob", f"@{who}")
-        outcome = await world.do(author, end, peer, ref=id_of(offer))
     if end != "pay.accept":
         assert await world.purse(who) == (2_000, 0)
         assert await world.purse("bob") == (0, 0)

@@ -28,14 +28,6 @@ DAY_MS = 1000 * ACCEPT_S_DEFAULT
 world = world_of(alice="20")
 
 
-async def answer(world: MoneyWorld, kind: str, payment: str) -> Any:
-    """The one who may do it does it."""
-    if kind == "pay.expire":
-        return await world.expire(payment)
-    who, peer = ("alice", "@bob") if kind == "pay.cancel" else ("bob", "@alice")
-    return await world.do(who, kind, peer, ref=payment)
-
-
 # --- the offer ------------------------------------------------------------------------------------------
 
 
@@ -204,7 +196,7 @@ async def test_in_one_batch_too_there_is_one_outcome(world: MoneyWorld, first: s
 async def test_in_the_last_millisecond_it_can_still_be_answered(world: MoneyWorld, kind: str) -> None:
     offer = await world.offered("alice", "@bob", "12.50", expires_s=60)
     world.now += 59_999
-    assert said(await answer(world, kind, offer)) == "stored"
+    assert said(await world.answer(kind, offer)) == "stored"
 
 
 async def test_a_refused_answer_stays_refused_under_its_id(world: MoneyWorld) -> None:
@@ -354,7 +346,7 @@ async def test_the_smallest_unit_of_every_currency_waits_and_arrives(
     offer = await world.offered("alice", "@bob", least, currency)
     assert await world.purse("alice", currency) == (had - 1, 1)
     world.now += DAY_MS if end == "pay.expire" else 0
-    assert said(await answer(world, end, offer)) == "stored"
+    assert said(await world.answer(end, offer)) == "stored"
     arrived = int(end == "pay.accept")
     assert await world.purse("bob", currency) == (arrived, 0)
     assert await world.purse("alice", currency) == (had - arrived, 0)

@@ -30,12 +30,9 @@ world = world_of(alice="50", bob="50", begin=lambda world: world.say("alice", "@
 
 async def answer(world: MoneyWorld, kind: str, request: str, amount: str = "5.00") -> Any:
     """Alice asked Bob; the one who may do it does it."""
-    if kind == "pay.expire":
-        return await world.expire(request)
     if kind == "pay.send":
         return await world.pay("bob", "@alice", amount, ref=request)
-    who, peer = ("alice", "@bob") if kind == "pay.cancel" else ("bob", "@alice")
-    return await world.do(who, kind, peer, ref=request)
+    return await world.answer(kind, request)
 
 
 # --- requests: asking -----------------------------------------------------------------------------------
