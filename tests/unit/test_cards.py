@@ -330,19 +330,15 @@ OTHER = PACKET[:-1] + "2"
 LIES = {
     "another seed": (lambda p, c, e: (p, c[:-1], with_body(e, seed="00" * 32)), "promised"),
     "another promise": (lambda p, c, e: (with_body(p, proof="0" * 64), c, e), "promised"),
-    "another id": (
-        lambda p, c, e: (
+    "another id": (lambda p, c, e: (
             replace(p, id=OTHER), [replace(x, ref=OTHER) for x in c], replace(e, ref=OTHER)
         ),
-        "promised",
-    ),
+     "promised"),
     "another amount": (lambda p, c, e: (p, [with_body(c[0], amount="9.99"), *c[1:]], e), "claim 1 got 9.99"),
     "another currency": (lambda p, c, e: (p, [with_body(c[0], currency="JPY"), *c[1:]], e), "JPY, but"),
     "another place": (lambda p, c, e: (p, [c[0], with_body(c[1], share=3), *c[2:]], e), "given place 3"),
-    "a swap": (
-        lambda p, c, e: (p, [with_body(c[0], share=2), with_body(c[1], share=1), *c[2:]], e),
-        "claim 1 was given place 2",
-    ),
+    "a swap": (lambda p, c, e: (p, [with_body(c[0], share=2), with_body(c[1], share=1), *c[2:]], e),
+     "claim 1 was given place 2"),
     "a claim kept back": (lambda p, c, e: (p, c[1:], e), "3 of 4 claims"),
     "one claims twice": (lambda p, c, e: (p, [c[0], with_body(c[1], payee="u_1"), *c[2:]], e), "second one"),
     "another packet's claim": (lambda p, c, e: (p, [replace(c[0], ref=OTHER), *c[1:]], e), "another packet"),
