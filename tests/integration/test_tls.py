@@ -11,7 +11,11 @@ from tests.support.tls import make_pair
 from tests.support.waiting import elapsed, until
 from tests.support.wire import Client, make
 
+from tuppence_server.config.networks import Networks
+from tuppence_server.edge.acceptor import Acceptor
+from tuppence_server.edge.addresses import Addresses
 from tuppence_server.edge.tls import HANDSHAKE_S_MAX, Door
+from tuppence_server.telemetry.metrics import Metrics
 
 MOST = 6
 
@@ -130,34 +134,6 @@ async def test_a_conversation_over_tls(server, pair):
     await listener.close()
 
 
-class _Addresses:
-    def __init__(self):
-        self.open = 0
-
-    def enter(self, _):
-        self.open += 1
-
-    def leave(self, _):
-        self.open -= 1
-
-    def crowded(self, _):
-        return self.open > MOST
-
-
-class _Acceptor:
-    """What the door needs, on the event loop that is there without uvloop."""
-
-    def __init__(self):
-        self.loop = asyncio.get_running_loop()
-        self.addresses = _Addresses()
-        self.metrics = self
-        self.closes = dict.fromkeys(["tls_handshake"], 0)
-        self.tasks = []
-
-    def spawn(self, work):
-        self.tasks.append(self.loop.create_task(work))
-
-
 class _Echo(asyncio.Protocol):
     def connection_made(self, transport):
         self.transport = transport
@@ -170,7 +146,8 @@ class _Echo(asyncio.Protocol):
 
 
 async def test_bytes_that_come_with_the_end_of_the_handshake_are_kept(pair):
-    acceptor = _Acceptor()
+    addresses = Addresses(MOST, Networks(()))
+    acceptor = Acceptor(addresses, Metrics())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair.certificate, pair.key)
     loop = asyncio.get_running_loop()
@@ -194,6 +171,6 @@ async def test_bytes_that_come_with_the_end_of_the_handshake_are_kept(pair):
             break
         except ssl.SSLWantReadError:
             incoming.write(await reader.read(65_536))
-    assert acceptor.addresses.open == 0
+    assert addresses._open.total() == 0
     writer.close()
     listening.close()

@@ -1,6 +1,7 @@
 """A slow reader costs itself: first its live frames, then its connection, never our memory."""
 
 import json
+from functools import partial
 
 import pytest
 from tests.support.node import DM, FakeConnection, Node
@@ -62,72 +63,84 @@ def test_a_reader_that_does_not_come_back_ends_once_with_bounded_memory(node: No
     assert alice.writes == []
 
 
-def test_whoever_joins_or_falls_behind_hears_the_last_of_everything_that_has_only_a_present() -> None:
+class Follower:
+    """Alice at random: coming, stopping, reading; what she was told last, and what is so."""
+
+    def __init__(self) -> None:
+        self.node, self.pos = Node(), 0
+        self.balances: dict[str, tuple[int, int]] = {}
+        self.told: dict[str, tuple[int, int]] = {}
+        self.online: dict[str, bool] = {}
+        self.others: dict[str, FakeConnection] = {}
+        self.snapshot: tuple[int, dict[str, tuple[int, int]]] | None = None
+        self.alice = self.node.enter("alice")
+        self._watch()
+
+    def _watch(self) -> None:
+        self.node.hub.people.watch(self.alice, frozenset({"bob", "carol"}))
+        self.node.hub.show(self.alice, ["bob", "carol"])
+        self.node.hub.flush()
+
+    def pay(self, currency: str, minor: int) -> None:
+        self.pos += 1
+        self.balances[currency] = (minor, self.pos)
+        told = Balance("alice", currency, minor, 0, self.pos)
+        self.node.commit(self.node.event(self.pos, "c_dm", DM), balances=[told])
+
+    def come_or_go(self, who: str) -> None:
+        there = self.others.pop(who, None)
+        if there is None:
+            self.others[who] = self.node.enter(who)
+        elif (person := self.node.hub.detach(there, 1)) is not None:
+            self.node.hub.gone(person)
+            self.node.hub.flush()
+
+    def connect_anew(self) -> None:
+        if self.snapshot is None and not self.alice.paused:
+            self.listen()
+            self.node.hub.detach(self.alice, 1)
+            self.alice = self.node.arrive("alice")
+            self.snapshot = (self.pos, dict(self.balances))
+
+    def be_admitted(self) -> None:
+        if self.snapshot is not None:
+            pos, self.told = self.snapshot
+            self.snapshot = None
+            self.node.hub.admit(self.alice, pos, [], [])
+            self._watch()
+
+    def listen(self) -> None:
+        """Take in all that was written, as a client does."""
+        for line in (json.loads(line) for data in self.alice.writes for line in data.splitlines()):
+            body = line["body"]
+            if line["kind"] == "live.balance":
+                minor = parse_amount(body["available"], body["currency"])
+                assert isinstance(minor, int)
+                assert body["pos"] >= self.told.get(body["currency"], (0, 0))[1], "a balance never goes back"
+                self.told[body["currency"]] = (minor, body["pos"])
+            elif line["kind"] == "live.presence":
+                self.online[body["user"]] = body["online"]
+        self.alice.writes.clear()
+
+
+def test_whoever_joins_or_falls_behind_hears_the_last_of_all_that_has_only_a_present() -> None:
     """Random comings, stops and commits: once nothing moves, the last that was heard is how things stand."""
     random = seeded()
     for _ in range(200):
-        node, pos = Node(), 0
-        alice = node.enter("alice")
-        balances: dict[str, tuple[int, int]] = {}
-        heard: dict[str, tuple[int, int]] = {}
-        online: dict[str, bool] = {}
-        node.hub.people.watch(alice, frozenset({"bob", "carol"}))
-        node.hub.show(alice, ["bob", "carol"])
-        node.hub.flush()
-        others: dict[str, FakeConnection] = {}
-        snapshot: tuple[int, dict[str, tuple[int, int]]] | None = None
+        at = Follower()
         for _ in range(random.randrange(2, 30)):
-            act = random.randrange(6)
-            if act == 0:
-                alice.pause_writing()
-            elif act == 1:
-                alice.resume_writing()
-            elif act == 2:
-                currency, pos = random.choice(["EUR", "JPY", "KWD"]), pos + 1
-                balances[currency] = (random.randrange(10**6), pos)
-                told = Balance("alice", currency, balances[currency][0], 0, pos)
-                node.commit(node.event(pos, "c_dm", DM), balances=[told])
-            elif act == 3:
-                who = random.choice(["bob", "carol"])
-                ear = others.pop(who, None)
-                if ear is None:
-                    others[who] = node.enter(who)
-                elif (person := node.hub.detach(ear, 1)) is not None:
-                    node.hub.gone(person)
-                    node.hub.flush()
-            elif act == 4 and snapshot is None and not alice.paused:
-                _listen(alice, heard, online)
-                node.hub.detach(alice, 1)
-                alice = node.arrive("alice")
-                snapshot = (pos, dict(balances))
-            elif act == 5 and snapshot is not None:
-                heard = dict(snapshot[1])
-                node.hub.admit(alice, snapshot[0], [], [])
-                node.hub.people.watch(alice, frozenset({"bob", "carol"}))
-                node.hub.show(alice, ["bob", "carol"])
-                node.hub.flush()
-                snapshot = None
-        if snapshot is not None:
-            heard = dict(snapshot[1])
-            node.hub.admit(alice, snapshot[0], [], [])
-            node.hub.people.watch(alice, frozenset({"bob", "carol"}))
-            node.hub.show(alice, ["bob", "carol"])
-            node.hub.flush()
-        alice.resume_writing()
-        _listen(alice, heard, online)
-        assert heard == balances
-        assert {who for who, there in online.items() if there} == set(others)
-
-
-def _listen(ear: FakeConnection, heard: dict[str, tuple[int, int]], online: dict[str, bool]) -> None:
-    """Take in all that was written, as a client does."""
-    for line in (json.loads(line) for data in ear.writes for line in data.splitlines()):
-        body = line["body"]
-        if line["kind"] == "live.balance":
-            minor = parse_amount(body["available"], body["currency"])
-            assert isinstance(minor, int)
-            assert body["pos"] >= heard.get(body["currency"], (0, 0))[1], "a balance never goes back"
-            heard[body["currency"]] = (minor, body["pos"])
-        elif line["kind"] == "live.presence":
-            online[body["user"]] = body["online"]
-    ear.writes.clear()
+            currency, who = random.choice(["EUR", "JPY", "KWD"]), random.choice(["bob", "carol"])
+            acts = (
+                at.alice.pause_writing,
+                at.alice.resume_writing,
+                partial(at.pay, currency, random.randrange(10**6)),
+                partial(at.come_or_go, who),
+                at.connect_anew,
+                at.be_admitted,
+            )
+            random.choice(acts)()
+        at.be_admitted()
+        at.alice.resume_writing()
+        at.listen()
+        assert at.told == at.balances
+        assert {who for who, there in at.online.items() if there} == set(at.others)

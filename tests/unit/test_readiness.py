@@ -35,12 +35,9 @@ def full(yes: bool) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20 if yes else hard, hard))
 
 
-async def test_after_a_fault_a_small_commit_is_no_proof(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(readiness, "PROBE_EVERY_S", 0.0)
+async def test_after_a_fault_a_small_commit_is_no_proof(tmp_path: Path) -> None:
     road = Road()
-    ready = Readiness(MemoryStore(), road, tmp_path)  # type: ignore[arg-type]
+    ready = Readiness(MemoryStore(), road, tmp_path, every_s=0)  # type: ignore[arg-type]
     assert await ready.ready()
     assert road.asked == 0, "nothing is tried where nothing has failed"
     road.write_faults += 1
@@ -66,8 +63,7 @@ async def test_the_disk_is_tried_once_however_many_ask(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     road = Road()
-    ready = Readiness(MemoryStore(), road, tmp_path)  # type: ignore[arg-type]
-    monkeypatch.setattr(readiness, "PROBE_EVERY_S", 3_600.0)
+    ready = Readiness(MemoryStore(), road, tmp_path, every_s=3_600)  # type: ignore[arg-type]
     tried = []
     monkeypatch.setattr(readiness, "take_room", lambda data: (tried.append(data), data_dir.take_room(data)))
     road.write_faults, road.answer = 1, UNAVAILABLE

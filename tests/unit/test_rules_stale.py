@@ -40,8 +40,8 @@ class Road:
         return (await self.world.settle(request))[0]
 
 
-async def prune(world: MoneyWorld) -> int:
-    return await sweep.prune(world.store, cast("Pipeline", Road(world)))
+async def prune(world: MoneyWorld, **bounds: int) -> int:
+    return await sweep.prune(world.store, cast("Pipeline", Road(world)), **bounds)
 
 
 async def found(world: MoneyWorld) -> Stale:
@@ -107,25 +107,20 @@ async def test_what_is_good_is_let_be_whoever_names_it(kind: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_much_goes_in_bites(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweep, "PRUNE_ROWS_MAX", 3)
-    monkeypatch.setattr(sweep, "PRUNE_BITES_MAX", 2)
+async def test_much_goes_in_bites(kind: str, tmp_path: Path) -> None:
     async with money_world(kind, tmp_path, POLICY) as world:
         for _ in range(10):
             await world.quote("alice", "10")
         world.now += DAY_MS
-        assert [await prune(world) for _ in range(3)] == [6, 4, 0]
+        assert [await prune(world, rows_max=3, bites_max=2) for _ in range(3)] == [6, 4, 0]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_the_sweep_drops_too_what_nobody_needs(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sweep, "SWEEP_S", 0)
+async def test_the_sweep_drops_too_what_nobody_needs(kind: str, tmp_path: Path) -> None:
     async with money_world(kind, tmp_path, POLICY) as world:
         await world.quote("alice", "10")
         world.now += DAY_MS
-        sweeping = asyncio.create_task(sweep.keep_sweeping(world.store, cast("Pipeline", Road(world))))
+        sweeping = asyncio.create_task(sweep.keep_sweeping(world.store, cast("Pipeline", Road(world)), 0))
 
         async def gone() -> bool:
             return not (await found(world)).quotes

@@ -13,9 +13,11 @@ from tests.support.tls import make_pair
 from tests.support.waiting import seeded, until
 
 from tuppence_server.config.networks import Networks
+from tuppence_server.edge.acceptor import Acceptor
 from tuppence_server.edge.addresses import Addresses
 from tuppence_server.edge.handshake import client_address
 from tuppence_server.edge.tls import Door, _Threshold
+from tuppence_server.telemetry.metrics import Metrics
 
 HERE = "127.0.0.1"
 
@@ -145,27 +147,14 @@ def test_bytes_and_loss_that_were_bound_before_the_crossing_come_in_after_it() -
     assert table.empty
 
 
-class Services:
-    """What the door needs."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.addresses = Table()
-        self.metrics = self
-        self.closes = {"tls_handshake": 0}
-        self.tasks: set[asyncio.Task[Any]] = set()
-
-    def spawn(self, work: Any) -> None:
-        task = self.loop.create_task(work)
-        self.tasks.add(task)
-
-
 async def burst(path: Path) -> None:
-    pair, services, chance = make_pair(path), Services(), seeded()
+    pair, table, chance = make_pair(path), Table(), seeded()
+    acceptor, faults = Acceptor(table, Metrics()), []
+    acceptor.loop.set_exception_handler(lambda _, context: faults.append(context))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair.certificate, pair.key)
-    door = lambda: Door(cast("Any", services), context, lambda: Counted(services.addresses))  # noqa: E731
-    listening = await services.loop.create_server(door, HERE, 0)
+    door = lambda: Door(acceptor, context, lambda: Counted(table))  # noqa: E731
+    listening = await acceptor.loop.create_server(door, HERE, 0)
     port = listening.sockets[0].getsockname()[1]
     ours = pair.client()
 
@@ -187,11 +176,11 @@ async def burst(path: Path) -> None:
         await asyncio.gather(*(one(chance.randrange(16)) for _ in range(50)))
 
     async def ended() -> bool:
-        return services.addresses.empty and all(task.done() for task in services.tasks)
+        return table.empty and not acceptor.tasks
 
     await until(ended, "every connection is taken off the table")
-    assert services.addresses.entered > 300
-    assert not [task for task in services.tasks if task.exception()]
+    assert table.entered > 300
+    assert faults == []
     listening.close()
 
 

@@ -22,9 +22,10 @@ PROBE_EVERY_S: Final = 1.0
 
 
 class Readiness:
-    """What `/readyz` tells of one server."""
+    """What `/readyz` tells of one server, which tries the disk every `every_s` at most."""
 
-    def __init__(self, store: Upkeep, pipeline: Pipeline, data: Path) -> None:
+    def __init__(self, store: Upkeep, pipeline: Pipeline, data: Path, every_s: float = PROBE_EVERY_S) -> None:
+        self._every_s = every_s
         self._store = store
         self._pipeline = pipeline
         self._data = data
@@ -41,7 +42,7 @@ class Readiness:
         async with self._one_at_a_time:
             now = asyncio.get_running_loop().time()
             if not self._proved and now >= self._next_probe:
-                self._next_probe = now + PROBE_EVERY_S
+                self._next_probe = now + self._every_s
                 await self._probe()
         return self._proved
 

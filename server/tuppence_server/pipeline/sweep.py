@@ -44,11 +44,13 @@ async def sweep(store: Upkeep, pipeline: Pipeline) -> int:
     return swept
 
 
-async def prune(store: Upkeep, pipeline: Pipeline) -> int:
+async def prune(
+    store: Upkeep, pipeline: Pipeline, rows_max: int = PRUNE_ROWS_MAX, bites_max: int = PRUNE_BITES_MAX
+) -> int:
     """Drop what nobody needs any more, in bites that keep nobody waiting; how many rows that were."""
     dropped = 0
-    for _ in range(PRUNE_BITES_MAX):
-        stale = await store.stale(before(pipeline.now_ms()), PRUNE_ROWS_MAX)
+    for _ in range(bites_max):
+        stale = await store.stale(before(pipeline.now_ms()), rows_max)
         bite = max(len(stale.quotes), len(stale.sessions), len(stale.uses))
         if not bite:
             break
@@ -56,7 +58,7 @@ async def prune(store: Upkeep, pipeline: Pipeline) -> int:
         if isinstance(outcome, Refusal):
             break
         dropped += len(stale.quotes) + len(stale.sessions) + len(stale.uses)
-        if bite < PRUNE_ROWS_MAX:
+        if bite < rows_max:
             break
     return dropped
 
@@ -72,12 +74,12 @@ def sound(store: Upkeep, pipeline: Pipeline) -> bool:
     return True
 
 
-async def keep_sweeping(store: Upkeep, pipeline: Pipeline) -> None:
-    """Sweep every SWEEP_S seconds until cancelled; a fault is logged and tried again, unless it is fatal."""
+async def keep_sweeping(store: Upkeep, pipeline: Pipeline, every_s: float = SWEEP_S) -> None:
+    """Sweep every so many seconds until cancelled; a fault is logged and tried again, unless it is fatal."""
     while sound(store, pipeline):
         try:
             await sweep(store, pipeline)
             await prune(store, pipeline)
         except Exception:
             log.exception("sweep_fault")
-        await asyncio.sleep(SWEEP_S)
+        await asyncio.sleep(every_s)
