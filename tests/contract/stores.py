@@ -1,6 +1,7 @@
 """A small world over any store: people, frames and commands that are decided in batches, as on the road."""
 
 import json
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
@@ -23,6 +24,7 @@ from tuppence_server.domain.rows import OPERATOR, LogHead
 from tuppence_server.domain.rules import decide, needs
 from tuppence_server.pipeline.pipeline import LOAD_WAVES_MAX
 from tuppence_server.store.contract import Store
+from tuppence_server.store.sqlite.migrate import migrations
 from tuppence_server.store.sqlite.store import SqliteStore
 
 KINDS = ("memory", "sqlite")
@@ -80,6 +82,16 @@ async def opened(kind: str, folder: Path) -> AsyncIterator[Store]:
         yield store
     finally:
         await store.close()
+
+
+def migrated(db: sqlite3.Connection, version: int) -> None:
+    """Bring a new file to where that migration left it."""
+    db.execute(
+        "CREATE TABLE migration (version INTEGER PRIMARY KEY, name TEXT, checksum TEXT, applied_at INTEGER)"
+    )
+    for each in migrations()[:version]:
+        db.executescript(each.sql)
+        db.execute("INSERT INTO migration VALUES (?, ?, ?, 0)", (each.version, each.name, each.checksum))
 
 
 async def commit(store: Store, changes: Changes, head: LogHead) -> None:

@@ -7,13 +7,12 @@ from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
 import pytest
-from tests.contract.stores import EPOCH, KINDS, World, head_of, opened
+from tests.contract.stores import EPOCH, KINDS, World, head_of, migrated, opened
 from tests.contract.work import counting
 
 from tuppence_protocol.limits import RESUME_BYTES_MAX, TEXT_CHARS_MAX
 from tuppence_server.store.contract import Cursor, Snapshot
 from tuppence_server.store.sql import entries, money
-from tuppence_server.store.sqlite.migrate import migrations
 from tuppence_server.store.sqlite.pool import READERS
 from tuppence_server.store.sqlite.store import SqliteStore
 
@@ -32,16 +31,6 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 async def back(world: World, who: str, cursor: int) -> Snapshot:
     return await world.store.snapshot(world.users[who], "s_none", Cursor(EPOCH, cursor))
-
-
-def migrated(db: sqlite3.Connection, version: int) -> None:
-    """Bring a new file to where that migration left it."""
-    db.execute(
-        "CREATE TABLE migration (version INTEGER PRIMARY KEY, name TEXT, checksum TEXT, applied_at INTEGER)"
-    )
-    for each in migrations()[:version]:
-        db.executescript(each.sql)
-        db.execute("INSERT INTO migration VALUES (?, ?, ?, 0)", (each.version, each.name, each.checksum))
 
 
 # --- coming back ------------------------------------------------------------------------------------------

@@ -11,7 +11,18 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from tests.contract.stores import EPOCH, POLICY, Counted, World, commit, event_id, opened, said, wire_id
+from tests.contract.stores import (
+    EPOCH,
+    POLICY,
+    Counted,
+    World,
+    commit,
+    event_id,
+    migrated,
+    opened,
+    said,
+    wire_id,
+)
 
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.changes import Changes
@@ -66,12 +77,7 @@ async def test_transfers_made_before_their_entries_are_kept_and_found(tmp_path: 
         (3, 3, 2, 3, 200, "pay.accept", "post", 2),
     ]
     with database(tmp_path) as db:
-        db.execute(
-            "CREATE TABLE migration (version INTEGER PRIMARY KEY, name TEXT, checksum TEXT, applied_at INTEGER)"
-        )
-        for each in migrations()[:3]:
-            db.executescript(each.sql)
-            db.execute("INSERT INTO migration VALUES (?, ?, ?, 0)", (each.version, each.name, each.checksum))
+        migrated(db, 3)
         db.execute("INSERT INTO head VALUES (1, ?, 3, zeroblob(32), 3, 3, 0, 'live')", (EPOCH,))
         db.execute("INSERT INTO conversation VALUES ('c_x', 'self', '', 'x', 0, 3, 3, 1, 0)")
         for number, (owner, code) in enumerate(
@@ -108,12 +114,7 @@ async def test_looks_of_handles_from_before_are_drawn_anew_and_nobody_loses_thei
     """A file from before `0010_strokes`, with two people whose handles look alike."""
     kept = {"modem": "modem", "vwx": "vwx", "vvvx": "wvx", "wilma": "wllma", "bob": "bob"}
     with database(tmp_path) as db:
-        db.execute(
-            "CREATE TABLE migration (version INTEGER PRIMARY KEY, name TEXT, checksum TEXT, applied_at INTEGER)"
-        )
-        for each in migrations()[:9]:
-            db.executescript(each.sql)
-            db.execute("INSERT INTO migration VALUES (?, ?, ?, 0)", (each.version, each.name, each.checksum))
+        migrated(db, 9)
         for handle, look in kept.items():
             db.execute(
                 "INSERT INTO user (id, handle, skeleton, name, disabled, created_at) VALUES (?, ?, ?, '', 0, 0)",

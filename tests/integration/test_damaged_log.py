@@ -16,7 +16,7 @@ from tuppence_server.cli.main import app
 from tuppence_server.data_dir import DATABASE
 from tuppence_server.store.contract import Unusable
 from tuppence_server.store.sqlite.store import SqliteStore
-from tuppence_server.store.sqlite.wal import UNFINISHED_COMMITS_MAX, behind_the_end
+from tuppence_server.store.sqlite.wal import UNFINISHED_COMMITS_MAX, after_the_end
 
 HEADER_BYTES, FRAME_BYTES = 32, 24 + 4_096
 CANNOT_START, PROBLEMS = 3, 4
@@ -121,7 +121,7 @@ async def test_the_torn_tail_of_a_commit_that_nobody_was_told_of_is_no_damage(
         assert store.tail.commits <= UNFINISHED_COMMITS_MAX
     finally:
         await store.close()
-    assert behind_the_end(data / DATABASE).frames == 0
+    assert after_the_end(data / DATABASE).frames == 0
 
 
 async def test_what_an_earlier_generation_left_is_no_damage(
@@ -141,8 +141,8 @@ async def test_what_an_earlier_generation_left_is_no_damage(
         copy.mkdir()
         for side in ("", "-wal"):
             shutil.copy(tmp_path / "live" / (DATABASE + side), copy)
-    assert behind_the_end(copy / DATABASE).frames == 0
-    assert behind_the_end(folder / DATABASE).frames == 0
+    assert after_the_end(copy / DATABASE).frames == 0
+    assert after_the_end(folder / DATABASE).frames == 0
 
 
 def invoke(*arguments, data):

@@ -29,7 +29,7 @@ from tuppence_server.pipeline.clock import BEHIND, JUMP_MS
 from tuppence_server.store.contract import StoreFault, Unusable
 from tuppence_server.store.sqlite.migrate import migrations
 from tuppence_server.store.sqlite.ours import recognise
-from tuppence_server.store.sqlite.wal import UNFINISHED_COMMITS_MAX, behind_the_end
+from tuppence_server.store.sqlite.wal import UNFINISHED_COMMITS_MAX, after_the_end
 
 from .admin_client import Unreachable, do, look, running
 
@@ -166,12 +166,12 @@ def _examine_clock(at_ms: int, note: Any) -> None:
 
 def _examine_log(path: Path, note: Any) -> None:
     try:
-        tail = behind_the_end(path)
+        tail = after_the_end(path)
     except (StoreFault, OSError) as fault:
         note("log", "problem", f"cannot be read: {fault}")
         return
     if tail.commits > UNFINISHED_COMMITS_MAX:
-        note("log", "problem", tail.told(path))
+        note("log", "problem", tail.report(path))
     elif tail.frames:
         note(
             "log", "warning", "a commit was under way when the last process ended, or the last one is damaged"

@@ -16,24 +16,10 @@ from msgspec import Struct
 from tuppence_protocol.kinds import ConversationView, MemberView
 from tuppence_protocol.limits import PAGE_BYTES_MAX
 from tuppence_protocol.views import UserView
+from tuppence_server.domain import rows
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.changes import Changes
 from tuppence_server.domain.keys import Keys
-from tuppence_server.domain.rows import (
-    Account,
-    Conversation,
-    DataMode,
-    IdempotencyRecord,
-    LoggedEvent,
-    LogHead,
-    Member,
-    Payment,
-    Quote,
-    Session,
-    Share,
-    Transfer,
-    User,
-)
 from tuppence_server.domain.stale import Before
 
 
@@ -66,8 +52,8 @@ class SchemaTooNew(Exception):
 class Identity(Struct, frozen=True):
     """Who a token belongs to."""
 
-    user: User
-    session: Session
+    user: rows.User
+    session: rows.Session
 
 
 class Funds(Struct, frozen=True):
@@ -124,7 +110,7 @@ class Listed(Struct, frozen=True):
     """A person, when they last logged in (ms, 0 where that is not known), and whether anything of theirs is
     frozen."""
 
-    user: User
+    user: rows.User
     last_login: int
     frozen: bool
 
@@ -145,7 +131,7 @@ class ConversationInfo(Struct, frozen=True):
     members: int
 
 
-def info_of(conversation: Conversation) -> ConversationInfo:
+def info_of(conversation: rows.Conversation) -> ConversationInfo:
     """A conversation as the hub needs to know it."""
     people = None if conversation.pair is None else tuple(conversation.pair.split("|"))
     return ConversationInfo(conversation.id, people, conversation.members)
@@ -178,9 +164,9 @@ class Page(Struct, frozen=True):
 class Item(Struct, frozen=True, gc=False):
     """An event of money, with the payment that it began or took a share of as that now stands, if it has a row."""
 
-    event: LoggedEvent
-    payment: Payment | None
-    shares: tuple[Share, ...] = ()
+    event: rows.LoggedEvent
+    payment: rows.Payment | None
+    shares: tuple[rows.Share, ...] = ()
 
 
 class Items(Struct, frozen=True):
@@ -240,10 +226,10 @@ class Total(Struct, frozen=True, gc=False):
 class MoneyRows(Struct, frozen=True):
     """Rows of money by id, and events by theirs; what is not there is left out."""
 
-    payments: dict[str, Payment]
-    shares: dict[str, list[Share]]
-    quotes: dict[str, Quote]
-    events: dict[str, LoggedEvent]
+    payments: dict[str, rows.Payment]
+    shares: dict[str, list[rows.Share]]
+    quotes: dict[str, rows.Quote]
+    events: dict[str, rows.LoggedEvent]
 
 
 class Tally(Struct, frozen=True):
@@ -282,14 +268,14 @@ Packed = NewType("Packed", object)
 class Log(Protocol):
     """Where the log stands."""
 
-    async def head(self) -> LogHead: ...
+    async def head(self) -> rows.LogHead: ...
 
 
 class Journal(Log, Protocol):
     """What the road needs; it alone writes."""
 
     async def load(self, keys: Keys, book: Book) -> None: ...
-    def pack(self, changes: Changes, head: LogHead) -> Packed: ...
+    def pack(self, changes: Changes, head: rows.LogHead) -> Packed: ...
     async def save(self, packed: Packed) -> None: ...
 
 
@@ -330,8 +316,8 @@ class PeopleReads(Protocol):
     """Who somebody is, and what they have."""
 
     async def person(self, reference: str) -> UserView | None: ...
-    async def user(self, handle: str) -> User | None: ...
-    async def sessions(self, user: str, now: int, limit: int) -> list[Session]: ...
+    async def user(self, handle: str) -> rows.User | None: ...
+    async def sessions(self, user: str, now: int, limit: int) -> list[rows.Session]: ...
     async def funds(self, user: str) -> tuple[list[Funds], int]: ...
 
 
@@ -345,7 +331,7 @@ class MoneyReads(PeopleReads, Log, Protocol):
     async def movements(self, span: Span, after: int, limit: int) -> tuple[list[Movement], int | None]: ...
     async def position(self, pos: int | None, before: int | None) -> LogPosition: ...
     async def totals(self, after: int, upto: int) -> list[Total]: ...
-    def log(self, after: int, upto: int) -> AsyncIterator[Sequence[LoggedEvent]]: ...
+    def log(self, after: int, upto: int) -> AsyncIterator[Sequence[rows.LoggedEvent]]: ...
     async def load_payments(
         self, payments: Sequence[str], quotes: Sequence[str], events: Sequence[str]
     ) -> MoneyRows: ...
@@ -359,14 +345,14 @@ class AuditReads(Log, Protocol):
     """What the check of the whole ledger reads: every row of its kind, in order, and what the store finds itself."""
 
     def reader(self) -> LogReader | None: ...
-    def log(self, after: int, upto: int) -> AsyncIterator[Sequence[LoggedEvent]]: ...
-    def transfers(self, after: int, upto: int) -> AsyncIterator[Sequence[Transfer]]: ...
+    def log(self, after: int, upto: int) -> AsyncIterator[Sequence[rows.LoggedEvent]]: ...
+    def transfers(self, after: int, upto: int) -> AsyncIterator[Sequence[rows.Transfer]]: ...
     def outcomes(self) -> AsyncIterator[Sequence[OutcomeRow]]: ...
-    def refusals(self) -> AsyncIterator[Sequence[IdempotencyRecord]]: ...
-    def all_members(self) -> AsyncIterator[Sequence[Member]]: ...
-    async def all_conversations(self) -> list[Conversation]: ...
-    async def users(self) -> list[User]: ...
-    async def accounts(self) -> list[Account]: ...
+    def refusals(self) -> AsyncIterator[Sequence[rows.IdempotencyRecord]]: ...
+    def all_members(self) -> AsyncIterator[Sequence[rows.Member]]: ...
+    async def all_conversations(self) -> list[rows.Conversation]: ...
+    async def users(self) -> list[rows.User]: ...
+    async def accounts(self) -> list[rows.Account]: ...
     async def currencies(self) -> dict[str, int]: ...
     async def load_payments(
         self, payments: Sequence[str], quotes: Sequence[str], events: Sequence[str]
@@ -382,13 +368,13 @@ class AdminReads(MoneyReads, Protocol):
     async def people(self, wanted: Wanted, after: str, limit: int) -> list[Listed]: ...
     async def listed(self, handle: str) -> Listed | None: ...
     async def password_kinds(self) -> dict[str, int]: ...
-    async def backup(self, path: Path) -> LogHead: ...
+    async def backup(self, path: Path) -> rows.LogHead: ...
 
 
 class Store(Journal, Upkeep, SessionReads, ChatReads, AdminReads, AuditReads, Protocol):
     """A whole one, for who opens it."""
 
-    async def open(self) -> LogHead: ...
+    async def open(self) -> rows.LogHead: ...
     async def close(self) -> None: ...
-    async def start_epoch(self, epoch: str, mode: DataMode | None = None) -> None: ...
+    async def start_epoch(self, epoch: str, mode: rows.DataMode | None = None) -> None: ...
     async def latest(self, quote_ms: int) -> int: ...

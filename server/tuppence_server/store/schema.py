@@ -4,20 +4,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from tuppence_server.domain.rows import (
-    SIMPLE_ROWS,
-    Account,
-    Conversation,
-    IdempotencyRecord,
-    LoggedEvent,
-    Member,
-    Payment,
-    Session,
-    Share,
-    Transfer,
-    Use,
-    User,
-)
+from tuppence_server.domain import rows
 
 
 class Table(Struct, frozen=True, eq=False):
@@ -43,33 +30,35 @@ class Table(Struct, frozen=True, eq=False):
         return ", ".join(f'{alias}."{column}"' for column in self.columns)
 
 
-USER: Final = Table("user", User, ("id",), ("name", "password", "disabled", "tier", "flags", "groups"))
-SESSION: Final = Table("session", Session, ("id",), ("revoked_at",))
+USER: Final = Table("user", rows.User, ("id",), ("name", "password", "disabled", "tier", "flags", "groups"))
+SESSION: Final = Table("session", rows.Session, ("id",), ("revoked_at",))
 CONVERSATION: Final = Table(
-    "conversation", Conversation, ("id",), ("title", "seq", "pos", "members", "owners")
+    "conversation", rows.Conversation, ("id",), ("title", "seq", "pos", "members", "owners")
 )
-MEMBER: Final = Table("member", Member, ("conv", "user"), ("role", "read", "delivered"))
+MEMBER: Final = Table("member", rows.Member, ("conv", "user"), ("role", "read", "delivered"))
 """One who stays: two indexes are over where a stay ended, and a mark must not touch them."""
 STAY: Final = Table(
-    "member", Member, ("conv", "user"), ("role", "since", "until", "read", "delivered", "gone")
+    "member", rows.Member, ("conv", "user"), ("role", "since", "until", "read", "delivered", "gone")
 )
 """A stay that began or ended."""
 ACCOUNT: Final = Table(
     "account",
-    Account,
+    rows.Account,
     ("id",),
     ("debits_posted", "credits_posted", "debits_pending", "credits_pending", "flags"),
 )
-NEW_ACCOUNT: Final = Table("account", Account, ("id",))
+NEW_ACCOUNT: Final = Table("account", rows.Account, ("id",))
 """An account that was opened; where its number is somebody's already, the batch fails."""
-TRANSFER: Final = Table("transfer", Transfer, ("id",))
-RECEIPT: Final = Table("receipt", IdempotencyRecord, ("id",))
-STORED_RECEIPT: Final = Table("receipt", IdempotencyRecord, ("id",), only=("id", "sender", "pos"))
-REFUSED_RECEIPT: Final = Table("receipt", IdempotencyRecord, ("id",), only=("id", "sender", "refusal"))
-EVENT: Final = Table("event", LoggedEvent, ("pos",))
+TRANSFER: Final = Table("transfer", rows.Transfer, ("id",))
+RECEIPT: Final = Table("receipt", rows.IdempotencyRecord, ("id",))
+STORED_RECEIPT: Final = Table("receipt", rows.IdempotencyRecord, ("id",), only=("id", "sender", "pos"))
+REFUSED_RECEIPT: Final = Table("receipt", rows.IdempotencyRecord, ("id",), only=("id", "sender", "refusal"))
+EVENT: Final = Table("event", rows.LoggedEvent, ("pos",))
 PAYMENT: Final = Table(
-    "payment", Payment, ("id",), ("state", "refunded", "claimed", "reminded_at", "refund_transfer")
+    "payment", rows.Payment, ("id",), ("state", "refunded", "claimed", "reminded_at", "refund_transfer")
 )
-SHARE: Final = Table("share", Share, ("payment", "n"), ("person", "state"))
-SIMPLE: Final = {kind: Table(kind.__name__.lower(), kind, kind.KEY, kind.CHANGING) for kind in SIMPLE_ROWS}
-USE: Final = Table("use", Use, ("user", "currency", "slot"), ("amount", "count"))
+SHARE: Final = Table("share", rows.Share, ("payment", "n"), ("person", "state"))
+SIMPLE: Final = {
+    kind: Table(kind.__name__.lower(), kind, kind.KEY, kind.CHANGING) for kind in rows.SIMPLE_ROWS
+}
+USE: Final = Table("use", rows.Use, ("user", "currency", "slot"), ("amount", "count"))

@@ -15,29 +15,14 @@ from tuppence_server.domain.rows import (
 )
 from tuppence_server.store import schema
 from tuppence_server.store.contract import Misplaced, OutcomeRow, StoreFault, Tally
+from tuppence_server.store.schema import Table
 
 from .port import OnPort
 
 ROWS_PER_READ: Final = 2_000
 
-_LOG: Final = (
-    f"SELECT {schema.EVENT.select('e')} FROM event AS e "
-    "WHERE e.pos > :after0 AND e.pos <= :upto ORDER BY e.pos LIMIT :limit"
-)
-_TRANSFERS: Final = (
-    f"SELECT {schema.TRANSFER.select('t')} FROM transfer AS t "
-    "WHERE t.id > :after0 AND t.id <= :upto ORDER BY t.id LIMIT :limit"
-)
 _OUTCOMES: Final = (
     "SELECT id, sender, pos FROM receipt WHERE id > :after0 AND pos IS NOT NULL ORDER BY id LIMIT :limit"
-)
-_REFUSALS: Final = (
-    f"SELECT {schema.RECEIPT.select('r')} FROM receipt AS r "
-    "WHERE r.id > :after0 AND r.pos IS NULL ORDER BY r.id LIMIT :limit"
-)
-_MEMBERS: Final = (
-    f"SELECT {schema.MEMBER.select('m')} FROM member AS m "
-    "WHERE (m.conv, m.user) > (:after0, :after1) ORDER BY m.conv, m.user LIMIT :limit"
 )
 _ITS_OWN: Final = (
     "r.pos = e.pos AND r.id = e.id "
@@ -65,30 +50,26 @@ _TALLY: Final = (
 class AuditReads(OnPort):
     """Every row of its kind."""
 
-    async def log(self, after: int, upto: int) -> AsyncIterator[Sequence[LoggedEvent]]:
+    def log(self, after: int, upto: int) -> AsyncIterator[Sequence[LoggedEvent]]:
         """The log in order, in pieces."""
-        async for rows in self._pieces(_LOG, (after,), (0,), upto=upto):
-            yield [LoggedEvent(*row) for row in rows]
+        return self._table(schema.EVENT, (after,), "t.pos <= :upto", upto=upto)
 
-    async def transfers(self, after: int, upto: int) -> AsyncIterator[Sequence[Transfer]]:
+    def transfers(self, after: int, upto: int) -> AsyncIterator[Sequence[Transfer]]:
         """All transfers in order, in pieces."""
-        async for rows in self._pieces(_TRANSFERS, (after,), (0,), upto=upto):
-            yield [Transfer(*row) for row in rows]
+        return self._table(schema.TRANSFER, (after,), "t.id <= :upto", upto=upto)
+
+    def refusals(self) -> AsyncIterator[Sequence[IdempotencyRecord]]:
+        """The receipts that keep a refusal, in pieces."""
+        return self._table(schema.RECEIPT, ("",), "t.pos IS NULL")
+
+    def all_members(self) -> AsyncIterator[Sequence[Member]]:
+        """Every membership, also ended ones, in pieces."""
+        return self._table(schema.MEMBER, ("", ""))
 
     async def outcomes(self) -> AsyncIterator[Sequence[OutcomeRow]]:
         """The receipts that name an event, in pieces."""
         async for rows in self._pieces(_OUTCOMES, ("",), (0,)):
             yield [((id + sender).encode(), pos) for id, sender, pos in rows]
-
-    async def refusals(self) -> AsyncIterator[Sequence[IdempotencyRecord]]:
-        """The receipts that keep a refusal, in pieces."""
-        async for rows in self._pieces(_REFUSALS, ("",), (0,)):
-            yield [IdempotencyRecord(*row) for row in rows]
-
-    async def all_members(self) -> AsyncIterator[Sequence[Member]]:
-        """Every membership, also ended ones, in pieces."""
-        async for rows in self._pieces(_MEMBERS, ("", ""), (0, 1)):
-            yield [Member(*row) for row in rows]
 
     async def all_conversations(self) -> list[Conversation]:
         """Every conversation."""
@@ -115,6 +96,19 @@ class AuditReads(OnPort):
         refunded = {currency: high * 10**9 + low for currency, high, low in await self._rows(_REFUNDED)}
         ((payments, shares, used),) = await self._rows(_TALLY)
         return Tally(payments, shares, used, refunded)
+
+    async def _table(
+        self, table: Table, after: tuple[Any, ...], where: str = "TRUE", **given: Any
+    ) -> AsyncIterator[list[Any]]:
+        """The rows of a table behind a key, in the order of keys."""
+        key = ", ".join(f"t.{column}" for column in table.key)
+        behind = ", ".join(f":after{n}" for n in range(len(after)))
+        sql = (
+            f"SELECT {table.select('t')} FROM {table.name} AS t "
+            f"WHERE ({key}) > ({behind}) AND {where} ORDER BY {key} LIMIT :limit"
+        )
+        async for rows in self._pieces(sql, after, tuple(map(table.columns.index, table.key)), **given):
+            yield [table.row(*row) for row in rows]
 
     async def _pieces(
         self, sql: str, after: tuple[Any, ...], key: tuple[int, ...], **given: Any

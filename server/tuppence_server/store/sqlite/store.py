@@ -34,7 +34,7 @@ from .open_files import OpenFiles
 from .ours import APPLICATION_ID, recognise
 from .pool import READERS, Pool, carried
 from .soundness import faults
-from .wal import UNFINISHED_COMMITS_MAX, Tail, behind_the_end, set_aside
+from .wal import UNFINISHED_COMMITS_MAX, Tail, after_the_end, set_aside
 from .writes import inserts
 
 WAL_PAGES_FOLD: Final = 4_000
@@ -80,10 +80,10 @@ class SqliteStore(SqlReads):
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         named = os.path.lexists(self.path) and recognise(self.path)
-        self.tail = behind_the_end(self.path)
+        self.tail = after_the_end(self.path)
         lost = self.tail.commits > UNFINISHED_COMMITS_MAX
         if lost and self._epoch_after_loss is None:
-            raise Unusable(self.tail.told(self.path))
+            raise Unusable(self.tail.report(self.path))
         if lost:
             set_aside(self.path)
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -125,8 +125,8 @@ class SqliteStore(SqlReads):
                 self.watch()
                 await writer.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
         except sqlite3.Error as fault:
-            if (told := self._told(fault)).fatal:
-                raise told from fault
+            if (found := self._as_fault(fault)).fatal:
+                raise found from fault
         finally:
             files, self._files = self._files, None
             if files is not None and not self._doubted:
@@ -152,10 +152,10 @@ class SqliteStore(SqlReads):
             self._doubted = True
             raise
 
-    def _told(self, fault: Exception) -> StoreFault:
-        told = translated(fault)
-        self._doubted = self._doubted or told.fatal
-        return told
+    def _as_fault(self, fault: Exception) -> StoreFault:
+        found = translated(fault)
+        self._doubted = self._doubted or found.fatal
+        return found
 
     @property
     def _db(self) -> aiosqlite.Connection:
@@ -186,7 +186,7 @@ class SqliteStore(SqlReads):
             await self._db.executemany(BATCH, cast("list[Sql]", packed))
         except Exception as fault:  # of SQLite, or of a value that cannot be bound
             self._filled = 0  # whatever was filled in with it is not; the next batch sees to it
-            raise self._told(fault) from fault
+            raise self._as_fault(fault) from fault
 
     async def _fold_if_long(self) -> None:
         """Fold the log into the file before it grows further: a call of its own, whose errors are seen.

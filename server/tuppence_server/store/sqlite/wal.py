@@ -73,7 +73,7 @@ class Tail(Struct, frozen=True):
     frames: int
     commits: int
 
-    def told(self, path: Path) -> str:
+    def report(self, path: Path) -> str:
         """What it means, and what to do."""
         return (
             f"{path}-wal is damaged: {self.commits} commits behind the damage cannot be read. "
@@ -82,7 +82,7 @@ class Tail(Struct, frozen=True):
         )
 
 
-def behind_the_end(path: Path) -> Tail:
+def after_the_end(path: Path) -> Tail:
     """Look behind the end of the log that was left beside a file that nobody has open; nothing is changed in
     them.
 
