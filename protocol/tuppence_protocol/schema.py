@@ -25,9 +25,8 @@ _NOTICES: Final = tuple((kind, kind.notice.__name__) for kind in KINDS if kind.n
 _FRAMES: Final = tuple((kind, kind.frame.__name__) for kind in KINDS if kind.frame)
 _SAME_IN_ALL_EVENTS: Final[Schema] = {
     "id": {
-        "type": "string",
+        "type": "string", "pattern": ID_PATTERN,
         "description": "The id that the client made; the server's where nobody wrote it.",
-        "pattern": ID_PATTERN,
     },
     "conv": {"type": "string", "description": "The conversation.", "pattern": CONV_PATTERN},
     "seq": {"type": "integer", "description": "Gapless per conversation, from 1.", "minimum": 1},
@@ -35,7 +34,7 @@ _SAME_IN_ALL_EVENTS: Final[Schema] = {
     "from": {"type": "string", "description": f"The author's user id, or `{views.SERVER_AUTHOR}`."},
     "at": {"type": "integer", "description": "Commit time, ms since the epoch.", "minimum": 0},
     "ref": {"type": "string", "description": "The id of the event that this one is about."},
-}
+}  # fmt: skip
 _EVENT_REQUIRED: Final = ["kind", "id", "conv", "seq", "pos", "from", "at", "body"]
 
 
@@ -156,56 +155,43 @@ def asyncapi() -> Schema:
     return {
         "asyncapi": "3.0.0",
         "info": {
-            "title": "Tuppence",
-            "version": str(limits.PROTOCOL_VERSION),
+            "title": "Tuppence", "version": str(limits.PROTOCOL_VERSION), "license": {"name": "Apache-2.0"},
             "description": "Chat and payments over one WebSocket. protocol/README.md is the normative spec.",
-            "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
-        "servers": {
-            "node": {
-                "host": "{host}",
-                "protocol": "wss",
-                "description": "Log in with the hello frame; a token never appears in a URL.",
-                "variables": {"host": {"description": "Where the operator runs it."}},
-            }
-        },
-        "channels": {
-            "socket": {
-                "address": "/v1/ws",
-                "description": spoken,
-                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
-            }
-        },
+        "servers": {"node": {
+            "host": "{host}", "protocol": "wss",
+            "description": "Log in with the hello frame; a token never appears in a URL.",
+            "variables": {"host": {"description": "Where the operator runs it."}},
+        }},
+        "channels": {"socket": {
+            "address": "/v1/ws", "description": spoken,
+            "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in names},
+        }},
         "operations": {
             "receive": _operation("receive", "What a client sends.", received),
             "send": _operation("send", "What the server sends.", sent),
         },
         "components": {"messages": received | sent, "schemas": _moved(definitions)},
-    }
+    }  # fmt: skip
 
 
 def _operation(action: str, summary: str, messages: Schema) -> Schema:
     return {
-        "action": action,
-        "summary": summary,
-        "channel": {"$ref": "#/channels/socket"},
+        "action": action, "summary": summary, "channel": {"$ref": "#/channels/socket"},
         "messages": [{"$ref": f"#/channels/socket/messages/{name}"} for name in messages],
-    }
+    }  # fmt: skip
 
 
 def _messages(defs: Schema, kinds: Iterable[tuple[Kind, str]]) -> Schema:
     return {
         name: {
-            "name": kind.name,
-            "title": name,
-            "summary": _tables.meaning(defs, name),
-            "tags": [{"name": kind.lane.value}],
-            "x-lane": kind.lane.value,
+            "name": kind.name, "title": name, "summary": _tables.meaning(defs, name),
+            "tags": [{"name": kind.lane.value}], "x-lane": kind.lane.value,
             "payload": {"$ref": f"#/components/schemas/{name}"},
         }
         for kind, name in kinds
-    }
+    }  # fmt: skip
 
 
 def _moved(value: Any) -> Any:
