@@ -26,21 +26,10 @@ def payment_of(event: LoggedEvent) -> Payment | None:
     else:
         received, currency = amount - (fee if fee_on == "payee" else 0), body.currency
     return Payment(
-        id=str(head["id"]),
-        pos=event.pos,
-        at=int(head["at"]),
-        kind="send",
-        conv=event.conv,
-        payer=str(head["from"]),
-        payee=body.payee,
-        currency=body.currency,
-        amount=amount,
-        state="completed",
-        fee=fee,
-        fee_on=fee_on,
-        received=received,
-        received_currency=currency,
-    )
+        id=str(head["id"]), pos=event.pos, at=int(head["at"]), kind="send", conv=event.conv,
+        payer=str(head["from"]), payee=body.payee, currency=body.currency, amount=amount, state="completed",
+        fee=fee, fee_on=fee_on, received=received, received_currency=currency,
+    )  # fmt: skip
 
 
 def _minor(amount: str, currency: str) -> int:

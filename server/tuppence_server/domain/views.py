@@ -20,17 +20,10 @@ def member_view(member: Member, user: User) -> MemberView:
 def conversation_view(conversation: Conversation, member: Member, peer: User | None) -> ConversationView:
     """A conversation as one member sees it."""
     return ConversationView(
-        conv=conversation.id,
-        kind=conversation.kind,
-        seq=conversation.seq,
-        pos=conversation.pos,
-        role=member.role,
-        since=member.since,
-        read=member.read,
-        members=conversation.members,
-        title=conversation.title,
-        peer=None if peer is None else user_view(peer),
-    )
+        conv=conversation.id, kind=conversation.kind, seq=conversation.seq, pos=conversation.pos,
+        role=member.role, since=member.since, read=member.read, members=conversation.members,
+        title=conversation.title, peer=None if peer is None else user_view(peer),
+    )  # fmt: skip
 
 
 def balance_view(currency: str, available: int, held: int, pos: int) -> BalanceView:
@@ -46,11 +39,6 @@ def money_view(minor: int, currency: str) -> Money:
 def quote_view(quote: Quote) -> QuoteView:
     """A quote as its owner sees it."""
     return QuoteView(
-        quote.id,
-        money_view(quote.sell_amount, quote.sell),
-        money_view(quote.buy_amount, quote.buy),
-        quote.rate,
-        format_amount(quote.margin, quote.sell),
-        format_amount(quote.fee, quote.sell),
-        quote.expires_at,
-    )
+        quote.id, money_view(quote.sell_amount, quote.sell), money_view(quote.buy_amount, quote.buy), quote.rate,
+        format_amount(quote.margin, quote.sell), format_amount(quote.fee, quote.sell), quote.expires_at,
+    )  # fmt: skip

@@ -12,7 +12,7 @@ from tuppence_server.domain.book import Book
 from tuppence_server.domain.facts import Fact, Spend
 from tuppence_server.domain.keys import Keys
 from tuppence_server.domain.policy import Limits
-from tuppence_server.domain.rows import Payment, Use, User
+from tuppence_server.domain.rows import Payment, User
 
 SLOT_MS: Final = 15 * 60_000
 HOUR_MS: Final = 3_600_000
@@ -51,15 +51,35 @@ def check_limits(
             "limit_per_payment", f"One payment may be {top} {currency} at most.", field, state=state
         )
     uses = sorted(book.uses[user.id, currency].values(), key=lambda use: use.slot)
-    for code, limit, window in (
-        ("limit_daily", limits.daily, DAY_MS),
-        ("limit_monthly", limits.monthly, MONTH_MS),
+    amounts = [(use.slot, use.amount) for use in uses]
+    for code, limit, window, days in (
+        ("limit_daily", limits.daily, DAY_MS, "24 hours"),
+        ("limit_monthly", limits.monthly, MONTH_MS, "30 days"),
     ):
-        inside = [use for use in uses if use.slot >= (book.now - window) // SLOT_MS]
-        used = sum(use.amount for use in inside)
-        if limit is not None and used + minor > limit:
-            return _passed(code, inside, minor, limit, window, currency, field)
-    return _too_often(uses, limits.hourly_count, book.now)
+        if limit is not None and (passed := _passed(amounts, minor, limit, window, book.now)):
+            shown, spent = format_amount(limit, currency), format_amount(passed[0], currency)
+            state = {"limit": shown, "used": spent, "currency": currency, **passed[1]}
+            return Refusal(code, f"{spent} of {shown} {currency} are used in {days}.", field, state=state)
+    counted, most = [(use.slot, use.count) for use in uses], limits.hourly_count
+    if most is not None and (passed := _passed(counted, 1, most, HOUR_MS, book.now)):
+        state = {"limit": most, "used": passed[0], **passed[1]}
+        return Refusal("velocity", f"{most} payments an hour are the most.", state=state)
+    return None
+
+
+def _passed(
+    used: list[tuple[int, int]], more: int, limit: int, window: int, now: int
+) -> tuple[int, dict[str, int]] | None:
+    """Where so much more would pass a limit: what is used by slot, and when it would fit if nothing came till then."""
+    inside = [(slot, each) for slot, each in used if slot >= (now - window) // SLOT_MS]
+    left = total = sum(each for _, each in inside)
+    if total + more <= limit:
+        return None
+    for slot, each in inside:
+        left -= each
+        if left + more <= limit:
+            return total, {"resets_at": (slot + 1) * SLOT_MS + window}
+    return total, {}
 
 
 def spend(book: Book, user: User, currency: str, minor: int) -> list[Fact]:
@@ -79,38 +99,3 @@ def give_back(book: Book, payment: Payment, minor: int) -> list[Fact]:
 
 def _limits(book: Book, user: User, currency: str) -> Limits | None:
     return book.policy.limits.get((user.tier, currency))
-
-
-def _too_often(uses: list[Use], limit: int | None, now: int) -> Refusal | None:
-    inside = [use for use in uses if use.slot >= (now - HOUR_MS) // SLOT_MS]
-    count = sum(use.count for use in inside)
-    if limit is None or count < limit:
-        return None
-    state: dict[str, str | int] = {"limit": limit, "used": count}
-    resets_at = _fits_again([(use.slot, use.count) for use in inside], 1, limit, HOUR_MS)
-    if resets_at is not None:
-        state["resets_at"] = resets_at
-    return Refusal("velocity", f"{limit} payments an hour are the most.", state=state)
-
-
-def _passed(
-    code: str, inside: list[Use], minor: int, limit: int, window: int, currency: str, field: str
-) -> Refusal:
-    used = sum(use.amount for use in inside)
-    shown, spent = format_amount(limit, currency), format_amount(used, currency)
-    state: dict[str, str | int] = {"limit": shown, "used": spent, "currency": currency}
-    resets_at = _fits_again([(use.slot, use.amount) for use in inside], minor, limit, window)
-    if resets_at is not None:
-        state["resets_at"] = resets_at
-    days = "24 hours" if window == DAY_MS else "30 days"
-    return Refusal(code, f"{spent} of {shown} {currency} are used in {days}.", field, state=state)
-
-
-def _fits_again(inside: list[tuple[int, int]], more: int, limit: int, window: int) -> int | None:
-    """When so much more would fit, if nothing else came till then; None where it never does."""
-    left = sum(used for _, used in inside)
-    for slot, used in inside:
-        left -= used
-        if left + more <= limit:
-            return (slot + 1) * SLOT_MS + window
-    return None
