@@ -14,7 +14,7 @@ from tuppence_protocol.currencies import exponent
 from . import chain, effects, facts, seals
 from .changes import Changes
 from .keys import Keys
-from .payment_cache import HeldPayments
+from .payment_cache import PaymentCache
 from .policy import Policy
 from .rows import (
     Account,
@@ -34,7 +34,7 @@ from .rows import (
 )
 from .simple_rows import HeldSimpleRows
 
-_ABSENT_HELD: Final = (
+_ABSENT_CACHED: Final = (
     "receipts", "users", "handles", "skeletons", "sessions", "conversations", "pairs", "members", "accounts",
     "simple",
 )  # fmt: skip
@@ -49,7 +49,7 @@ class Fresh(Protocol):
     def seed(self) -> bytes: ...
 
 
-class Book(HeldPayments, HeldSimpleRows):
+class Book(PaymentCache, HeldSimpleRows):
     """All rows that the road knows, the head of the log, and what the present batch changed."""
 
     def __init__(self, head: LogHead, policy: Policy, fresh: Fresh) -> None:
@@ -156,7 +156,7 @@ class Book(HeldPayments, HeldSimpleRows):
 
     def mark_absent(self, keys: Keys) -> None:
         """Note that keys which the store did not have are absent."""
-        for table in _ABSENT_HELD:
+        for table in _ABSENT_CACHED:
             held = getattr(self, table)
             for key in getattr(keys, table):
                 held.setdefault(key, None)

@@ -10,7 +10,7 @@ from .payment_from_event import payment_of
 from .rows import IdempotencyRecord, LoggedEvent, PairKey, Payment, Share
 
 
-class HeldPayments:
+class PaymentCache:
     """The part of the book that is about payments."""
 
     receipts: dict[str, IdempotencyRecord | None]
