@@ -101,7 +101,8 @@ class Passwords:
     async def _run(self, source: str, work: object, *arguments: str) -> object:
         await self._turns.wait(source)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)  # type: ignore[arg-type]
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._pool, work, *arguments)  # type: ignore[arg-type]
         finally:
             self._turns.done()
 

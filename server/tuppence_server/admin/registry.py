@@ -1,4 +1,5 @@
-"""What the operator looks up: people, a page at a time or one with all there is to know, and single payments."""
+"""What the operator looks up: people, a page at a time or one with all there is to know,
+and single payments."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final

@@ -1,4 +1,5 @@
-"""What the operator can do, by the same road as everybody: in the running server, or in process when it is down."""
+"""What the operator can do, by the same road as everybody: in the running server,
+or in process when it is down."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -51,7 +52,8 @@ WEAK: Final = Refusal(
 )
 UNSEEN: Final = Refusal(
     "bad_frame",
-    "A password has no control characters and none that cannot be seen, such as a line break or a byte order mark.",
+    "A password has no control characters and none that cannot be seen, "
+    "such as a line break or a byte order mark.",
     "$.password",
 )
 OVERLOADED: Final = Refusal("busy", "Too many logins at once; try again.", retry_ms=2_000)
@@ -196,7 +198,8 @@ class AdminService:
         return user
 
     async def _renewed(self, user: User, password: str, source: str) -> str | None:
-        """The password hashed as the settings say now, where it is not; for the next login where many wait."""
+        """The password hashed as the settings say now, where it is not;
+        for the next login where many wait."""
         if user.password is None or not self._passwords.outdated(user.password):
             return None
         try:
@@ -247,7 +250,8 @@ class AdminService:
         force: bool = False,
         id: str | None = None,  # noqa: A002
     ) -> dict[str, Any]:
-        """Take money out of a balance; what is not there the operator bears, with `force`, or it is refused."""
+        """Take money out of a balance; what is not there the operator bears, with `force`,
+        or it is refused."""
         command = Withdraw(_key(id), handle, amount, currency, reason, note, force)
         return {"handle": handle, **await self._moved(command.id, command)}
 
@@ -293,7 +297,8 @@ class AdminService:
         outgoing: bool = False,
         thaw: bool = False,
     ) -> dict[str, Any]:
-        """Let nothing in, nothing out, or, with neither named, neither; or thaw. Holds can still be given back."""
+        """Let nothing in, nothing out, or, with neither named, neither; or thaw.
+        Holds can still be given back."""
         flags = (FROZEN_IN if incoming else 0) | (FROZEN_OUT if outgoing else 0) or FROZEN_IN | FROZEN_OUT
         return await self._flag(handle, currency, 0 if thaw else flags, flags if thaw else 0)
 

@@ -107,7 +107,8 @@ def operator(code: str, currency: str) -> Key:
 
 
 def sent(envelope: Envelope, body: PaymentSent) -> list[Leg]:
-    """A payment: at once, held until it is accepted, or exchanged. What the payee bears never reaches the payee."""
+    """A payment: at once, held until it is accepted, or exchanged.
+    What the payee bears never reaches the payee."""
     currency, amount = body.currency, minor(body.amount, body.currency)
     fee = minor(body.fee, currency) if body.fee else 0
     source, phase = customer(envelope.from_, currency), "pending" if body.accept else "single"

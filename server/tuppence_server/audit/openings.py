@@ -55,8 +55,8 @@ def _begun(
     envelope: Envelope, kind: PaymentKind, payer: str, payee: str, currency: str, amount: int, expires_at: int
 ) -> Payment:
     return Payment(
-        id=envelope.id, pos=envelope.pos, at=envelope.at, kind=kind, conv=envelope.conv, payer=payer, payee=payee,
-        currency=currency, amount=amount, state=OPEN, expires_at=expires_at,
+        id=envelope.id, pos=envelope.pos, at=envelope.at, kind=kind, conv=envelope.conv, payer=payer,
+        payee=payee, currency=currency, amount=amount, state=OPEN, expires_at=expires_at,
     )  # fmt: skip
 
 

@@ -3,8 +3,8 @@ pauses.
 
     python -m tuppence_server.audit.process DATABASE
 
-It tells how far it is, and last the report, in lines of JSON. Whoever reads them ends it by going away: standard
-input is a pipe that nothing is written to, and that ends with whoever holds it.
+It tells how far it is, and last the report, in lines of JSON. Whoever reads them ends it by going away:
+standard input is a pipe that nothing is written to, and that ends with whoever holds it.
 """
 
 import asyncio

@@ -1,9 +1,9 @@
 """A range of the log, event by event: the chain, the order, the envelopes, and the money of plain payments.
 
-A range can be checked without what lies before it: the hash that its first event builds on is stored, and sums and
-order come as differences, which `Whole` puts together. Most events are plain payments and lines of text, so a
-piece is checked column by column, and a plain payment against what its transfer calls for; whatever is not just so is
-looked at closely.
+A range can be checked without what lies before it: the hash that its first event builds on is stored, and
+sums and order come as differences, which `Whole` puts together. Most events are plain payments and lines of
+text, so a piece is checked column by column, and a plain payment against what its transfer calls for;
+whatever is not just so is looked at closely.
 """
 
 from collections.abc import Sequence
@@ -58,7 +58,8 @@ class Plain(Struct, gc=False, forbid_unknown_fields=True):
 
 
 class RawEvent(Struct, gc=False, array_like=True):
-    """An event that can only be judged together with others, as it is stored, and the transfers that it made."""
+    """An event that can only be judged together with others, as it is stored,
+    and the transfers that it made."""
 
     pos: int
     envelope: bytes
@@ -67,7 +68,8 @@ class RawEvent(Struct, gc=False, array_like=True):
 
 
 class Sums(Struct, gc=False, array_like=True):
-    """What a range did to an account, minor units; `low` is the least that was available, and `low_pos` where."""
+    """What a range did to an account, minor units; `low` is the least that was available,
+    and `low_pos` where."""
 
     debits: int
     credits: int

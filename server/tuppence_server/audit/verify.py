@@ -85,8 +85,9 @@ async def verify(
 ) -> Report:
     """Check everything up to where the log stands. The store must be at rest.
 
-    So many `workers` read the log in processes of their own, if the store can be read there; 0 for none. By default
-    it is one for each processor, unless the log is short. What cannot be read is a problem like any other.
+    So many `workers` read the log in processes of their own, if the store can be read there; 0 for none. By
+    default it is one for each processor, unless the log is short. What cannot be read is a problem like any
+    other.
     """
     head = await store.head()
     check = _Check(store, head)

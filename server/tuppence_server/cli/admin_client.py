@@ -1,4 +1,5 @@
-"""How the command line reaches the administration: through the running server, or in process when there is none.
+"""How the command line reaches the administration: through the running server,
+or in process when there is none.
 
 Never beside a running server: the data directory's lock decides.
 """
@@ -66,7 +67,8 @@ def do(settings: Settings, action: str, **arguments: Any) -> Any:
 
 
 def running(data: Path) -> AdminAccess | None:
-    """Where the server of this data directory is; None without one, even where one crashed and left its address."""
+    """Where the server of this data directory is; None without one,
+    even where one crashed and left its address."""
     try:
         access = msgspec.json.decode((data / ADMIN_ACCESS).read_bytes(), type=AdminAccess)
     except (FileNotFoundError, NotADirectoryError, msgspec.MsgspecError):
@@ -90,7 +92,8 @@ def statement(
     form: str,
     out: Writes,
 ) -> None:
-    """Write a person's statement to `out` as it comes, as "csv" or "json" lines; moments in ms since the epoch.
+    """Write a person's statement to `out` as it comes, as "csv" or "json" lines;
+    moments in ms since the epoch.
 
     Raises:
         Refused, Unreachable, DataInUse: see there.

@@ -149,7 +149,8 @@ def demo(
     data: DataOption = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.", show_default="a free one")] = None,
 ) -> None:
-    """Try everything at once: a sandbox with alice, bob and carol, and a scripted conversation over real sockets.
+    """Try everything at once: a sandbox with alice, bob and carol,
+    and a scripted conversation over real sockets.
 
     It serves on afterwards, so that you can join in; without a terminal it ends after the script.
     """
@@ -269,9 +270,14 @@ def config_doc(as_json: JsonOption = False) -> None:
     values = []
     for field in FIELDS.values():
         default, meaning = shown(field.default), field.meta.description
-        lines.append(
-            f"| `{field.name}` | `{field.environment}` | `{default or 'none'}` | {field.expected} | {meaning} |"
+        cells = (
+            f"`{field.name}`",
+            f"`{field.environment}`",
+            f"`{default or 'none'}`",
+            field.expected,
+            meaning,
         )
+        lines.append(f"| {' | '.join(map(str, cells))} |")
         values.append(
             {"name": field.name, "environment": field.environment, "default": default, "meaning": meaning}
         )

@@ -38,7 +38,8 @@ ASK_S: Final = 0.3
 FREE_BYTES_WARNING: Final = 1 << 30
 WAL_BYTES_WARNING: Final = 600 << 20
 WAL_RESET_FIXED: Final = (3, 51, 3)
-"""sqlite.org/wal.html#walresetbug: two connections that write and checkpoint at once could corrupt the file."""
+"""sqlite.org/wal.html#walresetbug: two connections that write and checkpoint at once could corrupt the
+file."""
 
 
 @contextmanager

@@ -97,7 +97,8 @@ def wallet_freeze(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Freeze a person's money: --in, --out, or, with neither, both ways. What is held can still be given back.
+    """Freeze a person's money: --in, --out, or, with neither, both ways.
+    What is held can still be given back.
 
     Example:  tuppence wallet freeze @alice --out
     """

@@ -1,4 +1,5 @@
-"""Where settings come from: flag > TUPPENCE_* > tuppence.toml > default. Nothing else reads the environment."""
+"""Where settings come from: flag > TUPPENCE_* > tuppence.toml > default.
+Nothing else reads the environment."""
 
 import json
 import os

@@ -1,4 +1,5 @@
-"""Fees, limits and rates as the operator writes them; every mistake is told with its place and what is expected.
+"""Fees, limits and rates as the operator writes them;
+every mistake is told with its place and what is expected.
 
 Numbers stay the text that they were written as, so that they can be shown; the methods tell what they mean.
 """
@@ -117,8 +118,8 @@ def read_fees(value: Any) -> tuple[Fee, ...]:
         for earlier in range(1, n):
             if fees[earlier - 1].covers(fee):
                 raise Mistake(
-                    f"fees, table {n} never counts: table {earlier} comes before it and fits all that it fits; "
-                    "expected the special case before the general one."
+                    f"fees, table {n} never counts: table {earlier} comes before it and fits all that it fits;"
+                    " expected the special case before the general one."
                 )
     return fees
 
@@ -224,8 +225,8 @@ def pairs(rates: Mapping[str, str]) -> dict[tuple[str, str], Fraction]:
 def check_round_trips(rates: Mapping[str, str], spread_ppm: int) -> None:
     """See that nobody gains by going round through several currencies.
 
-    A pair that also follows from others may differ from them by half the spread: a quote goes over two pairs at
-    most and costs the spread once.
+    A pair that also follows from others may differ from them by half the spread: a quote goes over two pairs
+    at most and costs the spread once.
 
     Raises:
         Mistake: a pair that differs by more.
@@ -237,8 +238,9 @@ def check_round_trips(rates: Mapping[str, str], spread_ppm: int) -> None:
         gain = max(rate / follows, follows / rate)
         if gain * gain * (PPM - spread_ppm) > PPM:
             raise Mistake(
-                f"exchange_rates: {base}/{other} is {rates[f'{base}/{other}']!r}, and {decimal_text(follows)} by way "
-                "of the other pairs; people would gain by going round. Expected rates that fit, or one pair less."
+                f"exchange_rates: {base}/{other} is {rates[f'{base}/{other}']!r}, and {decimal_text(follows)} by"
+                " way of the other pairs; people would gain by going round. Expected rates that fit, or one pair"
+                " less."
             )
 
 

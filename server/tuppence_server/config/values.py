@@ -11,7 +11,7 @@ from tuppence_protocol.currencies import EXPONENTS
 
 from .money_tables import Mistake, nearest
 
-EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what it means, not what is listened on
+EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing listens by it
 """Hosts that stand for every address of a machine, and the address by which it reaches itself."""
 _ORIGIN: Final = "an origin as browsers send it, such as https://chat.example.org"
 _HOST: Final = "an address such as 127.0.0.1, 0.0.0.0 or ::1, or the name of this machine"

@@ -1,7 +1,8 @@
-"""Reads the European Central Bank's daily file of reference rates: strictly, and nothing in XML that it does not use.
+"""Reads the European Central Bank's daily file of reference rates: strictly,
+and nothing in XML that it does not use.
 
-Envelope / Cube / Cube time= / Cube currency= rate=, in units for one euro. A DOCTYPE ends the reading where it
-begins, so there is no entity to expand (docs/decisions/0019).
+Envelope / Cube / Cube time= / Cube currency= rate=, in units for one euro. A DOCTYPE ends the reading where
+it begins, so there is no entity to expand (docs/decisions/0019).
 """
 
 import re

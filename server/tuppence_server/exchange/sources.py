@@ -67,7 +67,8 @@ class NoRateSource:
 
 
 class TableRates:
-    """Rates that do not change: as given, inverted, or by way of one currency that both sides have a rate with.
+    """Rates that do not change: as given, inverted,
+    or by way of one currency that both sides have a rate with.
 
     Where more than one would do, the one whose pair was given first.
     """

@@ -1,7 +1,8 @@
 """The operator's books: trial balance, income statement and balance sheet, by currency, as of any moment.
 
-All are sums of transfers, by code of account; nothing is kept beside the ledger. Every debit is somebody's credit,
-so they balance, and they say so themselves. Amounts are decimal strings in major units, moments ms since the epoch.
+All are sums of transfers, by code of account; nothing is kept beside the ledger. Every debit is somebody's
+credit, so they balance, and they say so themselves. Amounts are decimal strings in major units, moments ms
+since the epoch.
 """
 
 from collections import Counter
@@ -201,7 +202,8 @@ async def income_by(
     until: int | None = None,
     currency: str | None = None,
 ) -> Income:
-    """What was earned by days, months or years in UTC, from the first event to the last where no moment is given.
+    """What was earned by days, months or years in UTC,
+    from the first event to the last where no moment is given.
 
     Raises:
         ValueError: there would be more than PERIODS_MAX periods.

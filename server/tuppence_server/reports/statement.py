@@ -1,8 +1,8 @@
 """Statements: what moved a person's posted balance in a currency, line by line, with what it came to.
 
-A line stands for a posted transfer; what is only held is none. Lines are read in pieces, so that a statement of any
-length takes the memory of one piece. Transfers never change and only follow each other: once a statement is opened,
-what it covers is settled, whatever is paid meanwhile.
+A line stands for a posted transfer; what is only held is none. Lines are read in pieces, so that a statement
+of any length takes the memory of one piece. Transfers never change and only follow each other: once a
+statement is opened, what it covers is settled, whatever is paid meanwhile.
 """
 
 import csv
@@ -140,7 +140,8 @@ def _given(value: int | UnsetType) -> int | None:
 
 
 async def as_json(store: MoneyReads, statement: Statement) -> AsyncIterator[bytes]:
-    """JSON lines: what the statement covers, its lines, and last what it closes with and how many lines it has.
+    """JSON lines: what the statement covers, its lines,
+    and last what it closes with and how many lines it has.
 
     Without the last line it is not whole.
     """
@@ -157,7 +158,8 @@ async def as_json(store: MoneyReads, statement: Statement) -> AsyncIterator[byte
 
 
 async def as_csv(store: MoneyReads, statement: Statement) -> AsyncIterator[bytes]:
-    """CSV after RFC 4180, in UTF-8, with a header; the first and last record tell opening and closing balance.
+    """CSV after RFC 4180, in UTF-8, with a header;
+    the first and last record tell opening and closing balance.
 
     No cell can be taken for a formula: one that begins like one gets an apostrophe before it.
     """
@@ -187,7 +189,8 @@ def plain_cell(text: str) -> str:
 
 
 def moment(at: int) -> str:
-    """Ms since the epoch as ISO 8601 in UTC, to the millisecond; no later than its last year with four digits."""
+    """Ms since the epoch as ISO 8601 in UTC, to the millisecond;
+    no later than its last year with four digits."""
     when = EPOCH + timedelta(milliseconds=min(at, MOMENT_MAX))
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
