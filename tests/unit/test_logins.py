@@ -11,7 +11,8 @@ from tests.support.memory_store.store import MemoryStore
 from tests.support.money_world import PLAIN
 
 from tuppence_server.admin.passwords import Passwords
-from tuppence_server.admin.service import AdminService, Refused
+from tuppence_server.admin.refusals import Refused
+from tuppence_server.admin.service import AdminService
 from tuppence_server.domain.commands import CreateUser
 from tuppence_server.pipeline.pipeline import Pipeline
 from tuppence_server.telemetry.metrics import Metrics

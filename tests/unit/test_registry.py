@@ -9,7 +9,8 @@ from tests.contract.busy_world import BusyWorld, busy_world
 from tests.contract.stores import KINDS, opened
 from tests.support.money_world import DAY_MS
 
-from tuppence_protocol.errors import Refusal
+from tuppence_server.admin.arguments import Named, Search, Whose
+from tuppence_server.admin.refusals import Refused
 from tuppence_server.admin.registry import Registry
 from tuppence_server.domain.commands import CreateUser, DisableUser
 from tuppence_server.domain.rows import FROZEN_OUT
@@ -26,7 +27,7 @@ def registry(world: BusyWorld) -> Registry:
 
 
 async def handles(world: BusyWorld, **wanted: Any) -> list[str]:
-    return [each["handle"] for each in await registry(world).people(**wanted)]
+    return [each["handle"] for each in await registry(world).people(Search(**wanted))]
 
 
 async def test_people_are_found_by_what_is_known_of_them(world: BusyWorld) -> None:
@@ -74,16 +75,14 @@ async def test_names_are_found_as_people_write_them(world: BusyWorld) -> None:
 async def test_who_is_called_by_another_s_id_is_not_shown_for_them(world: BusyWorld) -> None:
     await world.order(CreateUser("u_anna", "c_anna", "aaa", world.users["bob"], None))
     await world.order(CreateUser("u_anne", "c_anne", "aab", "bob", None))
-    shown = await registry(world).person("bob")
-    assert isinstance(shown, dict)
+    shown = await registry(world).person(Whose("bob"))
     assert (shown["id"], shown["handle"]) == (world.users["bob"], "bob")
 
 
 async def test_what_is_so_or_not_is_told_as_true_or_false(world: BusyWorld) -> None:
     await world.order(DisableUser("carol", True))
-    shown = [await registry(world).person(handle) for handle in ("alice", "carol")]
-    for each in (*await registry(world).people(), *shown):
-        assert isinstance(each, dict)
+    shown = [await registry(world).person(Whose(handle)) for handle in ("alice", "carol")]
+    for each in (*await registry(world).people(Search()), *shown):
         assert each["disabled"] is (each["handle"] == "carol")
         assert each["frozen"] is False
 
@@ -92,8 +91,7 @@ async def test_a_person_is_shown_with_balances_and_logins(world: BusyWorld) -> N
     first = await world.log_in("alice", 1, DAY_MS)
     world.now += 5_000
     second = await world.log_in("alice", 2, 2 * DAY_MS)
-    shown = await registry(world).person("@alice")
-    assert isinstance(shown, dict)
+    shown = await registry(world).person(Whose("alice"))
     assert (shown["handle"], shown["id"], shown["tier"]) == ("alice", world.users["alice"], "basic")
     assert (shown["last_login"], shown["frozen"], shown["flags"], shown["groups"]) == (
         world.now,
@@ -105,13 +103,12 @@ async def test_a_person_is_shown_with_balances_and_logins(world: BusyWorld) -> N
     assert {each["currency"] for each in shown["balances"]} == {"EUR", "USD", "JPY"}
     world.now += DAY_MS
     await world.flag("alice", FROZEN_OUT)
-    shown = await registry(world).person("alice")
-    assert isinstance(shown, dict)
+    shown = await registry(world).person(Whose("alice"))
     assert [each["session"] for each in shown["logins"]] == [second]
     assert (shown["frozen"], shown["flags"]) == (True, ["frozen out"])
-    nobody = await registry(world).person("nobody")
-    assert isinstance(nobody, Refusal)
-    assert (nobody.code, nobody.field) == ("not_found", "$.handle")
+    with pytest.raises(Refused) as nobody:
+        await registry(world).person(Whose("nobody"))
+    assert (nobody.value.refusal.code, nobody.value.refusal.field) == ("not_found", "$.handle")
 
 
 @pytest.mark.parametrize(
@@ -132,18 +129,17 @@ async def test_a_person_is_shown_with_balances_and_logins(world: BusyWorld) -> N
 async def test_a_payment_is_shown_as_it_stands(
     world: BusyWorld, name: str, expected: dict[str, Any] | None
 ) -> None:
-    shown = await registry(world).payment(world.ids[name])
+    given = Named(world.ids[name])
     if expected is None:
-        assert isinstance(shown, Refusal)
-        assert shown.code == "not_found"
+        with pytest.raises(Refused, match="There is no payment"):
+            await registry(world).payment(given)
         return
-    assert isinstance(shown, dict)
+    shown = await registry(world).payment(given)
     assert {key: shown.get(key) for key in expected} == expected
 
 
 async def test_a_bill_is_shown_with_its_shares(world: BusyWorld) -> None:
-    shown = await registry(world).payment(world.ids["split"])
-    assert isinstance(shown, dict)
+    shown = await registry(world).payment(Named(world.ids["split"]))
     assert [(each["amount"], each["state"]) for each in shown["shares"]] == [
         ("3.34", "paid"), ("3.33", "waived"), ("3.33", "open"),
     ]  # fmt: skip

@@ -7,47 +7,39 @@ from typing import Any, Final
 import msgspec
 
 from tuppence_protocol.codec import fields_of
-from tuppence_protocol.errors import Refusal
 from tuppence_protocol.kinds import LISTED
 from tuppence_protocol.money import format_amount
 from tuppence_server.domain.rows import CLOSED, FROZEN_IN, FROZEN_OUT, User
 from tuppence_server.reports.payments import payment_view
 from tuppence_server.store.contract import AdminReads, Funds, Item, Listed, Wanted
 
-from .arguments import PEOPLE_LISTED_MAX
+from .arguments import Named, Search, Whose
 from .credentials import handle_meant
+from .refusals import NO_PAYMENT, NOBODY, Refused
 
 LOGINS_SHOWN_MAX: Final = 200
-NOBODY: Final = Refusal("not_found", "There is nobody with that handle.", "$.handle")
-NO_PAYMENT: Final = Refusal("not_found", "There is no payment with that id.", "$.payment")
 _FLAGS: Final = ((FROZEN_IN, "frozen in"), (FROZEN_OUT, "frozen out"), (CLOSED, "closed"))
 
 
 class Registry:
-    """Looks people and payments up; every answer is plain JSON values, or a refusal."""
+    """Looks people and payments up; every answer is plain JSON values.
+    Raises `Refused` where there is nothing."""
 
     def __init__(self, store: AdminReads, clock_ms: Callable[[], int]) -> None:
         self._store = store
         self._clock_ms = clock_ms
 
-    async def people(
-        self,
-        search: str = "",
-        tier: str | None = None,
-        frozen: bool | None = None,
-        disabled: bool | None = None,
-        after: str = "",
-        limit: int = PEOPLE_LISTED_MAX,
-    ) -> list[dict[str, Any]]:
+    async def people(self, given: Search) -> list[dict[str, Any]]:
         """Some of those who are wanted, by handle; as many as the limit where there may be more."""
-        wanted = Wanted(handle_meant(search), tier, frozen, disabled)
-        return [_listed(each) for each in await self._store.people(wanted, handle_meant(after), limit)]
+        wanted = Wanted(handle_meant(given.search), given.tier, given.frozen, given.disabled)
+        found = await self._store.people(wanted, handle_meant(given.after), given.limit)
+        return [_listed(each) for each in found]
 
-    async def person(self, handle: str) -> dict[str, Any] | Refusal:
+    async def person(self, given: Whose) -> dict[str, Any]:
         """One person, with their balances and logins."""
-        listed = await self._store.listed(handle_meant(handle))
+        listed = await self._store.listed(given.handle)
         if listed is None:
-            return NOBODY
+            raise Refused(NOBODY)
         user = listed.user
         logins = await self._store.sessions(user.id, self._clock_ms(), LOGINS_SHOWN_MAX)
         funds, pos = await self._store.funds(user.id)
@@ -62,15 +54,15 @@ class Registry:
             ],
         }
 
-    async def payment(self, payment: str) -> dict[str, Any] | Refusal:
+    async def payment(self, given: Named) -> dict[str, Any]:
         """One payment as it stands, with its note and the handles of who pays and is paid."""
+        payment = given.payment
         rows = await self._store.load_payments([payment], [], [payment])
         event = rows.events.get(payment)
-        if event is None:
-            return NO_PAYMENT
-        head, body = fields_of(event.head), fields_of(event.body)
-        if head["kind"] not in LISTED:
-            return NO_PAYMENT
+        head = {} if event is None else fields_of(event.head)
+        if event is None or head["kind"] not in LISTED:
+            raise Refused(NO_PAYMENT)
+        body = fields_of(event.body)
         row = rows.payments.get(payment)
         if head["kind"] == "pay.claim":
             packet = str(head["ref"])

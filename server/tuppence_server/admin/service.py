@@ -40,33 +40,11 @@ from .credentials import can_be_typed, handle_meant, opaque
 from .importing import import_rows
 from .operator_log import log_action
 from .passwords import Passwords, TooManyChecks
-from .people_file import Row
-from .registry import NOBODY, Registry, balances
+from .refusals import AT_REST, BAD_ID, NOBODY, OVERLOADED, UNSEEN, WEAK, WRONG_PASSWORD, Refused
+from .registry import Registry, balances
 
 DAY_MS: Final = 86_400_000
 log = structlog.get_logger("tuppence.operator")
-WEAK: Final = Refusal(
-    "bad_frame",
-    f"A password has {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters.",
-    "$.password",
-)
-UNSEEN: Final = Refusal(
-    "bad_frame",
-    "A password has no control characters and none that cannot be seen, "
-    "such as a line break or a byte order mark.",
-    "$.password",
-)
-OVERLOADED: Final = Refusal("busy", "Too many logins at once; try again.", retry_ms=2_000)
-BAD_ID: Final = Refusal("bad_id", "An id is a lower-case UUID of version 4 or 7.", "$.id")
-AT_REST: Final = Refusal("forbidden", "This checks the ledger of a running server.", "$.do")
-
-
-class Refused(Exception):
-    """A command of the operator was refused."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.message)
-        self.refusal = refusal
 
 
 class AdminService:
@@ -90,12 +68,12 @@ class AdminService:
         self._passwords = passwords
         self._session_ms = session_days * DAY_MS
         self._clock_ms = clock_ms
-        self._registry = Registry(store, clock_ms)
+        registry = Registry(store, clock_ms)
         self._actions: dict[str, tuple[type[shapes.Arguments], Callable[..., Awaitable[Any]]]] = {
             "user.add": (shapes.NewUser, self.add_user),
-            "user.list": (shapes.Search, self.list_users),
-            "user.show": (shapes.Whose, self.show_user),
-            "payment.show": (shapes.Named, self.show_payment),
+            "user.list": (shapes.Search, registry.people),
+            "user.show": (shapes.Whose, registry.person),
+            "payment.show": (shapes.Named, registry.payment),
             "user.passwd": (shapes.NewPassword, self.set_password),
             "user.disable": (shapes.Shut, self.disable_user),
             "session.open": (shapes.NewSession, self.open_session),
@@ -126,7 +104,7 @@ class AdminService:
         if hasattr(given, "handle"):
             given.handle = handle_meant(given.handle)
         try:
-            done = await work(**msgspec.structs.asdict(given))
+            done = await work(given)
         except Refused as refused:
             log.info("operator_refused", do=action, code=refused.refusal.code)
             raise
@@ -135,43 +113,29 @@ class AdminService:
 
     # Users
 
-    async def add_user(
-        self, handle: str, name: str = "", password: str | None = None, source: str = ""
-    ) -> dict[str, Any]:
+    async def add_user(self, given: shapes.NewUser, source: str = "") -> dict[str, Any]:
         """Register a person; without a password only the operator can log them in.
 
         `source` is the network that asks; empty for the operator.
         """
-        kept = None if password is None else await self._hash(password, source)
-        command = CreateUser(ids.user_id(), ids.conversation_id(), handle, name, kept)
+        kept = None if given.password is None else await self._hash(given.password, source)
+        command = CreateUser(ids.user_id(), ids.conversation_id(), given.handle, given.name, kept)
         await self._submit(command)
-        return {"id": command.user, "handle": handle, "name": name}
+        return {"id": command.user, "handle": given.handle, "name": given.name}
 
-    async def import_people(self, rows: list[Row]) -> dict[str, Any]:
+    async def import_people(self, given: shapes.Import) -> dict[str, Any]:
         """Add and credit up to ROWS_PER_CALL_MAX people; what is there already stays as it is."""
-        return await import_rows(self._store, self._outcome, self._hashed, rows)
+        return await import_rows(self._store, self._outcome, self._hashed, given.rows)
 
-    async def list_users(self, **wanted: Any) -> list[dict[str, Any]]:
-        """Those who are wanted, by handle."""
-        return await self._registry.people(**wanted)
-
-    async def show_user(self, handle: str) -> dict[str, Any]:
-        """A person with all there is to know of them."""
-        return _found(await self._registry.person(handle))
-
-    async def show_payment(self, payment: str) -> dict[str, Any]:
-        """A payment as it stands."""
-        return _found(await self._registry.payment(payment))
-
-    async def set_password(self, handle: str, password: str) -> dict[str, Any]:
+    async def set_password(self, given: shapes.NewPassword) -> dict[str, Any]:
         """Give a person another password; all their logins end."""
-        await self._submit(SetPassword(handle, await self._hash(password)))
-        return {"handle": handle}
+        await self._submit(SetPassword(given.handle, await self._hash(given.password)))
+        return {"handle": given.handle}
 
-    async def disable_user(self, handle: str, disabled: bool = True) -> dict[str, Any]:
+    async def disable_user(self, given: shapes.Shut) -> dict[str, Any]:
         """Shut a person out, or let them in again."""
-        await self._submit(DisableUser(handle, disabled))
-        return {"handle": handle, "disabled": disabled}
+        await self._submit(DisableUser(given.handle, given.disabled))
+        return {"handle": given.handle, "disabled": given.disabled}
 
     # Logins
 
@@ -194,7 +158,7 @@ class AdminService:
         except TooManyChecks:
             raise Refused(OVERLOADED) from None
         if user is None or not right:
-            raise Refused(Refusal("bad_credentials", "Handle and password do not match."))
+            raise Refused(WRONG_PASSWORD)
         return user
 
     async def _renewed(self, user: User, password: str, source: str) -> str | None:
@@ -207,9 +171,9 @@ class AdminService:
         except TooManyChecks:
             return None
 
-    async def open_session(self, handle: str, device: str = "operator") -> dict[str, Any]:
+    async def open_session(self, given: shapes.NewSession) -> dict[str, Any]:
         """Log a person in without a password, for the operator."""
-        return await self._open(await self._user(handle), device)
+        return await self._open(await self._user(given.handle), given.device)
 
     async def _open(self, user: User, device: str, renewed: str | None = None) -> dict[str, Any]:
         token = ids.token()
@@ -228,46 +192,25 @@ class AdminService:
 
     # Money
 
-    async def credit(
-        self,
-        handle: str,
-        amount: str,
-        currency: str,
-        note: str | None = None,
-        id: str | None = None,  # noqa: A002
-    ) -> dict[str, Any]:
+    async def credit(self, given: shapes.Credit) -> dict[str, Any]:
         """Credit a person with money that the operator took in; the same id again changes nothing."""
-        command = Deposit(_key(id), handle, amount, currency, note)
-        return {"handle": handle, **await self._moved(command.id, command)}
+        command = Deposit(_key(given.id), given.handle, given.amount, given.currency, given.note)
+        return {"handle": given.handle, **await self._moved(command.id, command)}
 
-    async def debit(
-        self,
-        handle: str,
-        amount: str,
-        currency: str,
-        reason: str,
-        note: str | None = None,
-        force: bool = False,
-        id: str | None = None,  # noqa: A002
-    ) -> dict[str, Any]:
-        """Take money out of a balance; what is not there the operator bears, with `force`,
-        or it is refused."""
-        command = Withdraw(_key(id), handle, amount, currency, reason, note, force)
-        return {"handle": handle, **await self._moved(command.id, command)}
+    async def debit(self, given: shapes.Debit) -> dict[str, Any]:
+        """Take money out of a balance; what is not there the operator bears, with `force`, or it is
+        refused."""
+        command = Withdraw(
+            _key(given.id), given.handle, given.amount, given.currency, given.reason, given.note, given.force
+        )
+        return {"handle": given.handle, **await self._moved(command.id, command)}
 
-    async def reverse(
-        self,
-        payment: str,
-        reason: str,
-        note: str | None = None,
-        force: bool = False,
-        id: str | None = None,  # noqa: A002
-    ) -> dict[str, Any]:
+    async def reverse(self, given: shapes.Reversal) -> dict[str, Any]:
         """Give back all that is left of a payment; `force` as for a debit."""
-        if not is_id(payment):
+        if not is_id(given.payment):
             raise Refused(replace(BAD_ID, field="$.payment"))
-        command = Reverse(_key(id), payment, reason, note, force)
-        return {"payment": payment, **await self._moved(command.id, command)}
+        command = Reverse(_key(given.id), given.payment, given.reason, given.note, given.force)
+        return {"payment": given.payment, **await self._moved(command.id, command)}
 
     async def _moved(self, id: str, command: Command) -> dict[str, Any]:  # noqa: A002
         stored = await self._submit(command)
@@ -276,60 +219,51 @@ class AdminService:
         terms = {name: body[name] for name in ("amount", "currency", "shortfall") if name in body}
         return {"id": id, "pos": stored.event.pos, **terms, "repeated": stored.repeated}
 
-    async def wallet(self, handle: str) -> dict[str, Any]:
+    async def wallet(self, given: shapes.Whose) -> dict[str, Any]:
         """A person's balances."""
-        user = await self._user(handle)
+        user = await self._user(given.handle)
         funds, pos = await self._store.funds(user.id)
         return {"handle": user.handle, "pos": pos, "balances": balances(funds)}
 
-    async def books(
-        self, since: int | None = None, until: int | None = None, currency: str | None = None
-    ) -> dict[str, Any]:
+    async def books(self, given: shapes.Period) -> dict[str, Any]:
         """Trial balance, income and balance sheet."""
-        found: dict[str, Any] = msgspec.to_builtins(await books(self._store, since, until, currency))
-        return found
+        found = await books(self._store, given.since, given.until, given.currency)
+        plain: dict[str, Any] = msgspec.to_builtins(found)
+        return plain
 
-    async def freeze(
-        self,
-        handle: str,
-        currency: str | None = None,
-        incoming: bool = False,
-        outgoing: bool = False,
-        thaw: bool = False,
-    ) -> dict[str, Any]:
+    async def freeze(self, given: shapes.Freeze) -> dict[str, Any]:
         """Let nothing in, nothing out, or, with neither named, neither; or thaw.
         Holds can still be given back."""
-        flags = (FROZEN_IN if incoming else 0) | (FROZEN_OUT if outgoing else 0) or FROZEN_IN | FROZEN_OUT
-        return await self._flag(handle, currency, 0 if thaw else flags, flags if thaw else 0)
+        flags = (FROZEN_IN if given.incoming else 0) | (FROZEN_OUT if given.outgoing else 0)
+        flags = flags or FROZEN_IN | FROZEN_OUT
+        return await self._flag(given, 0 if given.thaw else flags, flags if given.thaw else 0)
 
-    async def close_wallet(
-        self, handle: str, currency: str | None = None, reopen: bool = False
-    ) -> dict[str, Any]:
+    async def close_wallet(self, given: shapes.Shutter) -> dict[str, Any]:
         """Close what is empty, or open it again."""
-        return await self._flag(handle, currency, 0 if reopen else CLOSED, CLOSED if reopen else 0)
+        return await self._flag(given, 0 if given.reopen else CLOSED, CLOSED if given.reopen else 0)
 
-    async def _flag(self, handle: str, currency: str | None, put: int, clear: int) -> dict[str, Any]:
-        await self._submit(SetFlags(handle, currency, put, clear))
-        return {"handle": handle, "currency": currency}
+    async def _flag(self, given: shapes.Freeze | shapes.Shutter, put: int, clear: int) -> dict[str, Any]:
+        await self._submit(SetFlags(given.handle, given.currency, put, clear))
+        return {"handle": given.handle, "currency": given.currency}
 
-    async def set_tier(self, handle: str, tier: str) -> dict[str, Any]:
+    async def set_tier(self, given: shapes.NewTier) -> dict[str, Any]:
         """Move a person to another tier of limits and fees."""
-        await self._submit(SetTier(handle, tier))
-        return {"handle": handle, "tier": tier}
+        await self._submit(SetTier(given.handle, given.tier))
+        return {"handle": given.handle, "tier": given.tier}
 
     # Copies
 
-    async def backup(self, path: str) -> dict[str, Any]:
+    async def backup(self, given: shapes.Where) -> dict[str, Any]:
         """Write a copy of everything as of one moment into a new directory."""
-        return await make_backup(self._store, Path(path), self._clock_ms())
+        return await make_backup(self._store, Path(given.path), self._clock_ms())
 
-    async def verify(self) -> dict[str, Any]:
+    async def verify(self, _: shapes.Arguments) -> dict[str, Any]:
         """Begin to check the ledger beside everything else, unless that is going on."""
         audits = self._beside()
         audits.start()
         return audits.progress()
 
-    async def verified(self) -> dict[str, Any]:
+    async def verified(self, _: shapes.Arguments) -> dict[str, Any]:
         """How far the check is, and what the last one found."""
         return self._beside().progress()
 
@@ -368,12 +302,6 @@ class AdminService:
         if isinstance(outcome, Refusal):
             raise Refused(outcome)
         return outcome
-
-
-def _found(found: dict[str, Any] | Refusal) -> dict[str, Any]:
-    if isinstance(found, Refusal):
-        raise Refused(found)
-    return found
 
 
 def _key(id: str | None) -> str:  # noqa: A002

@@ -21,8 +21,7 @@ import msgspec
 
 from tuppence_protocol.errors import CODES, Refusal
 from tuppence_server.admin.backup import BackupError
-from tuppence_server.admin.registry import NOBODY
-from tuppence_server.admin.service import Refused
+from tuppence_server.admin.refusals import NOBODY, Refused
 from tuppence_server.app import AdminAccess, opened_admin
 from tuppence_server.config.settings import Settings
 from tuppence_server.data_dir import ADMIN_ACCESS, WrongData, in_use

@@ -8,7 +8,7 @@ from typing import Final
 import typer
 
 from tuppence_server import ids
-from tuppence_server.admin.service import Refused
+from tuppence_server.admin.refusals import Refused
 from tuppence_server.data_dir import DataInUse, WrongData
 from tuppence_server.store.contract import SchemaTooNew, Unusable
 

@@ -270,14 +270,8 @@ def config_doc(as_json: JsonOption = False) -> None:
     values = []
     for field in FIELDS.values():
         default, meaning = shown(field.default), field.meta.description
-        cells = (
-            f"`{field.name}`",
-            f"`{field.environment}`",
-            f"`{default or 'none'}`",
-            field.expected,
-            meaning,
-        )
-        lines.append(f"| {' | '.join(map(str, cells))} |")
+        words = f"`{field.name}` | `{field.environment}` | `{default or 'none'}`"
+        lines.append(f"| {words} | {field.expected} | {meaning} |")
         values.append(
             {"name": field.name, "environment": field.environment, "default": default, "meaning": meaning}
         )

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tuppence_protocol.errors import Refusal
 from tuppence_server.admin.backup import restore
-from tuppence_server.admin.service import Refused
+from tuppence_server.admin.refusals import Refused
 from tuppence_server.app import AdminAccess
 from tuppence_server.audit.verify import Progress as Report
 from tuppence_server.audit.verify import verify

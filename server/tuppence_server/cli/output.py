@@ -118,7 +118,7 @@ def _notes(fault: BaseException) -> str:
 def _explained(fault: Exception) -> tuple[str, int]:
     """What to say of a failure, and the exit code."""
     from tuppence_server.admin.backup import BackupDamaged, BackupError
-    from tuppence_server.admin.service import Refused
+    from tuppence_server.admin.refusals import Refused
     from tuppence_server.data_dir import DataInUse, WrongData
     from tuppence_server.serving.listening import CannotListen
     from tuppence_server.store.contract import SchemaTooNew, StoreFault, Unusable

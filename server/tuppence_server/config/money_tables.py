@@ -118,8 +118,8 @@ def read_fees(value: Any) -> tuple[Fee, ...]:
         for earlier in range(1, n):
             if fees[earlier - 1].covers(fee):
                 raise Mistake(
-                    f"fees, table {n} never counts: table {earlier} comes before it and fits all that it fits;"
-                    " expected the special case before the general one."
+                    f"fees, table {n} never counts: table {earlier} comes before it and fits all that it"
+                    " fits; expected the special case before the general one."
                 )
     return fees
 
@@ -238,9 +238,9 @@ def check_round_trips(rates: Mapping[str, str], spread_ppm: int) -> None:
         gain = max(rate / follows, follows / rate)
         if gain * gain * (PPM - spread_ppm) > PPM:
             raise Mistake(
-                f"exchange_rates: {base}/{other} is {rates[f'{base}/{other}']!r}, and {decimal_text(follows)} by"
-                " way of the other pairs; people would gain by going round. Expected rates that fit, or one pair"
-                " less."
+                f"exchange_rates: {base}/{other} is {rates[f'{base}/{other}']!r}, and {decimal_text(follows)}"
+                " by way of the other pairs; people would gain by going round. Expected rates that fit, or one"
+                " pair less."
             )
 
 

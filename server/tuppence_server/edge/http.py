@@ -17,10 +17,11 @@ from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import DEVICE_CHARS_MAX, FRAME_BYTES_MAX
 from tuppence_protocol.shapes import Ask, Durable
 from tuppence_server import __version__
+from tuppence_server.admin.arguments import NewUser
 from tuppence_server.admin.backup import BackupError
 from tuppence_server.admin.credentials import handle_meant
-from tuppence_server.admin.registry import NOBODY
-from tuppence_server.admin.service import AdminService, Refused
+from tuppence_server.admin.refusals import NOBODY, Refused
+from tuppence_server.admin.service import AdminService
 from tuppence_server.config.networks import neighbourhood
 from tuppence_server.config.settings import Settings
 from tuppence_server.domain.effects import Stored
@@ -144,9 +145,8 @@ class Api(msgspec.Struct):
         if self.settings.registration == "closed":
             raise Refused(CLOSED)
         _hurry(self.guests.registers(_address(request)))
-        made = await self.admin.add_user(
-            body.handle, body.name, body.password, neighbourhood(_address(request))
-        )
+        person = NewUser(body.handle, body.name, body.password)
+        made = await self.admin.add_user(person, neighbourhood(_address(request)))
         return _json({"user": made}, 201)
 
     async def log_in(self, request: Request) -> Response:

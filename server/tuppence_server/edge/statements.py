@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from tuppence_protocol.errors import Refusal
 from tuppence_protocol.limits import INTEGER_MAX
-from tuppence_server.admin.service import Refused
+from tuppence_server.admin.refusals import Refused
 from tuppence_server.reports.statement import Renderer, as_csv, as_json, open_statement
 from tuppence_server.store.contract import MoneyReads
 
