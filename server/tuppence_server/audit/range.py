@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import sha256
 from struct import pack
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import DecodeError, Struct, json
 
@@ -45,6 +45,18 @@ _ENCODED: Final = b"%d %d %d %d pay.send\n"
 _SINGLE: Final = " single 0"
 UNREADABLE: Final = Envelope("", "", "", 0, 0, "", 0)
 Made = MoveRow | list[MoveRow] | None
+
+
+class Columns(NamedTuple):
+    """Consecutive events as they are stored."""
+
+    places: tuple[int, ...]
+    convs: tuple[str, ...]
+    seqs: tuple[int, ...]
+    heads: tuple[bytes, ...]
+    bodies: tuple[bytes, ...]
+    salts: tuple[bytes, ...]
+    hashes: tuple[bytes, ...]
 
 
 class Plain(Struct, gc=False, forbid_unknown_fields=True):
@@ -149,17 +161,17 @@ class Range:
         if not events:
             self._orphans(moves)
             return
-        places, convs, seqs, heads, bodies, salts, hashes = zip(*events, strict=True)
-        made = self._made(places, moves)
-        self._chain(places, heads, bodies, salts, hashes, made)
-        envelopes = self._envelopes(places, heads)
-        self._order(convs, seqs, places, envelopes)
-        self._money(places, envelopes, heads, bodies, made)
+        stored = Columns(*zip(*events, strict=True))
+        made = self._made(stored.places, moves)
+        self._chain(stored, made)
+        envelopes = self._envelopes(stored)
+        self._order(stored, envelopes)
+        self._money(stored, envelopes, made)
         self._outcomes += sum_of_events(
-            [envelope.id for envelope in envelopes], [envelope.from_ for envelope in envelopes], places
+            [each.id for each in envelopes], [each.from_ for each in envelopes], stored.places
         )
         self.events += len(events)
-        self._at, self._hash, self._moment = places[-1], hashes[-1], envelopes[-1].at
+        self._at, self._hash, self._moment = stored.places[-1], stored.hashes[-1], envelopes[-1].at
 
     # The chain and the order
 
@@ -205,15 +217,7 @@ class Range:
         for move in moves:
             self.report(f"transfer {move[1]}: belongs to no event")
 
-    def _chain(
-        self,
-        places: tuple[int, ...],
-        heads: tuple[bytes, ...],
-        bodies: tuple[bytes, ...],
-        salts: tuple[bytes, ...],
-        hashes: tuple[bytes, ...],
-        made: list[Made],
-    ) -> None:
+    def _chain(self, stored: Columns, made: list[Made]) -> None:
         # `domain.chain` written out: a call for each event would cost as much as its hashes.
         encoded = [
             _ENCODED % each[1:5] if type(each) is tuple and each[5] is None else _encoded(each)
@@ -227,39 +231,33 @@ class Range:
                 ))
             ).digest()
             for previous, head, body, salt, moved in zip(
-                (self._hash, *hashes), heads, bodies, salts, encoded, strict=False
+                (self._hash, *stored.hashes), stored.heads, stored.bodies, stored.salts, encoded, strict=False
             )
         ]  # fmt: skip
-        if links != list(hashes):
-            for pos, link, stored in zip(places, links, hashes, strict=True):
-                if link != stored:
+        if links != list(stored.hashes):
+            for pos, link, kept in zip(stored.places, links, stored.hashes, strict=True):
+                if link != kept:
                     self.report(f"pos {pos}: the hash does not fit what is stored")
 
-    def _envelopes(self, places: tuple[int, ...], heads: tuple[bytes, ...]) -> list[Envelope]:
+    def _envelopes(self, stored: Columns) -> list[Envelope]:
         try:
-            envelopes = _envelopes(b"[%b]" % b",".join(heads))
+            envelopes = _envelopes(b"[%b]" % b",".join(stored.heads))
         except DecodeError:
             envelopes = []
-        if len(envelopes) == len(heads):
+        if len(envelopes) == len(stored.heads):
             return envelopes
-        for pos, head in zip(places, heads, strict=True):
+        for pos, head in zip(stored.places, stored.heads, strict=True):
             try:
                 envelopes.append(decode_envelope(head))
             except DecodeError:
                 self.report(f"pos {pos}: the envelope cannot be read")
                 envelopes.append(UNREADABLE)
-        return envelopes[-len(heads) :]
+        return envelopes[-len(stored.heads) :]
 
-    def _order(
-        self,
-        convs: tuple[str, ...],
-        seqs: tuple[int, ...],
-        places: tuple[int, ...],
-        envelopes: list[Envelope],
-    ) -> None:
+    def _order(self, stored: Columns, envelopes: list[Envelope]) -> None:
         lasts = self._lasts
-        self._last_places.update(zip(convs, places, strict=True))
-        for conv, seq, pos, envelope in zip(convs, seqs, places, envelopes, strict=True):
+        self._last_places.update(zip(stored.convs, stored.places, strict=True))
+        for pos, conv, seq, envelope in zip(*stored[:3], envelopes, strict=True):
             if envelope.seq != seq or envelope.pos != pos or envelope.conv != conv:
                 self.report(f"pos {pos}: the envelope names another place")
             last = lasts.get(conv)
@@ -272,15 +270,9 @@ class Range:
 
     # Money
 
-    def _money(
-        self,
-        places: tuple[int, ...],
-        envelopes: list[Envelope],
-        heads: tuple[bytes, ...],
-        bodies: tuple[bytes, ...],
-        made: list[Made],
-    ) -> None:
-        for pos, envelope, head, body, moved in zip(places, envelopes, heads, bodies, made, strict=True):
+    def _money(self, stored: Columns, envelopes: list[Envelope], made: list[Made]) -> None:
+        columns = zip(stored.places, envelopes, stored.heads, stored.bodies, made, strict=True)
+        for pos, envelope, head, body, moved in columns:
             if moved is None:
                 if envelope.kind.startswith("pay."):
                     self._closely(pos, envelope, head, body, [])
