@@ -57,15 +57,16 @@ async def test_a_client_of_ten_lines(server):
     async with connect(server.ws_url) as ws:
         await ws.send(json.dumps({"kind": "hello", "body": {"token": login.json["token"]}}))
         await ws.send(json.dumps({"kind": "hello", "body": {"token": login.json["token"]}}))
-        while "synced" not in kinds:
+        while len(kinds) < 3:
             kinds.append(json.loads(await ws.recv())["kind"])
+        assert sorted(kinds) == ["error", "ready", "synced"], "one hello is enough, whenever the other comes"
         for kind, body in (
             ("chat.text", {"text": "Hi"}),
             ("pay.send", {"amount": "5.00", "currency": "EUR"}),
         ):
             await ws.send(json.dumps({"kind": kind, "id": new_id(), "conv": "@ben", "body": body}))
             kinds.append(json.loads(await ws.recv())["kind"])
-    assert kinds == ["error", "ready", "synced", "chat.text", "pay.send"]
+    assert kinds[3:] == ["chat.text", "pay.send"]
     assert (await server.admin("wallet.show", handle="ben"))["balances"][0]["available"] == "5.00"
 
 
