@@ -9,6 +9,7 @@ exactly once, however the end of the handshake, bytes and the loss of the connec
 import asyncio
 import ssl
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, cast
 
 from .acceptor import Acceptor
@@ -20,14 +21,18 @@ SHUTDOWN_S_MAX: Final = 5.0
 
 
 class Door(asyncio.Protocol):
-    """A connection before and during its handshake; `inner` makes the protocol that it is for."""
+    """A connection before and during its handshake; `inner` makes the protocol that it is for, of what is `given`."""
 
     def __init__(
-        self, acceptor: Acceptor, context: ssl.SSLContext, inner: Callable[[], asyncio.Protocol]
+        self,
+        acceptor: Acceptor,
+        context: ssl.SSLContext,
+        inner: Callable[..., asyncio.Protocol],
+        **given: Any,
     ) -> None:
         self._acceptor = acceptor
         self._context = context
-        self._inner = inner
+        self._inner = partial(inner, **given)
         self._early: list[bytes] = []
         self._lost = False
 
@@ -143,14 +148,3 @@ class _Threshold(asyncio.Protocol):
 def _protocol_of(transport: asyncio.Transport) -> asyncio.Protocol:
     """Whose turn it is: an upgrade, even by the first bytes, passes the connection on."""
     return cast("asyncio.Protocol", transport.get_protocol())
-
-
-def behind_door(
-    acceptor: Acceptor, context: ssl.SSLContext, protocol: Callable[..., asyncio.Protocol]
-) -> Callable[..., asyncio.Protocol]:
-    """What uvicorn calls for each connection, in place of the protocol."""
-
-    def make(**given: Any) -> asyncio.Protocol:
-        return Door(acceptor, context, lambda: protocol(**given))
-
-    return make

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 import structlog
+from msgspec import Struct
 from msgspec.structs import replace
 
 from tuppence_server.config.money import policy
@@ -27,44 +28,35 @@ RELOADED: Final = (
 log = structlog.get_logger("tuppence.reload")
 
 
-class Reloader:
-    """Reads the settings again and lets the server go by them."""
+class Reloader(Struct):
+    """Reads the settings again and lets the server go by them; `tls` brings the context in use."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        mode: DataMode,
-        pipeline: Pipeline,
-        asks: AskLane,
-        reread: Callable[[], Settings],
-        tls: Callable[[], ssl.SSLContext | None],
-    ) -> None:
-        self._settings = settings
-        self._mode = mode
-        self._pipeline = pipeline
-        self._asks = asks
-        self._reread = reread
-        self._tls = tls
+    settings: Settings
+    mode: DataMode
+    pipeline: Pipeline
+    asks: AskLane
+    reread: Callable[[], Settings]
+    tls: Callable[[], ssl.SSLContext | None]
 
     def reload(self) -> None:
         """Take over what can be; never raises, and tells in the log what became of it."""
         try:
-            new = self._reread()
-            terms, rates = policy(new, self._mode), make_rates(new)
+            new = self.reread()
+            terms, rates = policy(new, self.mode), make_rates(new)
             self._load_certificate(new)
         except SettingsError as fault:
             log.error("reload_refused", problem=str(fault))
             return
-        old = self._settings
+        old = self.settings
         changed = [name for name in Settings.__struct_fields__ if getattr(new, name) != getattr(old, name)]
-        self._pipeline.use_policy(terms)
-        self._asks.rates = rates
-        self._settings = replace(old, **{name: getattr(new, name) for name in RELOADED})
+        self.pipeline.use_policy(terms)
+        self.asks.rates = rates
+        self.settings = replace(old, **{name: getattr(new, name) for name in RELOADED})
         waiting = [name for name in changed if name not in RELOADED]
         log.info("reloaded", changed=[name for name in changed if name in RELOADED], needs_restart=waiting)
 
     def _load_certificate(self, new: Settings) -> None:
-        context = self._tls()
+        context = self.tls()
         if context is None or new.tls_certificate is None or new.tls_key is None:
             return
         check_pair(new.tls_certificate, new.tls_key)

@@ -4,6 +4,7 @@ import asyncio
 import random
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import uvicorn
@@ -14,7 +15,7 @@ from tuppence_server.edge.acceptor import Acceptor
 from tuppence_server.edge.connection import Socket
 from tuppence_server.edge.http_protocol import http_protocol
 from tuppence_server.edge.lanes import Lanes
-from tuppence_server.edge.tls import behind_door
+from tuppence_server.edge.tls import Door
 from tuppence_server.hub.hub import Hub
 from tuppence_server.pipeline.pipeline import Pipeline
 
@@ -72,7 +73,7 @@ class Server(uvicorn.Server):
         context, config.ssl = config.ssl, None
         if context is not None:
             inner = config.http_protocol_class
-            config.http_protocol_class = behind_door(self._acceptor, context, inner)  # type: ignore[assignment]
+            config.http_protocol_class = partial(Door, self._acceptor, context, inner)  # type: ignore[assignment]
         try:
             await super().startup(sockets)
         finally:
