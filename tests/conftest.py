@@ -14,7 +14,8 @@ TEST_SECONDS_MAX: Final = 120
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let signals reach the programs under test, which inherit it where they are ignored (nohup, a job of a script)."""
+    """Let signals reach the programs under test, which inherit it where they are ignored (nohup, a job of a
+    script)."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     config.addinivalue_line(

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 import pytest
-from tests.conformance.test_server import TRANSCRIPTS, RealWorld, environment
+from tests.conformance.real_world import TRANSCRIPTS, RealWorld, environment
 from tests.conformance.transcripts import Peer, load, play
 from tests.support.server import Server, serving
 

@@ -1,44 +1,12 @@
 """The transcripts against a real server, and the vectors through its sockets."""
 
 import json
-import secrets
 from pathlib import Path
 
 import pytest
-from tests.conformance.transcripts import Peer, Person, WebSocketPeer, load, play
-from tests.support.server import ROOT, Server, serving
-from websockets.asyncio.client import connect
-
-VECTORS = ROOT / "protocol" / "vectors"
-TRANSCRIPTS = sorted((VECTORS / "transcripts").glob("*.jsonl"))
-
-
-class RealWorld:
-    """A real server process; people get handles that no other transcript uses."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-
-    async def person(self, name: str, owns: list[str]) -> Person:
-        account = await self._server.person(
-            f"{name}_{secrets.token_hex(3).translate(str.maketrans('01', 'gh'))}"
-        )
-        for money in owns:
-            amount, currency = money.split()
-            await self._server.admin("wallet.credit", handle=account.handle, amount=amount, currency=currency)
-        return Person(account.id, account.handle, account.token)
-
-    async def connect(self) -> Peer:
-        return WebSocketPeer(await connect(self._server.ws_url, compression=None))
-
-
-def environment(path: Path) -> dict[str, str]:
-    """The settings that a transcript names, as the environment holds them: what is no text is JSON."""
-    settings = load(path)[0].get("settings", {})
-    return {
-        name.upper(): value if isinstance(value, str) else json.dumps(value)
-        for name, value in settings.items()
-    }
+from tests.conformance.real_world import TRANSCRIPTS, VECTORS, RealWorld, environment
+from tests.conformance.transcripts import play
+from tests.support.server import serving
 
 
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)

@@ -1,4 +1,5 @@
-"""What the store itself refuses is lost alone: neither its batch nor the one that was decided on top of it is."""
+"""What the store itself refuses is lost alone: neither its batch nor the one that was decided on top of it
+is."""
 
 import asyncio
 import sqlite3

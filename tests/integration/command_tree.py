@@ -1,4 +1,5 @@
-"""Every command of the real command line, with arguments that fit it, and a way to run one in this process."""
+"""Every command of the real command line, with arguments that fit it, and a way to run one in this
+process."""
 
 import io
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import typer
+from tests.support.server import Done
 
 from tuppence_server.cli.main import app, main
 
@@ -57,7 +59,8 @@ class Command:
         return any(param.name == "data" for param in self.params)
 
     def line(self, place: Place, taken_port: int) -> list[str]:
-        """The command with what it needs, also for a file of credits; one that would serve for ever finds its port taken."""
+        """The command with what it needs, also for a file of credits; one that would serve for ever finds its
+        port taken."""
         told: list[str] = []
         for param in self.params:
             wanted = param.required or param.name in {"port", "batch"}
@@ -81,20 +84,12 @@ def commands() -> Iterator[Command]:
     yield from walk(typer.main.get_command(app), ())
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
 def run(
     line: list[str], *, env: Mapping[str, str], stdout: int | None = None, stderr: int | None = None,
     encoding: str = "utf-8",
-) -> Ended:  # fmt: skip
-    """Run a command in this process, on descriptors where they are given; an exception is a traceback and fails."""
+) -> Done:  # fmt: skip
+    """Run a command in this process, on descriptors where they are given; an exception is a traceback and
+    fails."""
     out, err = _stream(stdout, encoding), _stream(stderr, encoding)
     with _instead(line, env, out, err):
         try:
@@ -106,7 +101,7 @@ def run(
             out.flush()
             err.flush()
     texts = [_written(stream, given) for stream, given in ((out, stdout), (err, stderr))]
-    return Ended(code, *texts)
+    return Done(code, *texts)
 
 
 def _stream(descriptor: int | None, encoding: str) -> io.TextIOWrapper:
@@ -115,7 +110,8 @@ def _stream(descriptor: int | None, encoding: str) -> io.TextIOWrapper:
 
 
 def _written(stream: io.TextIOWrapper, given: int | None) -> str:
-    text = stream.buffer.getvalue().decode(stream.encoding) if given is None else ""  # type: ignore[attr-defined]
+    kept: Any = stream.buffer
+    text = kept.getvalue().decode(stream.encoding) if given is None else ""
     with suppress(OSError):
         stream.close()
     return text

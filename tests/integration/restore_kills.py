@@ -2,8 +2,9 @@
 
     python -m tests.integration.restore_kills DIRECTORY [EVERY]
 
-A step is a call of Python into the system, or every so many-th (8, unless told) into SQLite. A process that has everything at hand is forked for each,
-which spares its start; the child kills itself with SIGKILL before the step. Prints how many steps there were.
+A step is a call of Python into the system, or every so many-th (8, unless told) into SQLite. A process that
+has everything at hand is forked for each, which spares its start; the child kills itself with SIGKILL before
+the step. Prints how many steps there were.
 """
 
 import asyncio

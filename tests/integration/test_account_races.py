@@ -1,10 +1,12 @@
-"""Races for what one may spend: limits, quotes, freezes and an empty wallet hold from however many sockets."""
+"""Races for what one may spend: limits, quotes, freezes and an empty wallet hold from however many
+sockets."""
 
 import asyncio
 from collections import Counter
 
+import pytest
 from tests.support.races import SOCKETS, devices, euros, losses, minor, volley, winners
-from tests.support.server import Refused, serving
+from tests.support.server import Refused
 from tests.support.waiting import until
 from tests.support.wire import make
 
@@ -12,72 +14,73 @@ LIMITS = '{"basic": {"EUR": {"daily": "100"}}}'
 RATES = '{"EUR/JPY": "160"}'
 
 
-async def test_the_limit_of_a_day_from_ten_sockets(tmp_path):
-    async with serving(tmp_path, LIMITS=LIMITS) as server:
-        alice, _ = await server.people("alice", "bob", credit="900.00")
-        sockets = await devices(server, alice, 10)
-        frames = [make("pay.send", "@bob", **euros("7.00")) for _ in range(50)]
-        answers = await volley(*zip(sockets * 5, frames, strict=True))
-        assert len(winners(answers)) == 14
-        assert [code for code, _ in losses(answers)] == ["limit_daily"] * 36
-        for _, state in losses(answers):
-            assert (state["limit"], state["used"], state["currency"]) == ("100.00", "98.00", "EUR")
-            assert isinstance(state["resets_at"], int)
-        assert (await sockets[0].pay("@bob", "2.00"))["kind"] == "pay.send"
-        assert (await sockets[1].pay("@bob", "0.01"))["body"]["code"] == "limit_daily"
-        assert await server.purse("alice") == ("800.00", "0.00")
-        await server.stop_and_verify()
+@pytest.mark.settings(LIMITS=LIMITS)
+async def test_the_limit_of_a_day_from_ten_sockets(server):
+    alice, _ = await server.people("alice", "bob", credit="900.00")
+    sockets = await devices(server, alice, 10)
+    frames = [make("pay.send", "@bob", **euros("7.00")) for _ in range(50)]
+    answers = await volley(*zip(sockets * 5, frames, strict=True))
+    assert len(winners(answers)) == 14
+    assert [code for code, _ in losses(answers)] == ["limit_daily"] * 36
+    for _, state in losses(answers):
+        assert (state["limit"], state["used"], state["currency"]) == ("100.00", "98.00", "EUR")
+        assert isinstance(state["resets_at"], int)
+    assert (await sockets[0].pay("@bob", "2.00"))["kind"] == "pay.send"
+    assert (await sockets[1].pay("@bob", "0.01"))["body"]["code"] == "limit_daily"
+    assert await server.purse("alice") == ("800.00", "0.00")
+    await server.stop_and_verify()
 
 
-async def test_offers_that_come_to_nothing_give_the_limit_back_under_a_race(tmp_path):
-    """Ten sockets offer and cancel for a while: at no moment more than the limit waits, and at the end all is free."""
-    async with serving(tmp_path, LIMITS=LIMITS) as server:
-        alice, _ = await server.people("alice", "bob", credit="900.00")
-        sockets = await devices(server, alice, 10)
+@pytest.mark.settings(LIMITS=LIMITS)
+async def test_offers_that_come_to_nothing_give_the_limit_back_under_a_race(server):
+    """Ten sockets offer and cancel for a while: at no moment more than the limit waits, and at the end all is
+    free."""
+    alice, _ = await server.people("alice", "bob", credit="900.00")
+    sockets = await devices(server, alice, 10)
 
-        async def offer_and_cancel(client):
-            outcomes = []
-            for _ in range(6):
-                offer = await client.pay("@bob", "30.00", accept=True)
-                outcomes.append(offer["kind"])
-                if offer["kind"] == "error":
-                    assert offer["body"]["code"] == "limit_daily"
-                    continue
-                cancelled = await client.submit("pay.cancel", "@bob", ref=offer["id"])
-                assert cancelled["body"]["state"] == "cancelled"
-            return outcomes
+    async def offer_and_cancel(client):
+        outcomes = []
+        for _ in range(6):
+            offer = await client.pay("@bob", "30.00", accept=True)
+            outcomes.append(offer["kind"])
+            if offer["kind"] == "error":
+                assert offer["body"]["code"] == "limit_daily"
+                continue
+            cancelled = await client.submit("pay.cancel", "@bob", ref=offer["id"])
+            assert cancelled["body"]["state"] == "cancelled"
+        return outcomes
 
-        outcomes = await asyncio.gather(*map(offer_and_cancel, sockets))
-        assert any("pay.send" in each for each in outcomes)
-        await sockets[0].settle()
-        waiting, most = set(), 0
-        for event in sorted(sockets[0].events, key=lambda event: event["pos"]):
-            if event["kind"] == "pay.send":
-                waiting.add(event["id"])
-            elif event["kind"] == "pay.cancel":
-                waiting.discard(event["ref"])
-            most = max(most, len(waiting))
-        assert most <= 3
-        answers = [await sockets[0].pay("@bob", "50.00") for _ in range(3)]
-        assert [code for code, _ in losses(answers)] == ["limit_daily"]
-        assert await server.purse("alice") == ("800.00", "0.00")
-        await server.stop_and_verify()
+    outcomes = await asyncio.gather(*map(offer_and_cancel, sockets))
+    assert any("pay.send" in each for each in outcomes)
+    await sockets[0].settle()
+    waiting, most = set(), 0
+    for event in sorted(sockets[0].events, key=lambda event: event["pos"]):
+        if event["kind"] == "pay.send":
+            waiting.add(event["id"])
+        elif event["kind"] == "pay.cancel":
+            waiting.discard(event["ref"])
+        most = max(most, len(waiting))
+    assert most <= 3
+    answers = [await sockets[0].pay("@bob", "50.00") for _ in range(3)]
+    assert [code for code, _ in losses(answers)] == ["limit_daily"]
+    assert await server.purse("alice") == ("800.00", "0.00")
+    await server.stop_and_verify()
 
 
-async def test_one_quote_from_eight_devices(tmp_path):
-    async with serving(tmp_path, EXCHANGE_RATES=RATES, EXCHANGE_SPREAD_PERCENT="0.5") as server:
-        alice, _ = await server.people("alice", "bob", credit="100.00")
-        sockets = await devices(server, alice)
-        asked = await sockets[0].submit("ask.quote", sell="EUR", buy="JPY", amount="10.00", side="sell")
-        quote = asked["body"]["quote"]
-        frames = [make("pay.send", "@bob", **euros("10.00", quote=quote["id"])) for _ in range(24)]
-        answers = await volley(*zip(sockets * 3, frames, strict=True))
-        (winner,) = winners(answers)
-        assert winner["body"]["received"] == quote["buy"] == {"amount": "1592", "currency": "JPY"}
-        assert [code for code, _ in losses(answers)] == ["quote_used"] * 23
-        assert await server.purse("alice") == ("90.00", "0.00")
-        assert await server.purse("bob", "JPY") == ("1592", "0")
-        await server.stop_and_verify()
+@pytest.mark.settings(EXCHANGE_RATES=RATES, EXCHANGE_SPREAD_PERCENT="0.5")
+async def test_one_quote_from_eight_devices(server):
+    alice, _ = await server.people("alice", "bob", credit="100.00")
+    sockets = await devices(server, alice)
+    asked = await sockets[0].submit("ask.quote", sell="EUR", buy="JPY", amount="10.00", side="sell")
+    quote = asked["body"]["quote"]
+    frames = [make("pay.send", "@bob", **euros("10.00", quote=quote["id"])) for _ in range(24)]
+    answers = await volley(*zip(sockets * 3, frames, strict=True))
+    (winner,) = winners(answers)
+    assert winner["body"]["received"] == quote["buy"] == {"amount": "1592", "currency": "JPY"}
+    assert [code for code, _ in losses(answers)] == ["quote_used"] * 23
+    assert await server.purse("alice") == ("90.00", "0.00")
+    assert await server.purse("bob", "JPY") == ("1592", "0")
+    await server.stop_and_verify()
 
 
 async def test_closing_an_account_against_money_that_comes(server):

@@ -1,4 +1,5 @@
-"""A balance on screen is the ledger's as soon as nothing moves: whoever joins, falls behind or comes back meanwhile."""
+"""A balance on screen is the ledger's as soon as nothing moves: whoever joins, falls behind or comes back
+meanwhile."""
 
 import asyncio
 

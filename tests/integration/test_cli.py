@@ -4,49 +4,24 @@ import asyncio
 import json
 import sqlite3
 import stat
-import threading
 
-from tests.support.server import ROOT, Done, Server, serving
+from tests.support.commands import CANNOT_START, FAILED, PROBLEMS, UNREACHABLE, USAGE, invoke, is_refused
+from tests.support.server import ROOT, Server, serving
 from tests.support.wire import make, new_id
-from typer.testing import CliRunner
-
-from tuppence_server.cli.main import app
-
-TINY_HASHES = {"TUPPENCE_PASSWORD_MEMORY_KIB": "8"}
-_one_at_a_time = threading.Lock()
-FAILED, USAGE, CANNOT_START, PROBLEMS, UNREACHABLE = 1, 2, 3, 4, 5
-
-
-def invoke(*arguments, stdin="", env=None):
-    """Run a command in this process, which spares the start of one."""
-    with _one_at_a_time:
-        done = CliRunner().invoke(app, list(arguments), input=stdin, env=env)
-    assert isinstance(done.exception, SystemExit | None), done.exception
-    return Done(done.exit_code, done.stdout, done.stderr)
 
 
 async def run(server, *arguments, stdin="", env=None):
     """A command on the server's data directory that must succeed; its JSON."""
     line = (*arguments, "--json", "--data", str(server.data))
-    done = await asyncio.to_thread(invoke, *line, stdin=stdin, env=TINY_HASHES | (env or {}))
+    done = await asyncio.to_thread(invoke, *line, stdin=stdin, env=env)
     assert done.code == 0, done
     return done.json
 
 
 async def refused(*arguments, code, text, stdin="", env=None):
-    """A command that must end with this exit code, one line on stderr that says this, and nothing on stdout."""
-    is_refused(
-        await asyncio.to_thread(invoke, *arguments, stdin=stdin, env=TINY_HASHES | (env or {})), code, text
-    )
-
-
-def is_refused(done, code, text):
-    """The same of a command that has run."""
-    assert (done.code, done.out) == (code, ""), done
-    assert text in done.err, done
-    assert "Traceback" not in done.err
-    if code != USAGE:
-        assert len(done.err.splitlines()) == 1, done
+    """A command that must end with this exit code, one line on stderr that says this, and nothing on
+    stdout."""
+    is_refused(await asyncio.to_thread(invoke, *arguments, stdin=stdin, env=env), code, text)
 
 
 async def test_the_same_commands_with_and_without_a_running_server(stopped):
@@ -85,6 +60,10 @@ async def test_the_same_commands_with_and_without_a_running_server(stopped):
     port, free = str(server.port), str(server.data.with_name("free"))
     done = await server.cli("serve", "--port", port, "--data", free)
     assert (done.code, done.out, "address already in use" in done.err) == (CANNOT_START, "", True), done
+    await _what_a_crash_leaves_is_in_nobodys_way(server)
+
+
+async def _what_a_crash_leaves_is_in_nobodys_way(server):
     await server.kill()
     assert (server.data / "admin.json").exists()
     listed = await run(server, "user", "list")
@@ -171,34 +150,40 @@ async def test_backup_under_load_restores_to_the_same_money_under_a_new_epoch(tm
     assert (await restored.verify())["hash"] == made["hash"]
     try:
         await restored.start()
-        back = await restored.connect(a.account, cursor=cursor)
-        assert (back.ready["resumed"], back.ready["why"]) == (False, "epoch")
-        assert (back.ready["epoch"] != cursor["epoch"], back.ready["pos"]) == (True, made["pos"])
-        page = (await back.submit("ask.history", "@bob", limit=200))["body"]["events"]
-        assert page
-        assert page == [json.loads(texts[event["id"]]) for event in page], "what is left is what was"
-        lost = make("chat.text", "@bob", text="said after the copy")
-        assert (await back.submit(**_parts(lost)))["seq"] == page[-1]["seq"] + 1
-        again = await restored.connect(
-            a.account, cursor={"epoch": back.ready["epoch"], "pos": back.ready["pos"]}
-        )
-        assert (again.ready["resumed"], [event["id"] for event in again.events]) == (True, [lost["id"]])
-        balances = [
-            (await restored.admin("wallet.show", handle=handle))["balances"] for handle in ("alice", "bob")
-        ]
-        assert sum(round(float(each[0]["available"]) * 100) for each in balances) == 20_000
+        await _goes_on_from_the_copy(restored, a.account, cursor, made["pos"], texts)
         assert await restored.stop() == 0
     finally:
         await restored.close()
+    await _damaged_copies_are_refused(copy, str(tmp_path / "third"))
+
+
+async def _goes_on_from_the_copy(restored, account, cursor, pos, texts):
+    back = await restored.connect(account, cursor=cursor)
+    assert (back.ready["resumed"], back.ready["why"]) == (False, "epoch")
+    assert (back.ready["epoch"] != cursor["epoch"], back.ready["pos"]) == (True, pos)
+    page = (await back.submit("ask.history", "@bob", limit=200))["body"]["events"]
+    assert page
+    assert page == [json.loads(texts[event["id"]]) for event in page], "what is left is what was"
+    lost = make("chat.text", "@bob", text="said after the copy")
+    assert (await back.submit(**_parts(lost)))["seq"] == page[-1]["seq"] + 1
+    again = await restored.connect(account, cursor={"epoch": back.ready["epoch"], "pos": back.ready["pos"]})
+    assert (again.ready["resumed"], [event["id"] for event in again.events]) == (True, [lost["id"]])
+    balances = [
+        (await restored.admin("wallet.show", handle=handle))["balances"] for handle in ("alice", "bob")
+    ]
+    assert sum(round(float(each[0]["available"]) * 100) for each in balances) == 20_000
+
+
+async def _damaged_copies_are_refused(copy, to):
     with (copy / "tuppence.db").open("r+b") as file:
         file.seek(20_000)
         file.write(b"\xff" * 64)
-    await refused("restore", str(copy), str(tmp_path / "third"), code=PROBLEMS, text="damaged")
-    await refused("restore", str(copy), str(tmp_path / "third"), "--verify", code=PROBLEMS, text="damaged")
+    await refused("restore", str(copy), to, code=PROBLEMS, text="damaged")
+    await refused("restore", str(copy), to, "--verify", code=PROBLEMS, text="damaged")
     (copy / "manifest.json").write_bytes(b"{")
-    await refused("restore", str(copy), str(tmp_path / "third"), code=PROBLEMS, text="cannot be read")
+    await refused("restore", str(copy), to, code=PROBLEMS, text="cannot be read")
     (copy / "manifest.json").unlink()
-    await refused("restore", str(copy), str(tmp_path / "third"), code=FAILED, text="not a whole backup")
+    await refused("restore", str(copy), to, code=FAILED, text="not a whole backup")
 
 
 def _parts(frame):
@@ -270,17 +255,24 @@ def test_refusals_and_exit_codes(tmp_path, monkeypatch):
         done = cli("user", "list", *at, **{f"TUPPENCE_{name}": value})
         assert (done.code, done.out) == (USAGE, "")
         assert text in done.err or name == "PROT"
+
+
+def test_a_ledger_that_is_not_good_and_one_of_a_newer_version(tmp_path):
+    data = tmp_path / "data"
+    at = ("--data", str(data))
+    assert invoke("user", "add", "alice", "--no-password", *at).code == 0
+    assert invoke("wallet", "credit", "@alice", "5.00", "EUR", *at).code == 0
     with sqlite3.connect(data / "tuppence.db") as db:
         for (trigger,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             db.execute(f"DROP TRIGGER {trigger}")
         db.execute("UPDATE account SET credits_posted = credits_posted + 1 WHERE code = 'customer'")
     db.close()
-    found = cli("ledger", "verify", "--json", *at)
+    found = invoke("ledger", "verify", "--json", *at)
     assert (found.code, len(found.json["problems"]) > 0) == (PROBLEMS, True)
-    said = cli("ledger", "verify", *at)
+    said = invoke("ledger", "verify", *at)
     assert (said.code, "NOT good" in said.out) == (PROBLEMS, True)
     with sqlite3.connect(data / "tuppence.db") as db:
         db.execute("INSERT INTO migration VALUES (9999, 'from the future', 'x', 1)")
     db.close()
-    is_refused(cli("user", "list", *at), CANNOT_START, "newer version")
-    assert cli("doctor", "--json", *at).code == PROBLEMS
+    is_refused(invoke("user", "list", *at), CANNOT_START, "newer version")
+    assert invoke("doctor", "--json", *at).code == PROBLEMS

@@ -199,7 +199,8 @@ async def test_questions(server):
 GRID = [
     ("chat.text", {"text": "x"}), ("pay.send", {"amount": "1.00", "currency": "EUR", "payee": "@alice"}),
     ("room.update", {"title": "x"}), ("room.invite", {"users": ["@mallory"]}),
-    ("room.remove", {"user": "@bob"}), ("room.leave", {}), ("room.role", {"user": "@mallory", "role": "owner"}),
+    ("room.remove", {"user": "@bob"}), ("room.leave", {}),
+    ("room.role", {"user": "@mallory", "role": "owner"}),
     ("ask.history", {}), ("ask.members", {}), ("live.typing", {}), ("live.read", {"seq": 1}),
 ]  # fmt: skip
 

@@ -12,7 +12,7 @@ import sys
 from contextlib import closing, suppress
 
 from tests.integration.crash_run import crash_run
-from tests.support.server import ROOT, serving
+from tests.support.server import ROOT
 from tests.support.waiting import seeded
 from tests.support.wire import make
 from websockets.exceptions import WebSocketException
@@ -25,23 +25,22 @@ async def test_killed_at_random_moments(tmp_path):
     assert figures["sent_again"] > 0, "no kill met a frame under way"
 
 
-async def test_a_lost_answer_is_told_again_after_the_crash(tmp_path):
+async def test_a_lost_answer_is_told_again_after_the_crash(server):
     """P2: committed but never told, since the server was killed; the same id gives the same entry."""
-    async with serving(tmp_path) as server:
-        alice, bob = await server.people("alice", "bob", credit="10.00")
-        a, b = await server.connect(alice), await server.connect(bob)
-        frame = make("pay.send", "@bob", amount="4.00", currency="EUR")
+    alice, bob = await server.people("alice", "bob", credit="10.00")
+    a, b = await server.connect(alice), await server.connect(bob)
+    frame = make("pay.send", "@bob", amount="4.00", currency="EUR")
+    await a.send(frame)
+    told = await b.answer(frame["id"])
+    await server.kill()
+    assert (await server.verify())["totals"] == {"EUR": 2_000}
+    await server.start()
+    a = await server.connect(alice)
+    for _ in range(3):
         await a.send(frame)
-        told = await b.answer(frame["id"])
-        await server.kill()
-        assert (await server.verify())["totals"] == {"EUR": 2_000}
-        await server.start()
-        a = await server.connect(alice)
-        for _ in range(3):
-            await a.send(frame)
-            assert await a.answer(frame["id"]) == told
-        assert (await a.submit("ask.wallet"))["body"]["balances"][0]["available"] == "6.00"
-        assert (await a.pay("@bob", "6.01"))["body"]["code"] == "insufficient_funds"
+        assert await a.answer(frame["id"]) == told
+    assert (await a.submit("ask.wallet"))["body"]["balances"][0]["available"] == "6.00"
+    assert (await a.pay("@bob", "6.01"))["body"]["code"] == "insufficient_funds"
 
 
 async def test_a_restore_that_is_killed_at_any_step_can_be_begun_again(tmp_path):
@@ -59,7 +58,8 @@ async def test_a_restore_that_is_killed_at_any_step_can_be_begun_again(tmp_path)
 
 
 async def test_a_disk_that_fails_beneath_the_log_ends_the_server_and_costs_nothing_acknowledged(faulty):
-    """The file cannot grow, the log can: commits would go on for long if nobody looked at how it is folded."""
+    """The file cannot grow, the log can: commits would go on for long if nobody looked at how it is
+    folded."""
     (alice,) = await faulty.people("alice", credit="10.00")
     await faulty.stop()
     with closing(sqlite3.connect(faulty.data / "tuppence.db")) as db:

@@ -8,23 +8,22 @@ from pathlib import Path
 
 import pytest
 from tests.contract.stores import World, opened, said
+from tests.support.commands import CANNOT_START, PROBLEMS, invoke, is_refused
 from tests.support.server import Server
 from tests.support.waiting import seeded
-from typer.testing import CliRunner
 
-from tuppence_server.cli.main import app
 from tuppence_server.data_dir import DATABASE
 from tuppence_server.store.contract import Unusable
 from tuppence_server.store.sqlite.store import SqliteStore
 from tuppence_server.store.sqlite.wal import UNFINISHED_COMMITS_MAX, after_the_end
 
 HEADER_BYTES, FRAME_BYTES = 32, 24 + 4_096
-CANNOT_START, PROBLEMS = 3, 4
 
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int]]:
-    """A directory as SIGKILL leaves it, with twenty commits in its log, and the frame at which each of them ends."""
+    """A directory as SIGKILL leaves it, with twenty commits in its log, and the frame at which each of them
+    ends."""
     copy = tmp_path_factory.mktemp("killed")
     asyncio.run(_talk(tmp_path_factory.mktemp("live"), copy))
     ends = [number for number, pages in _frames(copy / (DATABASE + "-wal")) if pages]
@@ -62,7 +61,8 @@ def flip(wal: Path, at: int) -> None:
 async def test_a_flipped_bit_anywhere_is_found_or_costs_at_most_the_last_commit(
     killed: tuple[Path, list[int]], tmp_path: Path
 ) -> None:
-    """Whatever SQLite does not bring back is told, but for one commit, which a power cut may leave like that."""
+    """Whatever SQLite does not bring back is told, but for one commit, which a power cut may leave like
+    that."""
     folder, ends = killed
     whole = (folder / (DATABASE + "-wal")).stat().st_size
     rng = seeded()
@@ -145,12 +145,6 @@ async def test_what_an_earlier_generation_left_is_no_damage(
     assert after_the_end(folder / DATABASE).frames == 0
 
 
-def invoke(*arguments, data):
-    done = CliRunner().invoke(app, [*arguments, "--data", str(data)])
-    assert isinstance(done.exception, SystemExit | None), done.exception
-    return done
-
-
 def test_every_command_stops_before_it_folds_a_damaged_log(
     killed: tuple[Path, list[int]], tmp_path: Path
 ) -> None:
@@ -167,14 +161,12 @@ def test_every_command_stops_before_it_folds_a_damaged_log(
         ("ledger", "verify"),
         ("backup", str(tmp_path / "copy")),
     ):
-        done = invoke(*command, data=data)
-        assert (done.exit_code, done.stdout) == (CANNOT_START, ""), done.output
-        assert "14 commits" in done.stderr
-        assert len(done.stderr.splitlines()) == 1
+        done = invoke(*command, "--data", str(data))
+        is_refused(done, CANNOT_START, "14 commits")
         assert (wal.read_bytes(), (data / DATABASE).read_bytes()) == kept, command
-    done = invoke("doctor", "--json", data=data)
-    assert done.exit_code == PROBLEMS
-    assert "14 commits" in done.stdout
+    done = invoke("doctor", "--json", "--data", str(data))
+    assert done.code == PROBLEMS
+    assert "14 commits" in done.out
 
 
 async def test_what_is_opened_without_what_is_lost_is_of_the_new_epoch_before_anybody_comes(

@@ -1,4 +1,5 @@
-"""A data directory is ours, whole and held by one process, or a command says in one line why it is not used."""
+"""A data directory is ours, whole and held by one process, or a command says in one line why it is not
+used."""
 
 import asyncio
 import os
@@ -10,14 +11,12 @@ from contextlib import closing
 from hashlib import sha256
 
 import pytest
-from typer.testing import CliRunner
+from tests.support.commands import CANNOT_START, PROBLEMS, UNREACHABLE, invoke, is_refused
 
-from tuppence_server.cli.main import app
 from tuppence_server.data_dir import DATABASE, held, in_use
 from tuppence_server.store.sqlite.migrate import migrations
 from tuppence_server.store.sqlite.ours import APPLICATION_ID
 
-CANNOT_START, PROBLEMS, IN_USE = 3, 4, 5
 ALL = (
     ("serve", "--port", "0"),
     ("demo",),
@@ -40,23 +39,10 @@ ALL = (
 MAKERS = ALL[:3]
 
 
-def invoke(*arguments, data):
-    """A command in this process: its exit code and what it printed."""
+def carry_out(*arguments, data):
+    """A command on a data directory."""
     line = [str(data.with_name("copy")) if each == "COPY" else each for each in arguments]
-    done = CliRunner().invoke(
-        app,
-        [*line, "--data", str(data)],
-        env={"TUPPENCE_PASSWORD_MEMORY_KIB": "8", "TUPPENCE_PASSWORD": "correct horse"},
-    )
-    assert isinstance(done.exception, SystemExit | None), (arguments, done.exception)
-    return done
-
-
-def is_told(done, code, *words):
-    """One line on stderr, no output, this exit code."""
-    assert (done.exit_code, done.stdout) == (code, ""), done.output
-    assert len(done.stderr.splitlines()) == 1, done.stderr
-    assert all(word in done.stderr for word in words), done.stderr
+    return invoke(*line, "--data", str(data), env={"TUPPENCE_PASSWORD": "correct horse"})
 
 
 def contents(folder):
@@ -73,7 +59,7 @@ def contents(folder):
 
 def whole(folder):
     """A data directory with one person in it."""
-    assert invoke(*MAKERS[2], data=folder).exit_code == 0
+    assert carry_out(*MAKERS[2], data=folder).code == 0
 
 
 def of_another_program(folder, journal="delete"):
@@ -81,7 +67,8 @@ def of_another_program(folder, journal="delete"):
     with closing(sqlite3.connect(folder / DATABASE)) as db:
         db.execute(f"PRAGMA journal_mode = {journal}")
         db.executescript(
-            "CREATE TABLE migration (version INTEGER PRIMARY KEY, checksum TEXT); CREATE TABLE note (text TEXT);"
+            "CREATE TABLE migration (version INTEGER PRIMARY KEY, checksum TEXT);"
+            " CREATE TABLE note (text TEXT);"
             "INSERT INTO migration VALUES (1, 'x'); INSERT INTO note VALUES ('precious');"
         )
 
@@ -168,10 +155,10 @@ def test_what_is_not_ours_or_not_whole_is_told_and_left_as_it_is(tmp_path, kind)
     make(data)
     before = contents(tmp_path)
     for command in reversed(ALL):  # a server that takes it goes on for ever: others fail before
-        is_told(invoke(*command, data=data), CANNOT_START, words)
+        is_refused(carry_out(*command, data=data), CANNOT_START, words)
         assert contents(tmp_path) == before, command
-    done = invoke("doctor", data=data)
-    assert done.exit_code == PROBLEMS, done.output
+    done = carry_out("doctor", data=data)
+    assert done.code == PROBLEMS, done
     assert contents(tmp_path) == before, "doctor"
 
 
@@ -181,15 +168,15 @@ def test_a_mistyped_directory_is_not_made(tmp_path, there):
     if there:
         data.mkdir()
     for command in ALL[len(MAKERS) :]:
-        is_told(invoke(*command, data=data), CANNOT_START, "tuppence serve --data", str(data))
+        is_refused(carry_out(*command, data=data), CANNOT_START, "tuppence serve --data", str(data))
         assert [path.name for path in tmp_path.rglob("*")] == ["typo"] * there, command
 
 
-def test_a_file_in_the_place_of_the_directory_is_told(tmp_path):
+def test_a_file_in_the_place_of_the_directory_is_refused(tmp_path):
     data = tmp_path / "data"
     data.write_text("not a directory")
     for command in ALL:
-        is_told(invoke(*command, data=data), CANNOT_START, "directory")
+        is_refused(carry_out(*command, data=data), CANNOT_START, "directory")
     assert data.read_text() == "not a directory"
 
 
@@ -201,7 +188,8 @@ def test_a_database_from_before_it_had_a_name_is_taken_and_named(tmp_path):
         with closing(sqlite3.connect(data / DATABASE, isolation_level=None)) as db:
             db.execute(f"PRAGMA journal_mode = {journal}")
             db.execute(
-                "CREATE TABLE migration (version INTEGER PRIMARY KEY, name TEXT, checksum TEXT, applied_at INTEGER)"
+                "CREATE TABLE migration (version INTEGER PRIMARY KEY, name TEXT,"
+                " checksum TEXT, applied_at INTEGER)"
             )
             for each in migrations()[:4]:
                 db.executescript(each.sql)
@@ -218,7 +206,7 @@ def test_a_database_from_before_it_had_a_name_is_taken_and_named(tmp_path):
                 for side in ("", "-wal"):
                     shutil.copy(data / (DATABASE + side), copy)
                 data = copy
-        assert invoke("user", "list", data=data).exit_code == 0
+        assert carry_out("user", "list", data=data).code == 0
         header = (data / DATABASE).read_bytes()[:100]
         assert int.from_bytes(header[68:72]) == APPLICATION_ID
         with closing(sqlite3.connect(data / DATABASE)) as db:
@@ -251,7 +239,7 @@ async def test_one_server_on_one_directory_whatever_happens_to_its_files(tmp_pat
         if change == "replace":
             shutil.copy(copy / DATABASE, faulty.data / DATABASE)
         for command in (("serve", "--port", "0"), ("user", "list")):
-            is_told(await asyncio.to_thread(invoke, *command, data=faulty.data), IN_USE, "in use")
+            is_refused(await asyncio.to_thread(carry_out, *command, data=faulty.data), UNREACHABLE, "in use")
 
 
 async def test_a_look_at_the_directory_does_not_stand_in_a_servers_way(tmp_path):
@@ -262,7 +250,7 @@ async def test_a_look_at_the_directory_does_not_stand_in_a_servers_way(tmp_path)
 
     def look():
         while going:
-            invoke("chat", "--as", "alice", data=data)
+            carry_out("chat", "--as", "alice", data=data)
 
     (data / "admin.json").write_text('{"url": "http://127.0.0.1:1", "token": "x", "pid": 1}')
     looking = asyncio.create_task(asyncio.to_thread(look))
@@ -279,7 +267,7 @@ def test_the_directory_is_free_once_its_holder_is_gone(tmp_path):
     data = tmp_path / "data"
     whole(data)
     with held(data):
-        is_told(invoke("user", "list", data=data), IN_USE, "in use")
-        is_told(invoke("ledger", "verify", data=data), IN_USE, "in use")
-        is_told(invoke("serve", "--port", "0", data=data), IN_USE, "in use")
-    assert invoke("user", "list", data=data).exit_code == 0
+        is_refused(carry_out("user", "list", data=data), UNREACHABLE, "in use")
+        is_refused(carry_out("ledger", "verify", data=data), UNREACHABLE, "in use")
+        is_refused(carry_out("serve", "--port", "0", data=data), UNREACHABLE, "in use")
+    assert carry_out("user", "list", data=data).code == 0

@@ -1,4 +1,5 @@
-"""Mutated frames and HTTP bodies through one live server: never a crash, a 5xx or a connection lost without cause.
+"""Mutated frames and HTTP bodies through one live server: never a crash, a 5xx or a connection lost without
+cause.
 
 TUPPENCE_TEST_SEED repeats a run; TUPPENCE_TEST_FRAMES makes it longer than 2,000.
 """
@@ -38,9 +39,12 @@ BODIES = {
     "hello": {"token": "t", "device": "d"},
 }
 ODD = [
-    None, True, False, 0, -1, 2**53, 2**63, 2**64, 1.5, 1e300, "", "\u202e", "\u0000", "\U0001f4b8" * 50, "@bob", "self",
-    "@" + "x" * 40, "c_" + "a" * 26, "u_" + "a" * 26, "9" * 30, "0.001", "1e9", [], {}, [[]], {"a": {}}, ["@bob"] * 300,
-    "x" * 9_000, "' OR 1=1 --", "%s%n", "../../etc/passwd", "0197a1c2-7d3e-7b1a-9c55-0123456789ab", "EUR", "JPY",
+    None, True, False, 0, -1, 2**53, 2**63, 2**64, 1.5, 1e300, "", "\u202e", "\u0000", "\U0001f4b8" * 50,
+    "@bob", "self",
+    "@" + "x" * 40, "c_" + "a" * 26, "u_" + "a" * 26, "9" * 30, "0.001", "1e9", [], {}, [[]], {"a": {}},
+    ["@bob"] * 300,
+    "x" * 9_000, "' OR 1=1 --", "%s%n", "../../etc/passwd", "0197a1c2-7d3e-7b1a-9c55-0123456789ab", "EUR",
+    "JPY",
 ]  # fmt: skip
 
 ODD_IDS = [new_id() for _ in range(5)]
@@ -109,54 +113,55 @@ async def test_mutated_frames_and_bodies(tmp_path):
     rng = seeded()
     async with serving(tmp_path) as server:
         client, other = await server.clients("alice", "bob", credit="100.00")
-        texts = [
-            text for _ in range(FRAMES) if is_utf8(text := mutated(rng)) and len(text) <= FRAME_BYTES_MAX
-        ]
-        for start in range(0, len(texts), 100):
-            for text in texts[start : start + 100]:
-                await client.send(text)
-            overdraft = new_id()  # what random frames need not hit: too much money, then the id again
-            for amount in ("5000.00", "0.01"):
-                await client.send(make("pay.send", "@bob", id=overdraft, amount=amount, currency="EUR"))
-            await client.text("self", "everything before this has been answered")
-        assert client.ws.close_code is None
-        errors = client.seen(kind="error")
-        codes = {error["body"]["code"] for error in errors}
-        assert codes <= CODES.keys() - {"internal", "unavailable"}
-        assert codes >= {
-            "bad_json",
-            "bad_frame",
-            "unknown_kind",
-            "not_found",
-            "id_reused",
-            "insufficient_funds",
-        }
-        assert len(client.events) > FRAMES // 50, "and many are good"
-        positions = [event["pos"] for event in client.events]
-        assert len({event["id"] for event in client.events}) <= len(set(positions))
-
-        kinds = ["/v1/frames", "/v1/users", "/v1/sessions", "/v1/admin"]
-        requests = [(rng.choice(kinds), _http_body(rng)) for _ in range(REQUESTS)]
-        for start in range(0, REQUESTS, 10):
-            answers = await asyncio.gather(
-                *(_post(server, client.account, path, body) for path, body in requests[start : start + 10])
-            )
-            for answer, (path, body) in zip(answers, requests[start : start + 10], strict=True):
-                assert 200 <= answer.status < 500, (path, body, answer.body)
-                assert answer.json is not None
-        for _ in range(100):
-            path = "/" + "".join(rng.choice("v1/.%2fusersws?#&=\\:;~é ") for _ in range(rng.randrange(30)))
-            raw = await server.raw()
-            await raw.send(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-            status = (await raw.rest()).split(b" ")[1]
-            assert status in (b"200", b"400", b"401", b"404", b"405", b"307"), path
-            await raw.drop()
-
+        await _frames(client, rng)
+        await _bodies(server, client.account, rng)
+        await _paths(server, rng)
         event = await client.submit(kind="chat.text", conv="@bob", text="all is well")
         assert await other.answer(event["id"]) == event
         assert (await client.pay("@bob", "0.01"))["body"]["state"] == "completed"
         report = await server.stop_and_verify()
         assert report["totals"]["EUR"] >= 20_000
+
+
+async def _frames(client, rng):
+    texts = [text for _ in range(FRAMES) if is_utf8(text := mutated(rng)) and len(text) <= FRAME_BYTES_MAX]
+    for start in range(0, len(texts), 100):
+        for text in texts[start : start + 100]:
+            await client.send(text)
+        overdraft = new_id()  # what random frames need not hit: too much money, then the id again
+        for amount in ("5000.00", "0.01"):
+            await client.send(make("pay.send", "@bob", id=overdraft, amount=amount, currency="EUR"))
+        await client.text("self", "everything before this has been answered")
+    assert client.ws.close_code is None
+    errors = client.seen(kind="error")
+    codes = {error["body"]["code"] for error in errors}
+    assert codes <= CODES.keys() - {"internal", "unavailable"}
+    assert codes >= {"bad_json", "bad_frame", "unknown_kind", "not_found", "id_reused", "insufficient_funds"}
+    assert len(client.events) > FRAMES // 50, "and many are good"
+    positions = [event["pos"] for event in client.events]
+    assert len({event["id"] for event in client.events}) <= len(set(positions))
+
+
+async def _bodies(server, account, rng):
+    kinds = ["/v1/frames", "/v1/users", "/v1/sessions", "/v1/admin"]
+    requests = [(rng.choice(kinds), _http_body(rng)) for _ in range(REQUESTS)]
+    for start in range(0, REQUESTS, 10):
+        answers = await asyncio.gather(
+            *(_post(server, account, path, body) for path, body in requests[start : start + 10])
+        )
+        for answer, (path, body) in zip(answers, requests[start : start + 10], strict=True):
+            assert 200 <= answer.status < 500, (path, body, answer.body)
+            assert answer.json is not None
+
+
+async def _paths(server, rng):
+    for _ in range(100):
+        path = "/" + "".join(rng.choice("v1/.%2fusersws?#&=\\:;~é ") for _ in range(rng.randrange(30)))
+        raw = await server.raw()
+        await raw.send(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        status = (await raw.rest()).split(b" ")[1]
+        assert status in (b"200", b"400", b"401", b"404", b"405", b"307"), path
+        await raw.drop()
 
 
 def _http_body(rng):

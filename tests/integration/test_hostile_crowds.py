@@ -3,16 +3,10 @@
 import asyncio
 import resource
 
-from tests.support.server import serving
 from tests.support.waiting import until
 from tests.support.wire import new_id
 
 MIB = 1024 * 1024
-
-
-async def only(server, connections):
-    """Whether so many WebSockets are open."""
-    return await server.metric("connections") == connections
 
 
 async def test_a_reader_that_never_reads_harms_nobody_and_resumes(server):
@@ -50,7 +44,7 @@ async def test_coming_and_going(server):
     """Bound: after 3,000 connections nothing is left open, and 32 MiB at most are kept."""
     (alice,) = await server.people("alice")
     await (await server.connect(alice)).close()
-    await until(lambda: only(server, 0))
+    await until(lambda: server.has_sockets(0))
     files, before = server.open_files(), server.resident_bytes()
 
     async def churn(number):
@@ -68,32 +62,31 @@ async def test_coming_and_going(server):
     await asyncio.gather(*(churn(number) for number in range(20)))
 
     async def nothing_left():
-        return server.open_files() <= files + 1 and await only(server, 0)
+        return server.open_files() <= files + 1 and await server.has_sockets(0)
 
     await until(nothing_left)
     assert server.resident_bytes() - before < 32 * MIB
     assert (await (await server.connect(alice)).text("self", "hello"))["seq"] == 1
 
 
-async def test_out_of_file_descriptors_and_back(tmp_path):
-    async with serving(tmp_path) as server:
-        client = await server.clients("alice")
-        limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (64, 64))
-        crowd = [await server.raw() for _ in range(150)]
-        for number in range(20):
-            assert (await client.text("self", "still here"))["seq"] == number + 1
-        for raw in crowd:
-            await raw.drop()
+async def test_out_of_file_descriptors_and_back(server):
+    (client,) = await server.clients("alice")
+    limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (64, 64))
+    crowd = [await server.raw() for _ in range(150)]
+    for number in range(20):
+        assert (await client.text("self", "still here"))["seq"] == number + 1
+    for raw in crowd:
+        await raw.drop()
 
-        async def accepts():
-            raw = await server.raw()
-            await raw.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            answer = await raw.rest()
-            await raw.drop()
-            return b" 200 " in answer
+    async def accepts():
+        raw = await server.raw()
+        await raw.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = await raw.rest()
+        await raw.drop()
+        return b" 200 " in answer
 
-        await until(accepts, "new connections")
-        assert limits
-        frame = {"kind": "ask.wallet", "id": new_id()}
-        assert (await server.http("POST", "/v1/frames", frame, client.account.token)).status == 200
-        server.log.write_text("")  # running out of descriptors is a fault, and the log may say so
+    await until(accepts, "new connections")
+    assert limits
+    frame = {"kind": "ask.wallet", "id": new_id()}
+    assert (await server.http("POST", "/v1/frames", frame, client.account.token)).status == 200
+    server.log.write_text("")  # running out of descriptors is a fault, and the log may say so

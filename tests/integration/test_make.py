@@ -1,4 +1,5 @@
-"""`make` on machines that lack something, and after a step that failed: it says what is missing, and then works."""
+"""`make` on machines that lack something, and after a step that failed: it says what is missing, and then
+works."""
 
 import os
 import shutil

@@ -2,7 +2,7 @@
 
 import json
 
-from tests.support.server import serving
+import pytest
 from tests.support.wire import make, new_id
 
 RATES = '{"EUR/JPY": "160"}'
@@ -29,14 +29,9 @@ async def test_an_offer_from_hold_to_refund_as_both_see_it(server):
     phone = await server.connect(await server.log_in("alice"))
     offer = await a.pay("@bob", "12.5", accept=True, note="Rent", expires_s=600)
     assert bare(offer) == {
-        "amount": "12.50",
-        **EUR,
-        "payee": b.account.id,
-        "state": "pending",
-        "note": "Rent",
-        "accept": True,
+        "amount": "12.50", **EUR, "payee": b.account.id, "state": "pending", "note": "Rent", "accept": True,
         "expires_at": offer["at"] + 600_000,
-    }
+    }  # fmt: skip
     assert await b.expect(id=offer["id"]) == offer
     for client in (a, phone):
         assert await notice(client, offer["pos"]) == ("EUR", "87.50", "12.50")
@@ -112,22 +107,22 @@ async def test_ready_and_notices_tell_what_is_held(server):
     assert refused["body"]["state"] == {"available": "60.00", "currency": "EUR"}
 
 
-async def test_a_fee_is_held_and_shown(tmp_path):
-    async with serving(tmp_path, FEES=FEES) as server:
-        a, b = await server.clients("alice", "bob", credit="100.00")
-        frame = make("pay.send", "@bob", amount="10.00", **EUR, accept=True)
-        seen = (await a.submit("ask.preview", frame=frame))["body"]
-        assert (seen["kind"], seen["spends"]) == ("pay.send", [{"amount": "10.20", **EUR}])
-        assert seen["fee"] == {"amount": "0.20", **EUR}
-        offer = await a.submit(frame["kind"], frame["conv"], id=frame["id"], **frame["body"])
-        assert (offer["body"]["fee"], offer["body"]["fee_on"]) == ("0.20", "payer")
-        assert await notice(a, offer["pos"]) == ("EUR", "89.80", "10.20")
-        (balance,) = seen["balances"]
-        assert (balance["available"], balance["held"]) == ("89.80", "10.20"), "as it was foretold"
-        accepted = await b.submit("pay.accept", "@alice", ref=offer["id"])
-        assert (accepted["body"]["fee"], accepted["body"]["fee_on"]) == ("0.20", "payer")
-        assert await b.wallet() == ("110.00", "0.00")
-        await server.stop_and_verify()
+@pytest.mark.settings(FEES=FEES)
+async def test_a_fee_is_held_and_shown(server):
+    a, b = await server.clients("alice", "bob", credit="100.00")
+    frame = make("pay.send", "@bob", amount="10.00", **EUR, accept=True)
+    seen = (await a.submit("ask.preview", frame=frame))["body"]
+    assert (seen["kind"], seen["spends"]) == ("pay.send", [{"amount": "10.20", **EUR}])
+    assert seen["fee"] == {"amount": "0.20", **EUR}
+    offer = await a.submit(frame["kind"], frame["conv"], id=frame["id"], **frame["body"])
+    assert (offer["body"]["fee"], offer["body"]["fee_on"]) == ("0.20", "payer")
+    assert await notice(a, offer["pos"]) == ("EUR", "89.80", "10.20")
+    (balance,) = seen["balances"]
+    assert (balance["available"], balance["held"]) == ("89.80", "10.20"), "as it was foretold"
+    accepted = await b.submit("pay.accept", "@alice", ref=offer["id"])
+    assert (accepted["body"]["fee"], accepted["body"]["fee_on"]) == ("0.20", "payer")
+    assert await b.wallet() == ("110.00", "0.00")
+    await server.stop_and_verify()
 
 
 async def test_everything_by_http_is_everything_by_socket(server):
@@ -165,30 +160,30 @@ async def test_everything_by_http_is_everything_by_socket(server):
     await server.stop_and_verify()
 
 
-async def test_asking_and_previewing_keep_nothing(tmp_path):
-    async with serving(tmp_path, EXCHANGE_RATES=RATES) as server:
-        alice, _ = await server.people("alice", "bob", credit="100.00")
-        a = await server.connect(alice)
-        await a.text("@bob", "hello")
-        frames = [
-            make("pay.send", "@bob", amount="5.00", **EUR),
-            make("pay.send", "@bob", amount="5.00", **EUR, accept=True),
-            make("pay.request", "@bob", amount="5.00", **EUR),
-            make("pay.split", "@bob", total="5.00", **EUR, shares=[{"user": "@bob"}]),
-            make("pay.packet", "@bob", total="5.00", **EUR, count=1, mode="equal"),
-        ]
-        for frame in frames:
-            seen = (await a.submit("ask.preview", frame=frame))["body"]
-            assert seen["kind"] == frame["kind"]
-            assert seen["body"]["alt"]
-        for frame in (frames[0] | {"body": {"amount": "500.00", **EUR}}, frames[0] | {"conv": "@nobody"}):
-            foretold = await a.submit("ask.preview", frame=frame)
-            assert foretold["kind"] == "error"
-            done = await a.submit(frame["kind"], frame["conv"], id=new_id(), **frame["body"])
-            assert done["body"] == foretold["body"], "the very refusal"
-        assert await a.wallet() == ("100.00", "0.00")
-        assert [event["kind"] for event in a.events] == ["chat.text"]
-        for frame in frames:
-            event = await a.submit(frame["kind"], frame["conv"], id=frame["id"], **frame["body"])
-            assert event["kind"] == frame["kind"], "a previewed id is not used up"
-        assert json.dumps(await server.stop_and_verify())
+@pytest.mark.settings(EXCHANGE_RATES=RATES)
+async def test_asking_and_previewing_keep_nothing(server):
+    alice, _ = await server.people("alice", "bob", credit="100.00")
+    a = await server.connect(alice)
+    await a.text("@bob", "hello")
+    frames = [
+        make("pay.send", "@bob", amount="5.00", **EUR),
+        make("pay.send", "@bob", amount="5.00", **EUR, accept=True),
+        make("pay.request", "@bob", amount="5.00", **EUR),
+        make("pay.split", "@bob", total="5.00", **EUR, shares=[{"user": "@bob"}]),
+        make("pay.packet", "@bob", total="5.00", **EUR, count=1, mode="equal"),
+    ]
+    for frame in frames:
+        seen = (await a.submit("ask.preview", frame=frame))["body"]
+        assert seen["kind"] == frame["kind"]
+        assert seen["body"]["alt"]
+    for frame in (frames[0] | {"body": {"amount": "500.00", **EUR}}, frames[0] | {"conv": "@nobody"}):
+        foretold = await a.submit("ask.preview", frame=frame)
+        assert foretold["kind"] == "error"
+        done = await a.submit(frame["kind"], frame["conv"], id=new_id(), **frame["body"])
+        assert done["body"] == foretold["body"], "the very refusal"
+    assert await a.wallet() == ("100.00", "0.00")
+    assert [event["kind"] for event in a.events] == ["chat.text"]
+    for frame in frames:
+        event = await a.submit(frame["kind"], frame["conv"], id=frame["id"], **frame["body"])
+        assert event["kind"] == frame["kind"], "a previewed id is not used up"
+    assert json.dumps(await server.stop_and_verify())

@@ -1,7 +1,7 @@
 """docs/money.md is followed to the letter: its files saved, its commands typed, its answers compared.
 
-In what the guide shows, `…` stands for anything in a line, and alone in a line for any lines. Columns may be wider or
-narrower, and it is another day.
+In what the guide shows, `…` stands for anything in a line, and alone in a line for any lines. Columns may be
+wider or narrower, and it is another day.
 """
 
 import asyncio
@@ -191,7 +191,8 @@ async def test_the_guide_can_be_followed_from_an_empty_directory_to_a_statement(
 def test_the_guide_shows_every_command_that_it_tells_of() -> None:
     typed = {command.partition("tuppence ")[2] for console in CONSOLES for command, _ in steps(console)}
     for command in (
-        "serve", "user add", "wallet credit", "wallet show", "packet check", "statement @alice EUR --csv", "books",
+        "serve", "user add", "wallet credit", "wallet show", "packet check", "statement @alice EUR --csv",
+        "books",
         "wallet freeze", "wallet thaw", "user tier", "ledger verify",
     ):  # fmt: skip
         assert any(line.startswith(command) for line in typed), command

@@ -1,13 +1,13 @@
-"""Ids that were used long ago come back in one piece with acts on what they are, which is judged as it now stands.
+"""Ids that were used long ago come back in one piece with acts on what they are, which is judged as it now
+stands.
 
-The server is restarted first, so that its book is empty. Further lines behind them make the road decide the next batch
-beside the save of the one before, in several takes.
+The server is restarted first, so that its book is empty. Further lines behind them make the road decide the
+next batch beside the save of the one before, in several takes.
 """
 
 import json
 
 import pytest
-from tests.support.server import serving
 from tests.support.wire import TEXT, frame_bytes, make, new_id
 
 LINES = 26
@@ -39,21 +39,20 @@ def with_an_old_id(key, *acts):
     [("10.00", "already_refunded"), ("0.01", "exceeds_refundable")],
     ids=["whole", "in part"],
 )
-async def test_what_was_refunded_is_not_refunded_again_when_its_id_comes_back(tmp_path, given_back, refused):
-    async with serving(tmp_path) as server:
-        alice, bob = await server.people("alice", "bob", credit="100.00")
-        payer, payee = await server.connect(alice), await server.connect(bob)
-        paid = new_id()
-        await payer.submit("pay.send", "@bob", id=paid, amount="10.00", currency="EUR")
-        done = await payee.submit("pay.refund", "@alice", ref=paid, amount=given_back)
-        assert done["body"]["refunded"] == given_back
-        purses = [await server.purse(who) for who in ("alice", "bob")]
-        for thief in (bob, alice):
-            await server.stop()
-            await server.start()
-            back = make("pay.refund", f"@{'alice' if thief is bob else 'bob'}", ref=paid, amount="10.00")
-            answers = await in_one_piece(server, thief, with_an_old_id(paid, back))
-            assert answers[paid]["body"]["code"] == ("id_taken" if thief is bob else "id_reused")
-            assert answers[back["id"]]["body"]["code"] == (refused if thief is bob else "forbidden")
-        assert [await server.purse(who) for who in ("alice", "bob")] == purses
-        await server.stop_and_verify()
+async def test_what_was_refunded_is_not_refunded_again_when_its_id_comes_back(server, given_back, refused):
+    alice, bob = await server.people("alice", "bob", credit="100.00")
+    payer, payee = await server.connect(alice), await server.connect(bob)
+    paid = new_id()
+    await payer.submit("pay.send", "@bob", id=paid, amount="10.00", currency="EUR")
+    done = await payee.submit("pay.refund", "@alice", ref=paid, amount=given_back)
+    assert done["body"]["refunded"] == given_back
+    purses = [await server.purse(who) for who in ("alice", "bob")]
+    for thief in (bob, alice):
+        await server.stop()
+        await server.start()
+        back = make("pay.refund", f"@{'alice' if thief is bob else 'bob'}", ref=paid, amount="10.00")
+        answers = await in_one_piece(server, thief, with_an_old_id(paid, back))
+        assert answers[paid]["body"]["code"] == ("id_taken" if thief is bob else "id_reused")
+        assert answers[back["id"]]["body"]["code"] == (refused if thief is bob else "forbidden")
+    assert [await server.purse(who) for who in ("alice", "bob")] == purses
+    await server.stop_and_verify()

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 
-from tests.support.races import SOCKETS, devices, euros, losses, minor, volley, winners
+from tests.support.races import SOCKETS, at, devices, euros, losses, minor, volley, winners
 from tests.support.waiting import seeded
 from tests.support.wire import make
 
@@ -72,18 +72,12 @@ async def test_accept_decline_and_cancel_at_once(server):
 
 
 async def test_accept_against_cancel_against_the_sweep(server):
-    """Sixty offers run out at about the same time, while one accepts and one cancels each of them just then."""
+    """Sixty offers run out at about the same time, while one accepts and one cancels each of them just
+    then."""
     rng = seeded()
     a, b = await server.clients("alice", "bob", credit="100.00")
     watch = await server.connect(a.account)
     offers = [await a.pay("@bob", "1.00", accept=True, expires_s=1) for _ in range(60)]
-
-    async def at(client, moment):
-        """Wait for the server's clock."""
-        while True:
-            await client.send({"kind": "ping"})
-            if (await client.expect(kind="pong"))["body"]["now"] >= moment:
-                return
 
     async def act(client, kind, place):
         times = {offer["id"]: offer["body"]["expires_at"] + rng.randrange(-100, 100) for offer in offers}
@@ -156,7 +150,8 @@ async def test_what_acts_on_a_payment_may_follow_it_at_once(server):
 
 
 async def test_a_preview_may_meet_what_it_is_about(server):
-    """Bob previews what he knows is on its way: he is told of it or that it is not there, and no rule crashes."""
+    """Bob previews what he knows is on its way: he is told of it or that it is not there, and no rule
+    crashes."""
     a, b = await server.clients("alice", "bob", credit="100.00")
     await a.text("@bob", "hello")
     told = Counter()
@@ -286,11 +281,8 @@ async def test_the_last_share_against_the_sweep(server):
     clients = [await server.connect(person) for person in people]
 
     async def claim(client, number):
-        moment = packet["body"]["expires_at"] + (number - 8) * 20
-        while True:
-            await client.send({"kind": "ping"})
-            if (await client.expect(kind="pong"))["body"]["now"] >= moment:
-                return await client.submit("pay.claim", group, ref=packet["id"])
+        await at(client, packet["body"]["expires_at"] + (number - 8) * 20)
+        return await client.submit("pay.claim", group, ref=packet["id"])
 
     answers = await asyncio.gather(*(claim(client, number) for number, client in enumerate(clients)))
     claims = winners(answers)

@@ -1,4 +1,5 @@
-"""What stands around a server and its commands: signals, proxies, servers that are silent, slow or something else."""
+"""What stands around a server and its commands: signals, proxies, servers that are silent, slow or something
+else."""
 
 import asyncio
 import fcntl
@@ -16,7 +17,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from tests.support.server import Server, serving
+from tests.support.server import Server
 from tests.support.tls import make_pair
 from tests.support.waiting import WAIT_S
 
@@ -100,7 +101,8 @@ async def test_a_hang_up_of_the_terminal_says_bye_and_leaves_nothing(tmp_path: P
     server = Server(tmp_path / "data")
     server.data.parent.mkdir(exist_ok=True)
     process = subprocess.Popen(  # noqa: ASYNC220  # noqa: ASYNC220
-        [sys.executable, "-m", "tuppence_server", "serve", "--port", "0", "--json", "--data", str(server.data)],
+        [sys.executable, "-m", "tuppence_server", "serve", "--port", "0", "--json", "--data",
+        str(server.data)],
         stdout=subprocess.PIPE, stderr=terminal, stdin=terminal, env=server.env, cwd=tmp_path,
         start_new_session=True,
     )  # fmt: skip
@@ -120,23 +122,21 @@ async def test_a_hang_up_of_the_terminal_says_bye_and_leaves_nothing(tmp_path: P
         await server.close()
 
 
-async def test_a_proxy_in_the_environment_is_not_used_for_this_machine(tmp_path: Path) -> None:
-    async with serving(tmp_path) as server:
-        await server.person("alice")
-        data = ("--data", str(server.data))
-        listed = await server.cli("user", "list", *data, env=PROXIED)
-        assert (listed.code, "@alice" in listed.out) == (0, True), listed
-        chat = await server.cli("chat", "--as", "alice", *data, stdin="/quit\n", env=PROXIED)
-        assert (chat.code, chat.err) == (0, ""), chat
-        assert "@alice" in chat.out
+async def test_a_proxy_in_the_environment_is_not_used_for_this_machine(server: Server) -> None:
+    await server.person("alice")
+    data = ("--data", str(server.data))
+    listed = await server.cli("user", "list", *data, env=PROXIED)
+    assert (listed.code, "@alice" in listed.out) == (0, True), listed
+    chat = await server.cli("chat", "--as", "alice", *data, stdin="/quit\n", env=PROXIED)
+    assert (chat.code, chat.err) == (0, ""), chat
+    assert "@alice" in chat.out
 
 
-async def test_a_plain_request_to_the_socket_s_address_is_told_what_it_is(tmp_path: Path) -> None:
-    async with serving(tmp_path) as server:
-        answer = await server.http("GET", "/v1/ws")
-        assert answer.status == 426
-        assert "WebSocket" in answer.json["message"]
-        assert dict(answer.headers)["upgrade"] == "websocket"
+async def test_a_plain_request_to_the_socket_s_address_is_told_what_it_is(server: Server) -> None:
+    answer = await server.http("GET", "/v1/ws")
+    assert answer.status == 426
+    assert "WebSocket" in answer.json["message"]
+    assert dict(answer.headers)["upgrade"] == "websocket"
 
 
 @pytest.mark.parametrize(
@@ -164,29 +164,28 @@ async def test_chat_with_an_address_that_is_none_is_one_line(
     assert "Errno" not in done.err
 
 
-async def test_chat_with_a_wrong_password_or_the_wrong_scheme_is_one_line(tmp_path: Path) -> None:
-    async with serving(tmp_path) as server:
-        await server.admin("user.add", handle="alice", password="correct horse")
-        for url, env, code, text in (
-            (server.url, {"TUPPENCE_PASSWORD": "wrong horse"}, 1, "do not match"),
-            (server.url, {"TUPPENCE_TOKEN": "nonsense"}, 1, "token"),
-            (server.url, {}, 2, "TUPPENCE_PASSWORD"),
-            (
-                server.url.replace("http", "https"),
-                {"TUPPENCE_PASSWORD": "correct horse"},
-                5,
-                "does not speak TLS",
-            ),
-            (server.url.replace("http", "https"), {"TUPPENCE_TOKEN": "nonsense"}, 5, "does not speak TLS"),
-        ):
-            done = await server.cli("chat", "--as", "alice", "--url", url, env=env)
-            assert (done.code, done.out, len(done.err.splitlines())) == (code, "", 1), done
-            assert text in done.err
-        good = await server.cli(
-            "chat", "--as", "@alice", "--url", server.url, stdin="/quit\n",
-            env={"TUPPENCE_PASSWORD": "correct horse"},
-        )  # fmt: skip
-        assert (good.code, good.err) == (0, ""), good
+async def test_chat_with_a_wrong_password_or_the_wrong_scheme_is_one_line(server: Server) -> None:
+    await server.admin("user.add", handle="alice", password="correct horse")
+    for url, env, code, text in (
+        (server.url, {"TUPPENCE_PASSWORD": "wrong horse"}, 1, "do not match"),
+        (server.url, {"TUPPENCE_TOKEN": "nonsense"}, 1, "token"),
+        (server.url, {}, 2, "TUPPENCE_PASSWORD"),
+        (
+            server.url.replace("http", "https"),
+            {"TUPPENCE_PASSWORD": "correct horse"},
+            5,
+            "does not speak TLS",
+        ),
+        (server.url.replace("http", "https"), {"TUPPENCE_TOKEN": "nonsense"}, 5, "does not speak TLS"),
+    ):
+        done = await server.cli("chat", "--as", "alice", "--url", url, env=env)
+        assert (done.code, done.out, len(done.err.splitlines())) == (code, "", 1), done
+        assert text in done.err
+    good = await server.cli(
+        "chat", "--as", "@alice", "--url", server.url, stdin="/quit\n",
+        env={"TUPPENCE_PASSWORD": "correct horse"},
+    )  # fmt: skip
+    assert (good.code, good.err) == (0, ""), good
 
 
 async def test_the_banner_can_be_followed_from_any_directory(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """A data directory that a version before this one wrote: it opens, its ledger is whole, and its people go on.
 
-Each file of `tests/fixtures/` is the database of a stopped server, named by the last migration that it knows. In it
-are people, a group, payments of every kind and what became of them, refunds, and quotes.
+Each file of `tests/fixtures/` is the database of a stopped server, named by the last migration that it knows.
+In it are people, a group, payments of every kind and what became of them, refunds, and quotes.
 """
 
 import lzma

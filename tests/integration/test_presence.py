@@ -1,4 +1,5 @@
-"""Presence is told to those who share a conversation, and to nobody else from the moment on when they share none."""
+"""Presence is told to those who share a conversation, and to nobody else from the moment on when they share
+none."""
 
 import asyncio
 

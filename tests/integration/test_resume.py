@@ -1,4 +1,5 @@
-"""Whatever is cut and whoever restarts: with its cursor a client gets every event once, in order, without a gap."""
+"""Whatever is cut and whoever restarts: with its cursor a client gets every event once, in order, without a
+gap."""
 
 import asyncio
 import contextlib
@@ -199,25 +200,23 @@ async def test_resume_while_a_burst_is_being_committed(server):
     assert all(answer["resumed"] for answer in reader.answers[1:])
 
 
+async def _flood(client, index, sent):
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            frame = make("pay.send", "@bob" if index != 1 else "@carol", amount="0.01", currency="EUR")
+            await client.send(frame)
+            sent[frame["id"]] = frame
+            await asyncio.sleep(0)
+
+
 async def test_a_stop_answers_what_is_under_way_and_says_goodbye(server):
     people = await server.people("alice", "bob", "carol", credit="100.00")
     clients = [await server.connect(person) for person in people]
     idle = await server.connect(people[0])
     sent = [{}, {}, {}]
 
-    async def flood(index):
-        with contextlib.suppress(ConnectionClosed):
-            while True:
-                frame = make("pay.send", "@bob" if index != 1 else "@carol", amount="0.01", currency="EUR")
-                await clients[index].send(frame)
-                sent[index][frame["id"]] = frame
-                await asyncio.sleep(0)
-
-    async def last(client):
-        return await client.closed()
-
-    floods = [asyncio.create_task(flood(index)) for index in range(3)]
-    ends = [asyncio.create_task(last(client)) for client in [*clients, idle]]
+    floods = [asyncio.create_task(_flood(clients[index], index, sent[index])) for index in range(3)]
+    ends = [asyncio.create_task(client.closed()) for client in [*clients, idle]]
 
     async def busy():
         return all(len(client.events) >= 20 for client in clients)

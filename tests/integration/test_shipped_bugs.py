@@ -1,6 +1,7 @@
 """Bugs that others shipped, each with its source; here they are tests over real sockets.
 
-The rules behind them have tests of their own in tests/unit/test_rules_*.py; statements in those of the read side.
+The rules behind them have tests of their own in tests/unit/test_rules_*.py; statements in those of the read
+side.
 """
 
 import asyncio
@@ -45,7 +46,8 @@ async def test_concurrent_double_refund(server):
 
 
 async def test_the_same_transfer_twice_in_parallel(server):
-    """Starbucks 2015 (E. Homakov): one transfer between two cards, sent in parallel by two sessions, arrived twice."""
+    """Starbucks 2015 (E. Homakov): one transfer between two cards, sent in parallel by two sessions, arrived
+    twice."""
     await server.people("alice", "bob", credit="5.00")
     sockets = [await server.connect(await server.log_in("alice")) for _ in range(2)]
     frame = make("pay.send", "@bob", amount="5.00", **EUR)
@@ -61,9 +63,11 @@ async def test_the_same_transfer_twice_in_parallel(server):
 
 
 async def test_no_double_pay_by_a_retry_after_a_slow_answer(server):
-    """BlueWallet/LndHub#3, stackernews/stacker.news#1672: the lock ran out while the payment was slow; a retry paid again.
+    """BlueWallet/LndHub#3, stackernews/stacker.news#1672: the lock ran out while the payment was slow; a
+    retry paid again.
 
-    The answer is held up by a database that is locked; meanwhile the frame is sent again by every way there is.
+    The answer is held up by a database that is locked; meanwhile the frame is sent again by every way there
+    is.
     """
     alice, bob = await server.people("alice", "bob", credit="50.00")
     sockets = [await server.connect(alice) for _ in range(4)]
@@ -150,7 +154,8 @@ async def test_the_daily_limit_is_enforced(tmp_path):
 
 
 async def test_the_balance_is_checked_in_the_asset_that_is_spent(tmp_path):
-    """Coinbase 2022 (Tree of Alpha): a balance was checked, but not whose asset it was, so one sold what one had not.
+    """Coinbase 2022 (Tree of Alpha): a balance was checked, but not whose asset it was, so one sold what one
+    had not.
 
     5,000 yen and 50.00 euros are the same number of minor units.
     """
@@ -204,7 +209,8 @@ async def test_a_declined_payment_is_not_refunded(server):
 
 
 async def test_a_conflict_that_can_be_retried_is_never_told_as_insufficient_funds(faulty):
-    """interledger-deprecated/five-bells-ledger#402, lnbits/lnbits#134: a busy database was told as a want of money."""
+    """interledger-deprecated/five-bells-ledger#402, lnbits/lnbits#134: a busy database was told as a want of
+    money."""
     alice, _ = await faulty.people("alice", "bob", credit="10.00")
     a = await faulty.connect(alice)
     frame = make("pay.send", "@bob", amount="10.00", **EUR)
@@ -226,8 +232,8 @@ async def test_a_conflict_that_can_be_retried_is_never_told_as_insufficient_fund
 async def test_no_lock_is_held_over_an_outside_call(tmp_path, source):
     """lnbits/lnbits#414: a lock held over a call to a slow node stalled the whole server.
 
-    The one thing outside is the source of rates. One that would block for ever (a pipe that nobody writes to), is not
-    there or is broken refuses quotes, as something to be tried again, and stops nothing else.
+    The one thing outside is the source of rates. One that would block for ever (a pipe that nobody writes
+    to), is not there or is broken refuses quotes, as something to be tried again, and stops nothing else.
     """
     path = tmp_path / "rates.xml"
     if source == "pipe":
@@ -263,7 +269,8 @@ async def test_no_lock_is_held_over_an_outside_call(tmp_path, source):
 
 
 async def test_what_is_wrong_for_good_is_not_told_as_something_to_be_tried_again(server):
-    """five-bells-ledger#402 the other way round: without any rate, a malformed ask is malformed all the same."""
+    """five-bells-ledger#402 the other way round: without any rate, a malformed ask is malformed all the
+    same."""
     alice, _ = await server.people("alice", "bob")
     a = await server.connect(alice)
     for change, code in (

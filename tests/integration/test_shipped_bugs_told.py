@@ -1,8 +1,10 @@
-"""Bugs that others shipped in what people are told of their money, each with its source; over real sockets."""
+"""Bugs that others shipped in what people are told of their money, each with its source; over real
+sockets."""
 
 import json
 import unicodedata
 
+import pytest
 from tests.support.races import code_of
 from tests.support.server import serving
 from tests.support.waiting import seeded
@@ -36,30 +38,31 @@ async def test_a_split_sums_and_does_not_depend_on_who_looks(server):
     await server.stop_and_verify()
 
 
-async def test_a_split_of_a_currency_without_decimals_sums(tmp_path):
+@pytest.mark.settings(CURRENCIES="KRW,KWD,CLF")
+async def test_a_split_of_a_currency_without_decimals_sums(server):
     """Expensify/App#52310: the shares of a bill in won did not sum to it."""
-    async with serving(tmp_path, CURRENCIES="KRW,KWD,CLF") as server:
-        a = await server.connect((await server.people("alice", "bob", "carol"))[0])
-        group = (await a.submit("room.create", title="Lunch", members=["@bob", "@carol"]))["conv"]
-        shares = [{"user": f"@{who}"} for who in ("alice", "bob", "carol")]
-        for currency, total, expected in (
-            ("KRW", "10000", ["3334", "3333", "3333"]),
-            ("KRW", "20000", ["6667", "6667", "6666"]),
-            ("KRW", "3", ["1", "1", "1"]),
-            ("KWD", "10", ["3.334", "3.333", "3.333"]),
-            ("CLF", "1", ["0.3334", "0.3333", "0.3333"]),
-        ):
-            split = await a.submit("pay.split", group, total=total, currency=currency, shares=shares)
-            amounts = [share["amount"] for share in split["body"]["shares"]]
-            assert amounts == expected
-            assert sum(parse_amount(each, currency) for each in amounts) == parse_amount(total, currency)
-        for currency, total in (("KRW", "2"), ("KWD", "0.002")):
-            refused = await a.submit("pay.split", group, total=total, currency=currency, shares=shares)
-            assert code_of(refused) == "split_sum"
+    a = await server.connect((await server.people("alice", "bob", "carol"))[0])
+    group = (await a.submit("room.create", title="Lunch", members=["@bob", "@carol"]))["conv"]
+    shares = [{"user": f"@{who}"} for who in ("alice", "bob", "carol")]
+    for currency, total, expected in (
+        ("KRW", "10000", ["3334", "3333", "3333"]),
+        ("KRW", "20000", ["6667", "6667", "6666"]),
+        ("KRW", "3", ["1", "1", "1"]),
+        ("KWD", "10", ["3.334", "3.333", "3.333"]),
+        ("CLF", "1", ["0.3334", "0.3333", "0.3333"]),
+    ):
+        split = await a.submit("pay.split", group, total=total, currency=currency, shares=shares)
+        amounts = [share["amount"] for share in split["body"]["shares"]]
+        assert amounts == expected
+        assert sum(parse_amount(each, currency) for each in amounts) == parse_amount(total, currency)
+    for currency, total in (("KRW", "2"), ("KWD", "0.002")):
+        refused = await a.submit("pay.split", group, total=total, currency=currency, shares=shares)
+        assert code_of(refused) == "split_sum"
 
 
 async def test_a_split_that_is_sent_again_after_being_offline_is_one_split(server):
-    """Expensify/App#76078: a bill that was split offline had twice its total; #41173: shares missed other devices."""
+    """Expensify/App#76078: a bill that was split offline had twice its total; #41173: shares missed other
+    devices."""
     alice, bob = await server.people("alice", "bob", credit="50.00")
     a, b = await server.connect(alice), await server.connect(bob)
     await a.text("@bob", "Lunch?")
@@ -108,7 +111,8 @@ async def test_a_reversal_says_what_it_reverses(server):
 
 
 async def test_a_card_is_not_stuck_on_waiting_after_paying(server):
-    """status-im/status-app#2720: the card kept waiting after the request had been paid, on this device or another."""
+    """status-im/status-app#2720: the card kept waiting after the request had been paid, on this device or
+    another."""
     alice, bob = await server.people("alice", "bob", credit="50.00")
     a, phone = await server.connect(alice), await server.connect(bob)
     await a.text("@bob", "Film?")
@@ -203,7 +207,8 @@ async def test_the_hash_chain_takes_any_text(server):
 
 
 async def test_amounts_keep_their_form_whatever_their_size(tmp_path):
-    """formancehq/ledger#698: amounts of more than seven digits changed form. TigerBeetle's CDC did so at 2^53."""
+    """formancehq/ledger#698: amounts of more than seven digits changed form. TigerBeetle's CDC did so at
+    2^53."""
     currencies = ("JPY", "EUR", "KWD", "CLF")
     async with serving(tmp_path, CURRENCIES=",".join(currencies)) as server:
         a, b = await server.clients("alice", "bob")
@@ -237,6 +242,11 @@ async def test_amounts_keep_their_form_whatever_their_size(tmp_path):
 # --- reading it back ------------------------------------------------------------------------------------
 
 
+def done(answer):
+    """The answer in a list, unless it is a refusal."""
+    return [] if answer["kind"] == "error" else [answer]
+
+
 async def busy(server, rng):
     """Three people and many payments of two currencies, in one group; their clients by id, and all events."""
     accounts = await server.people("alice", "bob", "carol", credit="100.00")
@@ -249,8 +259,7 @@ async def busy(server, rng):
 
     async def act(who, kind, ref=None, **body):
         answer = await clients[who].submit(kind, group, ref=ref, **body)
-        if answer["kind"] != "error":
-            events.append(answer)
+        events.extend(done(answer))
         return answer
 
     for _ in range(150):
@@ -261,29 +270,20 @@ async def busy(server, rng):
             case 0 | 1:
                 await act(one, "pay.send", **money, payee=other)
             case 2:
-                offer = await act(one, "pay.send", **money, payee=other, accept=True)
-                waiting += [offer] if offer["kind"] != "error" else []
+                waiting += done(await act(one, "pay.send", **money, payee=other, accept=True))
             case 3 if waiting:
                 offer = waiting.pop(rng.randrange(len(waiting)))
-                payee = offer["body"]["payee"]
-                who, kind = rng.choice(
-                    ((payee, "pay.accept"), (payee, "pay.decline"), (offer["from"], "pay.cancel"))
-                )
+                kind = rng.choice(("pay.accept", "pay.decline", "pay.cancel"))
+                who = offer["from"] if kind == "pay.cancel" else offer["body"]["payee"]
                 await act(who, kind, ref=offer["id"])
             case 4:
-                request = await act(one, "pay.request", **money, payer=other)
-                asked += [request] if request["kind"] != "error" else []
+                asked += done(await act(one, "pay.request", **money, payer=other))
                 if asked and rng.random() < 0.7:
                     request = asked.pop(rng.randrange(len(asked)))
-                    body = {name: request["body"][name] for name in ("amount", "currency")}
-                    await act(
-                        request["body"]["payer"], "pay.send", **body, payee=request["from"], ref=request["id"]
-                    )
-            case 5:
-                sends = [event for event in events if event["kind"] == "pay.send"]
-                if sends:
-                    sent = rng.choice(sends)
-                    await act(sent["body"]["payee"], "pay.refund", ref=sent["id"], amount="1")
+                    await act(request["body"]["payer"], "pay.send", ref=request["id"])
+            case 5 if sends := [event for event in events if event["kind"] == "pay.send"]:
+                sent = rng.choice(sends)
+                await act(sent["body"]["payee"], "pay.refund", ref=sent["id"], amount="1")
     return accounts, clients, events
 
 
@@ -304,7 +304,8 @@ def effects(events):
 
 
 async def test_balances_of_any_moment_are_right(server):
-    """formancehq/ledger#1077 (and #610, #1421): balances at a point in time were wrong. Against the events as model."""
+    """formancehq/ledger#1077 (and #610, #1421): balances at a point in time were wrong. Against the events as
+    model."""
     rng = seeded()
     accounts, clients, events = await busy(server, rng)
     moved = effects(events)
@@ -323,15 +324,11 @@ async def test_balances_of_any_moment_are_right(server):
         if since <= moments[0]:
             continue  # the money that they were given may be in it
         body = {"currency": currency, "from": since, "to": until_, "limit": rng.choice((1, 3, 200))}
-        lines, following = [], {}
-        while True:
-            page = (await clients[account.id].submit("ask.statement", **body, **following))["body"]
+        lines = []
+        async for page in clients[account.id].pages("ask.statement", by="after", **body):
             assert page["opening"] == format_amount(opening, currency)
             assert page["closing"] == format_amount(opening + sum(units for _, units in inside), currency)
             lines += page["lines"]
-            if page["next"] is None:
-                break
-            following = {"after": page["next"]}
         assert [(line["id"], line["amount"]) for line in lines] == [
             (key, format_amount(units, currency)) for key, units in inside
         ]
@@ -341,13 +338,8 @@ async def test_balances_of_any_moment_are_right(server):
             assert line["balance"] == format_amount(balance, currency)
 
 
-async def test_a_question_with_several_predicates_misses_nothing(server):
-    """TigerBeetle, found by Jepsen (tigerbeetle#2544): writes were right, and queries by several predicates missed rows.
-
-    The cards that are the fold of all events are the model.
-    """
-    rng = seeded()
-    accounts, clients, events = await busy(server, rng)
+def folded(events):
+    """How each payment stands, and whose it is, by its id."""
     cards = {}
     for event in events:
         body, ref = event["body"], event.get("ref")
@@ -360,6 +352,18 @@ async def test_a_question_with_several_predicates_misses_nothing(server):
                 cards[ref]["state"] = body["settles"]["state"]
         else:
             cards[ref]["state"] = body["state"]
+    return cards
+
+
+async def test_a_question_with_several_predicates_misses_nothing(server):
+    """TigerBeetle, found by Jepsen (tigerbeetle#2544): writes were right, and queries by several predicates
+    missed rows.
+
+    The cards that are the fold of all events are the model.
+    """
+    rng = seeded()
+    accounts, clients, events = await busy(server, rng)
+    cards = folded(events)
     states = sorted({card["state"] for card in cards.values()})
     asks = [
         (a, s, w, c)
@@ -379,13 +383,10 @@ async def test_a_question_with_several_predicates_misses_nothing(server):
             and (other is None or other.id in [each for each in card["parties"] if each != account.id])
             and currency in (None, card["currency"])
         ]
-        found, following = [], {}
-        while True:
-            page = (await clients[account.id].submit("ask.payments", **body, **following))["body"]
-            found += [
-                (each["id"], each["state"]) for each in page["payments"] if each["kind"] != "pay.deposit"
-            ]
-            if page["next"] is None:
-                break
-            following = {"before": page["next"]}
+        found = [
+            (each["id"], each["state"])
+            async for page in clients[account.id].pages("ask.payments", by="before", **body)
+            for each in page["payments"]
+            if each["kind"] != "pay.deposit"
+        ]
         assert found == wanted, body

@@ -1,4 +1,5 @@
-"""Every command, in every way that what is around it can be wrong: one clear line, and a documented exit code.
+"""Every command, in every way that what is around it can be wrong: one clear line, and a documented exit
+code.
 
 The commands are those that the command line has: a new one is in this table by itself.
 """
@@ -16,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.command_tree import PASSWORD, Command, Ended, Place, commands, run
-from tests.support.server import ROOT, Server
+from tests.integration.command_tree import PASSWORD, Command, Place, commands, run
+from tests.support.commands import CANNOT_START, FAILED, PROBLEMS, UNREACHABLE, USAGE
+from tests.support.server import ROOT, Done, Server
 from tests.support.surroundings import BAD_DATA, NO_DATA, SERVERS, as_somebody_else, closed_pipe
 
 from tuppence_server import data_dir
@@ -25,17 +27,17 @@ from tuppence_server.cli import admin_client
 from tuppence_server.data_dir import held
 
 COMMANDS = list(commands())
-Run = Callable[..., Ended]
+Run = Callable[..., Done]
 ENV = {"TUPPENCE_PASSWORD": PASSWORD, "TUPPENCE_PASSWORD_MEMORY_KIB": "8", "TUPPENCE_PASSWORD_WORKERS": "1"}
 DOCUMENTED = {
     int(code)
     for code in re.findall(r"^\| (\d+) \| ", (ROOT / "docs/operating.md").read_text("utf-8"), re.MULTILINE)
 }
-FAILED, USAGE, CANNOT_START, PROBLEMS, UNREACHABLE = 1, 2, 3, 4, 5
 BEGINNERS = {"serve", "demo", "user add"}
 """What makes a data directory where there is none."""
 ON_SETTINGS = {"config show", "doctor", "chat"}
-"""What reads the settings and takes the rest as it comes: a doctor tells of it, and chat asks for a server first."""
+"""What reads the settings and takes the rest as it comes: a doctor tells of it, and chat asks for a server
+first."""
 
 
 @pytest.fixture(scope="module")
@@ -78,13 +80,13 @@ def place(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place
 def carry_out(place: Place, taken: int) -> Run:
     """Run a command on that copy, or on another one."""
 
-    def carried_out(command: Command, *more: str, at: Place = place, **streams: Any) -> Ended:
+    def carried_out(command: Command, *more: str, at: Place = place, **streams: Any) -> Done:
         return run([*command.line(at, taken), *more], env=ENV | streams.pop("env", {}), **streams)
 
     return carried_out
 
 
-def well_ended(done: Ended, *, code: int | set[int] | None = None) -> None:
+def well_ended(done: Done, *, code: int | set[int] | None = None) -> None:
     """A documented exit code, no traceback, and one line of error where it is one."""
     assert done.code in DOCUMENTED, done
     assert "Traceback" not in done.out + done.err, done

@@ -23,9 +23,8 @@ async def socket(server, *named):
 async def half_a_request(server, named):
     """A request that the server waits for the end of."""
     raw = await server.raw()
-    await raw.send(
-        f"POST /v1/users HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {named}\r\nContent-Length: 9\r\n\r\n{{".encode()
-    )
+    start = f"POST /v1/users HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {named}\r\nContent-Length: 9\r\n\r\n{{"
+    await raw.send(start.encode())
     return raw
 
 

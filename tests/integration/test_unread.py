@@ -34,7 +34,7 @@ async def server(tmp_path):
 @pytest.fixture
 async def alice(server):
     """Somebody with ten megabytes of history."""
-    client = await server.clients("alice")
+    (client,) = await server.clients("alice")
     frames = [make("chat.text", "self", text="\U0001f600" * 8_000) for _ in range(200)]
     for frame in frames:
         await client.send(json.dumps(frame, ensure_ascii=False))
@@ -68,7 +68,8 @@ async def test_a_page_is_bounded_by_bytes_over_both_doors_and_all_comes_in_pages
 
 
 async def test_peers_that_ask_and_never_read_cost_bounded_memory_for_a_bounded_time(server, alice):
-    """Bounds: for each what one write and the outbox hold; closed or cut in UNREAD_S_MAX, a turn and CLOSE_WAIT_S."""
+    """Bounds: for each what one write and the outbox hold; closed or cut in UNREAD_S_MAX, a turn and
+    CLOSE_WAIT_S."""
     witness = await server.connect(alice)
     before = server.resident_bytes()
     request = json.dumps(ask()).encode()

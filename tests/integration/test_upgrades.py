@@ -34,7 +34,8 @@ BROKEN = {
         for version in ("8", "7", "0", "14", "013", "13.0", "abc", "", "13, 8", "-13", "1" * 1_000)
     },
     "two versions": (426, "GET /v1/ws HTTP/1.1", {"Sec-WebSocket-Version": ["13", "8"]}),
-    "a version and everything else wrong": (426, "GET /v1/ws HTTP/1.1", {"Sec-WebSocket-Version": "8", "Sec-WebSocket-Key": None}),
+    "a version and everything else wrong": (426, "GET /v1/ws HTTP/1.1",
+    {"Sec-WebSocket-Version": "8", "Sec-WebSocket-Key": None}),
     "an origin that is not listed": (403, "GET /v1/ws HTTP/1.1", {"Origin": "https://evil.example"}),
     "two origins": (400, "GET /v1/ws HTTP/1.1", {"Origin": ["https://a.example", "https://b.example"]}),
     "a subprotocol that is no token": (400, "GET /v1/ws HTTP/1.1", {"Sec-WebSocket-Protocol": "a b"}),

@@ -1,4 +1,5 @@
-"""The ledger is checked while people talk and pay: as of one moment, beside everything, and what was found is told."""
+"""The ledger is checked while people talk and pay: as of one moment, beside everything, and what was found is
+told."""
 
 import asyncio
 import itertools
@@ -15,7 +16,8 @@ import pytest
 from tests.contract.busy_world import busy_world
 from tests.contract.stores import opened
 from tests.contract.tampering import unguarded
-from tests.support.server import Server, serving
+from tests.support.commands import PROBLEMS
+from tests.support.server import Server
 from tests.support.waiting import until
 from tests.support.wire import make
 
@@ -27,7 +29,6 @@ from tuppence_server.store.sqlite.frozen import PAUSE_S_MAX, FrozenStore
 from tuppence_server.store.sqlite.store import SqliteStore
 from tuppence_server.telemetry.metrics import Metrics
 
-PROBLEMS = 4
 STAND_IN = """#!{python}
 import asyncio, os, sys
 from pathlib import Path
@@ -45,25 +46,24 @@ asyncio.run(main())
 """
 
 
-async def test_a_busy_server_is_checked_as_of_one_moment(tmp_path: Path) -> None:
-    async with serving(tmp_path) as server:
-        client, other = await server.clients("alice", "bob", credit="1000.00")
-        busy = asyncio.create_task(_keep_busy(client, other))
-        reports = []
-        for _ in range(3):
-            done = await server.cli("ledger", "verify", "--json")
-            assert done.code == 0, done
-            reports.append(done.json)
-        busy.cancel()
-        with suppress(asyncio.CancelledError):
-            await busy
-        positions = [report["pos"] for report in reports]
-        assert positions == sorted(set(positions)), "each time the log had grown"
-        assert all(report["problems"] == [] and report["events"] == report["pos"] for report in reports)
-        assert await server.metric("verified_pos") == positions[-1]
-        assert await server.metric("verified_problems") == 0
-        assert await server.metric("verify_failed") == 0
-        assert await server.metric("verified_timestamp_seconds") > 1_700_000_000
+async def test_a_busy_server_is_checked_as_of_one_moment(server: Server) -> None:
+    client, other = await server.clients("alice", "bob", credit="1000.00")
+    busy = asyncio.create_task(_keep_busy(client, other))
+    reports = []
+    for _ in range(3):
+        done = await server.cli("ledger", "verify", "--json")
+        assert done.code == 0, done
+        reports.append(done.json)
+    busy.cancel()
+    with suppress(asyncio.CancelledError):
+        await busy
+    positions = [report["pos"] for report in reports]
+    assert positions == sorted(set(positions)), "each time the log had grown"
+    assert all(report["problems"] == [] and report["events"] == report["pos"] for report in reports)
+    assert await server.metric("verified_pos") == positions[-1]
+    assert await server.metric("verified_problems") == 0
+    assert await server.metric("verify_failed") == 0
+    assert await server.metric("verified_timestamp_seconds") > 1_700_000_000
 
 
 async def _keep_busy(client, other):

@@ -1,7 +1,8 @@
-"""Every way of moving money, by several people, against a model: kills, retries, expiries and clocks that jump.
+"""Every way of moving money, by several people, against a model: kills, retries, expiries and clocks that
+jump.
 
-Hypothesis finds small histories and shrinks them; the run by a seed is long enough to meet every verb and every
-refusal. `python -m tests.property.simulation.run` goes on for as long as one likes.
+Hypothesis finds small histories and shrinks them; the run by a seed is long enough to meet every verb and
+every refusal. `python -m tests.property.simulation.run` goes on for as long as one likes.
 """
 
 import asyncio

@@ -1,4 +1,5 @@
-"""Whatever is changed in the file, `verify` or the start finds it, or the list of what is not checked says why not."""
+"""Whatever is changed in the file, `verify` or the start finds it, or the list of what is not checked says
+why not."""
 
 import sqlite3
 from collections import Counter
@@ -15,7 +16,8 @@ from tuppence_server.audit.unchecked import UNCHECKED, as_markdown
 from tuppence_server.store.sqlite.migrate import LEDGER, migrations
 
 UNCHECKED_TABLES = {"session", "use", "quote", "carried"}
-"""Tables of which rows may come and go: what is not used any more is taken away, what was carried is a shortcut."""
+"""Tables of which rows may come and go: what is not used any more is taken away, what was carried is a
+shortcut."""
 
 
 async def test_every_column_of_every_table_is_checked_or_said_not_to_be(tmp_path: Path) -> None:

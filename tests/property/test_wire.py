@@ -23,7 +23,8 @@ from tuppence_protocol.views import Money
 CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\x00")
 IDS = st.from_regex(ID_PATTERN[1:-1], fullmatch=True)
 MONEY = {
-    "amount", "available", "held", "total", "fee", "margin", "rate", "refunded", "opening", "closing", "balance",
+    "amount", "available", "held", "total", "fee", "margin", "rate", "refunded", "opening", "closing",
+    "balance",
 }  # fmt: skip
 
 

@@ -1,4 +1,5 @@
-"""Programs of other people that tests run: found where they are, installed where that is allowed, else named."""
+"""Programs of other people that tests run: found where they are, installed where that is allowed, else
+named."""
 
 import fcntl
 import os

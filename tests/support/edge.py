@@ -1,4 +1,5 @@
-"""The real edge over a store, without sockets: what a connection is sent is kept, and time is set by the test."""
+"""The real edge over a store, without sockets: what a connection is sent is kept, and time is set by the
+test."""
 
 import json
 from collections.abc import AsyncIterator

@@ -1,4 +1,5 @@
-"""A world for the rules of money: currencies of every exponent, purses with their holds, and a ledger to check."""
+"""A world for the rules of money: currencies of every exponent, purses with their holds, and a ledger to
+check."""
 
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -30,6 +30,14 @@ async def volley(*shots):
     return [found[frame["id"]] for _, frame in shots]
 
 
+async def at(client, moment):
+    """Wait until the server's clock has come to a moment."""
+    while True:
+        await client.send({"kind": "ping"})
+        if (await client.expect(kind="pong"))["body"]["now"] >= moment:
+            return
+
+
 def euros(amount, **body):
     """A payment in euros."""
     return {"amount": amount, "currency": "EUR"} | body

@@ -215,6 +215,10 @@ class Server:
         """One figure; 0 where it is not there yet."""
         return (await self.metrics()).get(f"tuppence_{name}", 0.0)
 
+    async def has_sockets(self, number: int) -> bool:
+        """Whether so many WebSockets are open."""
+        return await self.metric("connections") == number
+
     # Sockets
 
     async def connect(

@@ -1,4 +1,5 @@
-"""The client ends of a connection: a thin WebSocket client, and a raw one for bytes that no client should send."""
+"""The client ends of a connection: a thin WebSocket client, and a raw one for bytes that no client should
+send."""
 
 import asyncio
 import base64
@@ -7,6 +8,7 @@ import os
 import socket
 import struct
 import uuid
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
@@ -63,7 +65,8 @@ class Client:
         return frame
 
     async def expect(self, within: float = WAIT_S, **members: Any) -> Frame:
-        """The first message with these members, of those that came or will come; `from_` stands for `from`."""
+        """The first message with these members, of those that came or will come; `from_` stands for
+        `from`."""
         wanted = {name.rstrip("_"): value for name, value in members.items()}
         return await self._first(lambda frame: wanted.items() <= frame.items(), str(wanted), within)
 
@@ -114,6 +117,18 @@ class Client:
         balances = (await self.submit("ask.wallet"))["body"]["balances"]
         return next(((b["available"], b["held"]) for b in balances if b["currency"] == currency), None)
 
+    async def pages(
+        self, kind: str, conv: str | None = None, *, by: str, **body: Any
+    ) -> AsyncIterator[Frame]:
+        """Every page of a list; `by` names what the `next` of one page is in the question for the
+        following."""
+        while True:
+            page = (await self.submit(kind, conv, **body))["body"]
+            yield page
+            if page["next"] is None:
+                return
+            body[by] = page["next"]
+
     async def settle(self, pos: int | None = None) -> None:
         """Wait until everything that the server had for this client has come."""
         await self.send({"kind": "ping", "body": {} if pos is None else {"pos": pos}})
@@ -125,7 +140,8 @@ class Client:
         return [frame for frame in self.unread if wanted.items() <= frame.items()]
 
     async def closed(self, within: float = WAIT_S) -> tuple[int, Frame | None]:
-        """Read to the end: the close code and the body of `bye`; 1006 where there was no closing handshake."""
+        """Read to the end: the close code and the body of `bye`; 1006 where there was no closing
+        handshake."""
         try:
             async with asyncio.timeout(within):
                 while True:

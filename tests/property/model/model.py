@@ -22,7 +22,8 @@ from tests.property.model.records import (
 from tests.property.model.state import State
 
 RULES: Final[Mapping[str, Callable[[State, str, Mapping[str, Any]], Effect | Verdict]]] = {
-    "chat.text": chat.text, "room.create": chat.create, "room.invite": chat.invite, "room.remove": chat.remove,
+    "chat.text": chat.text, "room.create": chat.create, "room.invite": chat.invite,
+    "room.remove": chat.remove,
     "room.leave": chat.leave, "room.role": chat.role,
     "pay.send": sends.send, "pay.request": requests.request, "pay.split": requests.split,
     "pay.remind": requests.remind, "pay.waive": requests.waive, "pay.packet": packets.packet,

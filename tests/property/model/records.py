@@ -1,4 +1,5 @@
-"""What the model remembers and foretells: people, payments, moves, events. No rule is shared with the server."""
+"""What the model remembers and foretells: people, payments, moves, events. No rule is shared with the
+server."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -182,7 +183,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Order:
-    """What somebody sends: a frame or a command as plain members, by name; `ask` where it is only a preview."""
+    """What somebody sends: a frame or a command as plain members, by name; `ask` where it is only a
+    preview."""
 
     author: str
     content: Mapping[str, Any]

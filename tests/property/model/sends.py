@@ -13,43 +13,32 @@ def send(model: State, who: str, frame: Mapping[str, Any]) -> Effect:
     if ("expires_s" in body and not accept) or (accept and "quote" in body):
         raise Refused("bad_frame")
     body = _completed(model, who, frame)
-    frame = {**frame, "body": body}
-    currency = body["currency"]
+    frame, currency = {**frame, "body": body}, body["currency"]
     minor = read(body["amount"], currency)
     room = model.writable(who, frame["conv"])
     payee = _payee(model, who, room, body)
     asked = _asked(model, who, frame, room, payee, minor)
     quote = _quoted(model, who, body, minor)
-    fee, fee_on, received, received_currency = _comes_to(model, who, currency, minor, quote)
+    fee, fee_on, received, arrives_in = _comes_to(model, who, currency, minor, quote)
     model.may_spend(who, currency)
-    model.other_gets(payee, received_currency)
+    model.other_gets(payee, arrives_in)
     if quote is None and payee == who:
         raise Refused("same_account")
-    if model.now > body.get("not_after", model.now):
-        raise Refused("expired")
-    if quote is not None and quote["used"]:
-        raise Refused("quote_used")
-    if quote is not None and model.now >= quote["expires_at"]:
-        raise Refused("quote_expired")
+    _in_time(model, body, quote)
     if asked is not None:
         model.still_waits(asked, asked.part(who))
     model.within(who, currency, minor)
     model.covered(who, currency, minor + (fee if fee_on == "payer" else 0))
     if not accept:
-        model.room_for(payee, received_currency, received, own=payee == who)
+        model.room_for(payee, arrives_in, received, own=payee == who)
+    state, until = ("pending", model.expires_at(frame)) if accept else ("completed", 0)
     payment = Payment(
-        frame["id"], "send", room, who, payee, currency, minor, "completed", model.now, 0, fee, fee_on,
-        received, received_currency,
+        frame["id"], "send", room, who, payee, currency, minor, state, model.now, until, fee, fee_on,
+        received, arrives_in,
     )  # fmt: skip
-    if accept:
-        payment.state = "pending"
-        payment.expires_at = model.expires_at(frame)
     told = _told(model, body, payment, quote, asked)
-    moves = (
-        _paid_by_quote(model, payment, quote)
-        if quote
-        else paid(model, payment, "pending" if accept else "single")
-    )
+    phase = "pending" if accept else "single"
+    moves = _paid_by_quote(model, payment, quote) if quote else paid(model, payment, phase)
 
     def then() -> None:
         model.count(payment.id, who, currency, minor)
@@ -59,6 +48,15 @@ def send(model: State, who: str, frame: Mapping[str, Any]) -> Effect:
             model.settle(asked, asked.part(who), "paid")
 
     return Effect(room, told, moves, then, payment, asked)
+
+
+def _in_time(model: State, body: Mapping[str, Any], quote: dict[str, Any] | None) -> None:
+    if model.now > body.get("not_after", model.now):
+        raise Refused("expired")
+    if quote is not None and quote["used"]:
+        raise Refused("quote_used")
+    if quote is not None and model.now >= quote["expires_at"]:
+        raise Refused("quote_expired")
 
 
 def _completed(model: State, who: str, frame: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -239,7 +239,8 @@ class State:
                 uses.remove(use)
 
     def room_for(self, who: str, currency: str, minor: int, *, own: bool = False) -> None:
-        """What an account may hold. Asked last, and in no preview of what tells of somebody else's balance."""
+        """What an account may hold. Asked last, and in no preview of what tells of somebody else's
+        balance."""
         debits, credits_, _, _ = self.accounts[who, currency, "customer"]
         balance = credits_ + minor - debits
         if balance > self.limits(who, currency).get("balance", balance) and (own or not self.previewing):

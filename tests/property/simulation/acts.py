@@ -1,4 +1,5 @@
-"""What is done with a simulation, by any source of chance: a seed for long runs, Hypothesis for short ones."""
+"""What is done with a simulation, by any source of chance: a seed for long runs, Hypothesis for short
+ones."""
 
 import random
 from collections.abc import Sequence

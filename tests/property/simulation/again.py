@@ -74,7 +74,8 @@ def reuse(orders: OrderGenerator, step: Step) -> Order:
 
 
 def recycle(orders: OrderGenerator, step: Step) -> Order:
-    """Anything under an id that was anything, of anybody: lately, long ago, or of a payment that may be over."""
+    """Anything under an id that was anything, of anybody: lately, long ago, or of a payment that may be
+    over."""
     verb = orders.often[(step.amount * 8 + step.pick) * 5 % len(orders.often)]
     if verb in NO_IDS | OLD_IDS | ON_ITS_OWN or step.place < 4:
         verb = "chat"

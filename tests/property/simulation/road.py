@@ -1,7 +1,8 @@
-"""The real road by a clock that can be set, over a store that is slow and fails; in narrow steps where that is asked for.
+"""The real road by a clock that can be set, over a store that is slow and fails; in narrow steps where that
+is asked for.
 
-Frames are then decided beside every save, loaded two at a time, and a batch is full with five; the book is dropped as
-soon as it holds a few rows; and SQLite's entries are filled in after every third transfer.
+Frames are then decided beside every save, loaded two at a time, and a batch is full with five; the book is
+dropped as soon as it holds a few rows; and SQLite's entries are filled in after every third transfer.
 """
 
 import asyncio
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 
 
 FAULTS: Final = ("before", "after", "kill_before", "kill_after")
-"""The next save fails: nothing was written, or all was and nobody knows; and then perhaps the process ends."""
+"""The next save fails: nothing was written, or all was and nobody knows; and then perhaps the process
+ends."""
 FRAMES_NEVER: Final = 10**9
 SAVE_TURNS_MAX: Final = 4_000
 """Turns of the loop that a save lasts at most; otherwise until the road waits for it."""
@@ -51,7 +53,8 @@ def narrowed(*, really: bool = True) -> Iterator[None]:
 
 
 class FlakyStore:
-    """A store whose next save may fail, and whose saves take as long as the road has something to do beside them.
+    """A store whose next save may fail, and whose saves take as long as the road has something to do beside
+    them.
 
     One in three takes no time, one a few turns of the loop, so that it ends while more is being decided.
     """

@@ -1,8 +1,8 @@
 """A long run of money: `python -m tests.property.simulation.run --steps 100000 --seed 1 --store sqlite`.
 
-One seed gives one run. Every simulation takes a store, unless one is named, and the operator's terms in turn; most decide
-beside every save, in many takes, on a book that is dropped every so often. Ends with 1 and the last steps where the
-ledger is not as foretold, or where a verb or a refusal never came about.
+One seed gives one run. Every simulation takes a store, unless one is named, and the operator's terms in turn;
+most decide beside every save, in many takes, on a book that is dropped every so often. Ends with 1 and the
+last steps where the ledger is not as foretold, or where a verb or a refusal never came about.
 """
 
 import argparse
@@ -26,7 +26,8 @@ from tests.property.simulation.verbs import VERBS
 from tuppence_protocol.kinds import PAYMENT_BODIES
 
 STEPS_EACH: Final = 1_000
-"""Steps before the next simulation: long enough for limits of a month, short enough to be checked whole often."""
+"""Steps before the next simulation: long enough for limits of a month, short enough to be checked whole
+often."""
 WHOLE_EVERY: Final = 250
 TAIL_STEPS: Final = 40
 PROGRESS_STEPS: Final = 10_000
@@ -96,8 +97,8 @@ class Run:
                         if self.steps // PROGRESS_STEPS > before // PROGRESS_STEPS:
                             self.progress(self.steps)
             except Exception as fault:
-                where = f"simulation {self.simulations}: {kind}, terms {terms}, narrow {narrow}, about step {self.steps}"
-                raise Violation("\n".join((where, *self.tail))) from fault
+                where = f"simulation {self.simulations}: {kind}, terms {terms}, narrow {narrow}"
+                raise Violation("\n".join((f"{where}, about step {self.steps}", *self.tail))) from fault
             self.done += simulation.counts
             self.refused += simulation.refusals
 
@@ -109,9 +110,8 @@ class Run:
     def report(self, seconds: float) -> str:
         """What was done, in lines."""
         stores = " and ".join(self.kinds)
-        lines = [
-            f"seed {self.seed}: {self.steps} steps in {self.simulations} simulations on {stores}, {seconds:.1f} s"
-        ]
+        done = f"{self.steps} steps in {self.simulations} simulations on {stores}"
+        lines = [f"seed {self.seed}: {done}, {seconds:.1f} s"]
         lines += [f"  {name:<24}{count:>9}" for name, count in sorted(self.done.items())]
         lines.append("refusals")
         lines += [f"  {name:<24}{count:>9}" for name, count in sorted(self.refused.items())]

@@ -49,7 +49,8 @@ ASKED_FIRST: Final = 7
 
 
 class Simulation:
-    """People, the operator and a clock. Every act is foretold by the model, and the ledger checked after it."""
+    """People, the operator and a clock. Every act is foretold by the model, and the ledger checked after
+    it."""
 
     def __init__(
         self, kind: str, terms: Terms, note: Callable[[str], object] = str, *, narrow: bool = False
@@ -170,7 +171,8 @@ class Simulation:
         await self.batch([self.orders.order(step)], fault)
 
     async def burst(self, steps: Sequence[Step], fault: str = "") -> None:
-        """Several steps on the road before any of them is settled; each may act on what those before it made."""
+        """Several steps on the road before any of them is settled; each may act on what those before it
+        made."""
         self.tell_time()
         exchange = next((step for step in steps if step.verb in ON_ITS_OWN), None)
         if exchange is not None:
