@@ -120,16 +120,15 @@ def decide(book: Book, request: Request) -> Outcome:
             is needed where a frame before it in the batch made what it names.
         Exception: a fact could not be applied; the whole batch is void.
     """
-    frame = request.frame
+    frame, author = request.frame, request.author
     id: str | None = getattr(frame, "id", None)
     try:
         record = book.receipts[id] if id is not None else None
         if record is not None:
             return again(book, request, record)
         if type(frame) is commands.Preview:
-            return _previewed(book, frame.frame, request.author)
-        shut_out = type(frame) in _FROM_PEOPLE and _shut_out(book, request.author)
-        decided = _DISABLED if shut_out else RULES[type(frame)][1](book, request.author, frame)
+            return _previewed(book, frame.frame, author)
+        decided = _ruled(book, author, frame)
         if type(decided) is Refusal:
             if id is not None and type(frame) in _REMEMBERED_REFUSALS:
                 book.remember(record_of(request, id, decided))
@@ -144,7 +143,7 @@ def decide(book: Book, request: Request) -> Outcome:
         row = decided[0].row if decided and isinstance(decided[0], Keep) else None
         return Quoted(row) if isinstance(row, Quote) else Done()
     event = book.changes.events[book.head.pos]
-    book.remember(IdempotencyRecord(id, request.author, event.pos, None))
+    book.remember(IdempotencyRecord(id, author, event.pos, None))
     return Stored(event)
 
 
@@ -153,16 +152,18 @@ def _previewed(book: Book, frame: Durable, author: str) -> Outcome:
     record = book.receipts[frame.id]
     if record is not None:
         return TAKEN if record.sender != author else reused("$.id")
-    if _shut_out(book, author):
-        return _DISABLED
     book.previewing = True
     try:
-        decided = RULES[type(frame)][1](book, author, frame)
+        decided = _ruled(book, author, frame)
     finally:
         book.previewing = False
     return decided if isinstance(decided, Refusal) else preview(book, author, decided)
 
 
-def _shut_out(book: Book, author: str) -> bool:
-    user = book.users[author]
-    return user is None or user.disabled
+def _ruled(book: Book, author: str, frame: Durable | commands.Command) -> Decision:
+    kind = type(frame)
+    if kind in _FROM_PEOPLE:
+        user = book.users[author]
+        if user is None or user.disabled:
+            return _DISABLED
+    return RULES[kind][1](book, author, frame)

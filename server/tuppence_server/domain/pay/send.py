@@ -309,8 +309,9 @@ def _waiting(book: Book, frame: PaySend, conv: str, terms: _Terms) -> Payment:
 
 
 def _sent(book: Book, body: SendBody, terms: _Terms, settles: Settles | None) -> bytes:
-    payer, payee, currency, quote, fee = terms.payer, terms.payee, terms.currency, terms.quote, terms.fee
-    amount = format_amount(terms.amount, currency)
+    payer, payee = terms.payer, terms.payee
+    currency, quote = terms.currency, terms.quote
+    amount, fee = format_amount(terms.amount, currency), terms.fee
     waits = body.accept is not UNSET
     verb = "offers" if waits else "paid"
     alt = f"@{payer.handle} {verb} @{payee.handle} {amount} {currency}"
