@@ -236,6 +236,10 @@ def test_the_table_is_whole() -> None:
     )
     not_of_people = {(verb, by) for (_, verb), by in WHO.items() if verb in {"expire", "reverse"}}
     assert not_of_people == {("expire", "time"), ("reverse", "operator")}
+    of_share, of_split = (
+        {verb: way.by for verb, way in LIFE[kind]["open"].items()} for kind in ("share", "split")
+    )
+    assert of_share == of_split, "a share ends by whoever ends it of the split"
     assert not REFUSED.keys() & WAITING
 
 
