@@ -6,6 +6,7 @@ turn out not to add up, it is cut off: a statement without its last line is not 
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from starlette.responses import Response, StreamingResponse
@@ -56,8 +57,9 @@ class Statements:
             "content-disposition": f'attachment; filename="statement-{opened.currency}.{suffix}"',
         }
         self._sending[user] += 1
-        body = StreamingResponse(render(self._store, opened), headers=headers, media_type=media)
-        return _Sent(body, lambda: self._sent(user))
+        sent = _Sent(render(self._store, opened), headers=headers, media_type=media)
+        sent.over = partial(self._sent, user)
+        return sent
 
     def _sent(self, user: str) -> None:
         self._sending[user] -= 1
@@ -65,19 +67,16 @@ class Statements:
             del self._sending[user]
 
 
-class _Sent(Response):
+class _Sent(StreamingResponse):
     """A response that tells when it is over, however it ended."""
 
-    def __init__(self, body: Response, over: Callable[[], None]) -> None:
-        super().__init__()
-        self._body = body
-        self._over = over
+    over: Callable[[], None]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await self._body(scope, receive, send)
+            await super().__call__(scope, receive, send)
         finally:
-            self._over()
+            self.over()
 
 
 def _moment(text: str | None, field: str) -> int | None:

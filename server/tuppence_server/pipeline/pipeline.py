@@ -34,15 +34,12 @@ LOAD_WAVES_MAX: Final = 4
 log = structlog.get_logger("tuppence.road")
 
 
-class _Open:
+class _Open(Struct):
     """The batch that is being decided: what is in it so far, and what it came to, in the same order."""
 
-    __slots__ = ("batch", "content_bytes", "outcomes")
-
-    def __init__(self) -> None:
-        self.batch: list[Submission] = []
-        self.content_bytes = 0
-        self.outcomes: list[Outcome] = []
+    batch: list[Submission] = []
+    outcomes: list[Outcome] = []
+    content_bytes: int = 0
 
 
 class _Sealed(Struct, frozen=True):
