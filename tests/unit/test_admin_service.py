@@ -1,4 +1,5 @@
-"""What the operator orders, in process over a real store: handles as they are written, and what is done stays done."""
+"""What the operator orders, in process over a real store: handles as they are written,
+and what is done stays done."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""A copy is one moment of a running server; what comes back is checked, and is a new generation of the log."""
+"""A copy is one moment of a running server; what comes back is checked,
+and is a new generation of the log."""
 
 import asyncio
 import json

@@ -1,4 +1,5 @@
-"""Commit time: never back, never still, whatever is done to the machine's clock; and all that has an end by it."""
+"""Commit time: never back, never still, whatever is done to the machine's clock;
+and all that has an end by it."""
 
 import time
 from collections.abc import AsyncIterator

@@ -1,4 +1,5 @@
-"""What is typed at the command line: each form of a day is that whole day, and what cannot be is told, never guessed."""
+"""What is typed at the command line: each form of a day is that whole day, and what cannot be is told,
+never guessed."""
 
 import io
 import sys

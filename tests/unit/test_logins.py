@@ -1,4 +1,5 @@
-"""A login takes the same work whether the handle is somebody's or nobody's, whenever the setting for it was changed."""
+"""A login takes the same work whether the handle is somebody's or nobody's,
+whenever the setting for it was changed."""
 
 import asyncio
 from collections import Counter
@@ -22,7 +23,8 @@ HANDLES = [f"user{n:02}x" for n in range(12)]
 
 
 class House:
-    """An administration whose people chose their passwords before the setting was changed; notes what work is done."""
+    """An administration whose people chose their passwords before the setting was changed;
+    notes what work is done."""
 
     def __init__(self, store: MemoryStore, road: Pipeline, passwords: Passwords) -> None:
         self.store, self.passwords = store, passwords

@@ -107,34 +107,24 @@ def test_members_that_are_left_out_have_plain_defaults_and_whole_numbers_need_no
     ("fee", "told"),
     [
         ({"percnt": "1"}, "fees, table 1: there is no 'percnt'; did you mean 'percent'."),
-        (
-            {"zzz": "1"},
-            "there is no 'zzz'; expected a table with some of kind, currency, tier, fixed, percent, minimum",
-        ),
+        ({"zzz": "1"},
+         "there is no 'zzz'; expected a table with some of kind, currency, tier, fixed, percent, minimum"),
         ("send", "fees, table 1 is 'send'; expected a table with some of kind, currency"),
-        (
-            {"kind": "sent"},
-            "table 1: kind is 'sent'; expected one of *, send, packet, exchange; did you mean 'send'.",
-        ),
+        ({"kind": "sent"},
+         "table 1: kind is 'sent'; expected one of *, send, packet, exchange; did you mean 'send'."),
         ({"kind": []}, "table 1: kind is []; expected one of *, send, packet, exchange."),
-        (
-            {"kind": "send", "paid_by": "payees"},
-            "paid_by is 'payees'; expected one of payer, payee; did you mean 'payee'.",
-        ),
+        ({"kind": "send", "paid_by": "payees"},
+         "paid_by is 'payees'; expected one of payer, payee; did you mean 'payee'."),
         ({"paid_by": "payee"}, "paid_by is 'payee'; only a fee of kind \"send\" can be paid by the payee."),
         ({"kind": "exchange", "paid_by": "payee"}, 'only a fee of kind "send" can be paid by the payee.'),
-        (
-            {"currency": "EURO"},
-            "table 1: currency: 'EURO' is not an ISO 4217 code such as EUR; did you mean 'EUR'.",
-        ),
+        ({"currency": "EURO"},
+         "table 1: currency: 'EURO' is not an ISO 4217 code such as EUR; did you mean 'EUR'."),
         ({"currency": "eur"}, "currency: 'eur' is not an ISO 4217 code such as EUR; did you mean 'EUR'."),
         ({"currency": []}, "currency: [] is not an ISO 4217 code such as EUR."),
         ({"tier": "Gold"}, "tier is 'Gold'; expected a name of small letters such as basic, or *."),
         ({"tier": 1}, "tier is 1; expected a name of small letters such as basic, or *."),
-        (
-            {"percent": 1.5},
-            'table 1: percent is 1.5, a float, which cannot hold every decimal; quote the number: "1.5".',
-        ),
+        ({"percent": 1.5},
+         'table 1: percent is 1.5, a float, which cannot hold every decimal; quote the number: "1.5".'),
         ({"percent": float("nan")}, "percent is nan, a float"),
         ({"percent": "1,5"}, f"percent is '1,5'; {DECIMAL}"),
         ({"percent": "-1"}, f"percent is '-1'; {DECIMAL}"),
@@ -148,26 +138,16 @@ def test_members_that_are_left_out_have_plain_defaults_and_whole_numbers_need_no
         ({"percent": None}, f"percent is None; {DECIMAL}"),
         ({"percent": "100"}, "percent is '100'; expected at least 0 and less than 100."),
         ({"percent": "0.00001"}, "percent is '0.00001'; expected 4 decimals at most."),
-        (
-            {"currency": "EUR", "fixed": "0.001"},
-            "fixed is '0.001'; expected 2 decimals at most, as EUR has.",
-        ),
+        ({"currency": "EUR", "fixed": "0.001"}, "fixed is '0.001'; expected 2 decimals at most, as EUR has."),
         ({"currency": "JPY", "minimum": "0.5"}, "minimum is '0.5'; expected 0 decimals at most, as JPY has."),
-        (
-            {"currency": "EUR", "maximum": "10000000000000000.01"},
-            "maximum is '10000000000000000.01'; expected 10000000000000000.00 EUR at most.",
-        ),
-        (
-            {"fixed": "1"},
-            "table 1: fixed is an amount; expected a currency with it, or percent alone.",
-        ),
+        ({"currency": "EUR", "maximum": "10000000000000000.01"},
+         "maximum is '10000000000000000.01'; expected 10000000000000000.00 EUR at most."),
+        ({"fixed": "1"}, "table 1: fixed is an amount; expected a currency with it, or percent alone."),
         ({"currency": "*", "maximum": "0"}, "maximum is an amount; expected a currency with it"),
-        (
-            {"currency": "EUR", "minimum": "2", "maximum": "1.50"},
-            "minimum is '2'; expected no more than the maximum, '1.50'.",
-        ),
+        ({"currency": "EUR", "minimum": "2", "maximum": "1.50"},
+         "minimum is '2'; expected no more than the maximum, '1.50'."),
     ],
-)
+)  # fmt: skip
 def test_mistakes_in_a_fee(fee: Any, told: str) -> None:
     with pytest.raises(Mistake) as fault:
         read_fees([fee])
@@ -196,48 +176,29 @@ def test_a_fee_that_can_never_count_is_told() -> None:
     [
         ([], "limits is []; expected tables such as [limits.basic.EUR]."),
         ({"basic": "5"}, "limits.basic is '5'; expected tables such as [limits.basic.EUR]."),
-        (
-            {"basic": {"EUR": "5"}},
-            "limits.basic.EUR is '5'; expected a table with some of per_payment, daily",
-        ),
+        ({"basic": {"EUR": "5"}},
+         "limits.basic.EUR is '5'; expected a table with some of per_payment, daily"),
         ({"*": {}}, "limits: '*' is no tier; expected a name of small letters such as basic."),
         ({"Basic": {}}, "limits: 'Basic' is no tier"),
-        (
-            {"EUR": {"basic": {}}},
-            "limits: 'EUR' is no tier",
-        ),
-        (
-            {"basic": {"EUX": {}}},
-            "limits.basic: 'EUX' is not an ISO 4217 code such as EUR.",
-        ),
+        ({"EUR": {"basic": {}}}, "limits: 'EUR' is no tier"),
+        ({"basic": {"EUX": {}}}, "limits.basic: 'EUX' is not an ISO 4217 code such as EUR."),
         ({"basic": {"*": {}}}, "limits.basic: '*' is not an ISO 4217 code such as EUR."),
-        (
-            {"basic": {"EUR": {"weekly": "5"}}},
-            "limits.basic.EUR: there is no 'weekly'; expected a table with some of per_payment, daily, monthly",
-        ),
-        (
-            {"basic": {"EUR": {"dayly": "5"}}},
-            "limits.basic.EUR: there is no 'dayly'; did you mean 'daily'.",
-        ),
+        ({"basic": {"EUR": {"weekly": "5"}}},
+         "limits.basic.EUR: there is no 'weekly'; expected a table with some of per_payment, daily, monthly"),
+        ({"basic": {"EUR": {"dayly": "5"}}}, "limits.basic.EUR: there is no 'dayly'; did you mean 'daily'."),
         ({"basic": {"EUR": {"daily": 0.5}}}, "limits.basic.EUR: daily is 0.5, a float"),
-        (
-            {"basic": {"EUR": {"daily": "0.555"}}},
-            "daily is '0.555'; expected 2 decimals at most, as EUR has.",
-        ),
+        ({"basic": {"EUR": {"daily": "0.555"}}},
+         "daily is '0.555'; expected 2 decimals at most, as EUR has."),
         ({"basic": {"EUR": {"monthly": "-1"}}}, f"monthly is '-1'; {DECIMAL}"),
-        (
-            {"basic": {"JPY": {"balance": "1000000000000000001"}}},
-            f"balance is '1000000000000000001'; {DECIMAL}",
-        ),
-        (
-            {"basic": {"EUR": {"hourly_count": 0}}},
-            "limits.basic.EUR: hourly_count is 0; expected a whole number of at least 1.",
-        ),
+        ({"basic": {"JPY": {"balance": "1000000000000000001"}}},
+         f"balance is '1000000000000000001'; {DECIMAL}"),
+        ({"basic": {"EUR": {"hourly_count": 0}}},
+         "limits.basic.EUR: hourly_count is 0; expected a whole number of at least 1."),
         ({"basic": {"EUR": {"hourly_count": "9"}}}, "hourly_count is '9'; expected a whole number"),
         ({"basic": {"EUR": {"hourly_count": 1.0}}}, "hourly_count is 1.0; expected a whole number"),
         ({"basic": {"EUR": {"hourly_count": True}}}, "hourly_count is True; expected a whole number"),
     ],
-)
+)  # fmt: skip
 def test_mistakes_in_limits(limits: Any, told: str) -> None:
     with pytest.raises(Mistake) as fault:
         read_limits(limits)
@@ -250,25 +211,18 @@ def test_mistakes_in_limits(limits: Any, told: str) -> None:
         ([], 'exchange_rates is []; expected a table of pairs such as {"EUR/USD" = "1.0842"}'),
         ({"EURUSD": "1"}, "exchange_rates: 'EURUSD' is no pair of currencies; expected one such as EUR/USD."),
         ({"eur/usd": "1"}, "exchange_rates: 'eur/usd' is no pair of currencies"),
-        (
-            {"EUR/USX": "1"},
-            "exchange_rates, EUR/USX: 'USX' is not an ISO 4217 code such as EUR.",
-        ),
+        ({"EUR/USX": "1"}, "exchange_rates, EUR/USX: 'USX' is not an ISO 4217 code such as EUR."),
         ({"EUR/EUR": "1"}, "exchange_rates: EUR/EUR is a currency and itself; expected two."),
-        (
-            {"EUR/USD": "1", "USD/EUR": "1"},
-            "exchange_rates: USD/EUR is there as EUR/USD too; expected one of them.",
-        ),
-        (
-            {"EUR/USD": 1.0842},
-            'EUR/USD is 1.0842, a float, which cannot hold every decimal; quote the number: "1.0842".',
-        ),
+        ({"EUR/USD": "1", "USD/EUR": "1"},
+         "exchange_rates: USD/EUR is there as EUR/USD too; expected one of them."),
+        ({"EUR/USD": 1.0842},
+         'EUR/USD is 1.0842, a float, which cannot hold every decimal; quote the number: "1.0842".'),
         ({"EUR/USD": "0.00"}, "exchange_rates: EUR/USD is '0.00'; expected more than zero."),
         ({"EUR/USD": "-1"}, f"exchange_rates: EUR/USD is '-1'; {DECIMAL}"),
         ({"EUR/USD": "1/2"}, f"exchange_rates: EUR/USD is '1/2'; {DECIMAL}"),
         ({"EUR/USD": None}, f"exchange_rates: EUR/USD is None; {DECIMAL}"),
     ],
-)
+)  # fmt: skip
 def test_mistakes_in_rates(rates: Any, told: str) -> None:
     with pytest.raises(Mistake) as fault:
         read_rates(rates)

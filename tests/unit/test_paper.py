@@ -1,4 +1,5 @@
-"""What people wrote is printed as text: nothing in it reaches a terminal as an order, and nothing of it is lost."""
+"""What people wrote is printed as text: nothing in it reaches a terminal as an order,
+and nothing of it is lost."""
 
 import ast
 import io

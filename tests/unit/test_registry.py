@@ -1,4 +1,5 @@
-"""What the operator looks up: people by page and filter, one person, one payment; the same over every store."""
+"""What the operator looks up: people by page and filter, one person, one payment;
+the same over every store."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

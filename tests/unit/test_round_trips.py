@@ -1,4 +1,5 @@
-"""Nobody gains by going round through several currencies, whatever the table, the sheet and the spread are."""
+"""Nobody gains by going round through several currencies, whatever the table,
+the sheet and the spread are."""
 
 import itertools
 import json

@@ -1,4 +1,5 @@
-"""Every setting once: flag before environment before file before default; a mistake is told, never guessed at."""
+"""Every setting once: flag before environment before file before default; a mistake is told,
+never guessed at."""
 
 import json
 from pathlib import Path
@@ -73,14 +74,10 @@ def test_the_data_directory_of_the_environment_is_where_its_file_is_looked_for(t
         ("exchange_spread_percent", "0", "0"),
         ("exchange_quote_s", "3600", 3600),
         ("fees", '[{"kind": "send", "percent": 1}]', (Fee(kind="send", percent="1"),)),
-        (
-            "limits",
-            '{"basic": {"EUR": {"daily": "1000.5"}}}',
-            {"basic": {"EUR": TierLimits(daily="1000.5")}},
-        ),
+        ("limits", '{"basic": {"EUR": {"daily": "1000.5"}}}', {"basic": {"EUR": TierLimits(daily="1000.5")}}),
         ("exchange_rates", '{"EUR/USD": "1.0842"}', {"EUR/USD": "1.0842"}),
     ],
-)
+)  # fmt: skip
 def test_texts_of_the_environment_become_values(name: str, text: str, value: Any) -> None:
     settings, origins = load({}, {ENV_PREFIX + name.upper(): text})
     assert getattr(settings, name) == value
@@ -145,12 +142,8 @@ def test_lists_in_a_file() -> None:
     ("flags", "env", "file", "told"),
     [
         ({"prot": 1}, {}, "", "flag: there is no setting 'prot'; did you mean 'port'?"),
-        (
-            {},
-            {},
-            "curencies = []",
-            "tuppence.toml: there is no setting 'curencies'; did you mean 'currencies'?",
-        ),
+        ({}, {}, "curencies = []",
+         "tuppence.toml: there is no setting 'curencies'; did you mean 'currencies'?"),
         ({}, {"TUPPENCE_HOSTS": "x"}, "", "environment: TUPPENCE_HOSTS sets nothing; did you mean 'host'?"),
         ({}, {"TUPPENCE_XYZZY": "x"}, "", "environment: TUPPENCE_XYZZY sets nothing."),
         ({}, {"TUPPENCE_PORT": "many"}, "", "environment: port is 'many'; expected a whole number."),
@@ -160,12 +153,8 @@ def test_lists_in_a_file() -> None:
         ({}, {}, "origins = 5", "tuppence.toml: origins is 5; expected a list."),
         ({}, {}, "host = 5", "tuppence.toml: host is 5; expected text."),
         ({}, {}, "tls_key = 5", "tuppence.toml: tls_key is 5; expected a path."),
-        (
-            {},
-            {"TUPPENCE_REGISTRATION": "maybe"},
-            "",
-            "registration is 'maybe'; expected one of open, closed.",
-        ),
+        ({}, {"TUPPENCE_REGISTRATION": "maybe"}, "",
+         "registration is 'maybe'; expected one of open, closed."),
         ({"port": -1}, {}, "", "port is -1; it is at least 0."),
         ({"port": 65_536}, {}, "", "port is 65536; it is at most 65535."),
         ({"connections_per_user": 0}, {}, "", "connections_per_user is 0; it is at least 1."),
@@ -184,16 +173,13 @@ def test_lists_in_a_file() -> None:
             {},
             {"TUPPENCE_FEES": "percent=1"},
             "",
-            "environment: fees is not JSON: Expecting value: line 1 column 1 (char 0); expected a list of tables",
+            ("environment: fees is not JSON: Expecting value: line 1 column 1 (char 0); expected a list "
+            "of tables"),
         ),
-        (
-            {},
-            {"TUPPENCE_EXCHANGE_RATES": '{"EUR/USD": "1", "EUR/USD": "2"}'},
-            "",
-            "environment: exchange_rates is not JSON: a member is there twice; expected a table such as",
-        ),
+        ({}, {"TUPPENCE_EXCHANGE_RATES": '{"EUR/USD": "1", "EUR/USD": "2"}'}, "",
+         "environment: exchange_rates is not JSON: a member is there twice; expected a table such as"),
     ],
-)
+)  # fmt: skip
 def test_mistakes_are_told_with_their_place(
     flags: dict[str, Any], env: dict[str, str], file: str, told: str
 ) -> None:
@@ -238,23 +224,14 @@ LIMITS = {"basic": {"EUR": TierLimits(daily="5", hourly_count=3), "JPY": TierLim
         ("live", "live", "live"),
         (Path("a/b"), "a/b", "a/b"),
         (("EUR", "JPY"), "EUR, JPY", "EUR, JPY"),
-        (
-            FEES,
-            '[{"kind":"send","currency":"EUR","fixed":"0.10","maximum":"5"},{"percent":"1"}]',
-            "kind send, currency EUR, fixed 0.10, maximum 5\npercent 1",
-        ),
-        (
-            LIMITS,
-            '{"basic":{"EUR":{"daily":"5","hourly_count":3},"JPY":{}},"gold":{}}',
-            "basic.EUR: daily 5, hourly_count 3\nbasic.JPY: ",
-        ),
-        (
-            {"EUR/USD": "1.1", "EUR/JPY": "160"},
-            '{"EUR/USD":"1.1","EUR/JPY":"160"}',
-            "EUR/USD 1.1\nEUR/JPY 160",
-        ),
+        (FEES, '[{"kind":"send","currency":"EUR","fixed":"0.10","maximum":"5"},{"percent":"1"}]',
+         "kind send, currency EUR, fixed 0.10, maximum 5\npercent 1"),
+        (LIMITS, '{"basic":{"EUR":{"daily":"5","hourly_count":3},"JPY":{}},"gold":{}}',
+         "basic.EUR: daily 5, hourly_count 3\nbasic.JPY: "),
+        ({"EUR/USD": "1.1", "EUR/JPY": "160"}, '{"EUR/USD":"1.1","EUR/JPY":"160"}',
+         "EUR/USD 1.1\nEUR/JPY 160"),
     ],
-)
+)  # fmt: skip
 def test_values_are_shown_as_the_environment_takes_them_and_spread_out_for_people(
     value: Any, text: str, lines: str
 ) -> None:

@@ -1,4 +1,5 @@
-"""Every setting is checked when it is read: one form of what has one meaning, an example for what has none."""
+"""Every setting is checked when it is read: one form of what has one meaning,
+an example for what has none."""
 
 from pathlib import Path
 from typing import Any
@@ -79,9 +80,12 @@ def test_an_origin_is_what_browsers_send(written: str, meant: str) -> None:
     "written",
     [
         "chat.example", "chat.example:443", "*", "null", "//chat.example", "https://", "https://*.example",
-        "https://chat.example/app", "https://chat.example?x", "https://me@chat.example", "https://chat.example:",
-        "https://chat.example:port", "https://chat.example:99999", "wss://chat.example", "https://café.example",
-        "https://chat example", "https://[::1", "https://-a.example", "https://[nonsense]", "file:///tmp/x.html",
+        "https://chat.example/app", "https://chat.example?x", "https://me@chat.example",
+        "https://chat.example:",
+        "https://chat.example:port", "https://chat.example:99999", "wss://chat.example",
+        "https://café.example",
+        "https://chat example", "https://[::1", "https://-a.example", "https://[nonsense]",
+         "file:///tmp/x.html",
     ],
 )  # fmt: skip
 def test_what_is_no_origin_is_refused_with_an_example(written: str) -> None:

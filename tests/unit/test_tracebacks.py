@@ -1,4 +1,5 @@
-"""A fault's traceback tells where it happened and never what the values were; a command logs nothing at all."""
+"""A fault's traceback tells where it happened and never what the values were;
+a command logs nothing at all."""
 
 import io
 import json

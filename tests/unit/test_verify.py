@@ -11,12 +11,11 @@ from tuppence_server.audit.outcomes import sum_of_events, sum_of_receipts
 from tuppence_server.audit.verify import PROBLEMS_MAX, Report, verify
 from tuppence_server.store.contract import Store
 
-_MOVE = "debit, credit, amount, code, phase, pending"
-
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    """pos 1 to 3: deposits; 4: a payment; 5, 6: lines; 7: a payment; 8: a line; 9: a refused payment, no event."""
+    """pos 1 to 3: deposits; 4: a payment; 5, 6: lines; 7: a payment; 8: a line.
+    The last payment is refused."""
     async with opened("sqlite", tmp_path) as store:
         world = World(store)
         await world.register("alice", "bob")
@@ -47,154 +46,65 @@ async def test_a_good_ledger_has_no_problems(store: Store) -> None:
     assert seen[-1] == (8, 8)
 
 
-@pytest.mark.parametrize(
-    ("statements", "found"),
-    [
-        pytest.param(
-            ["UPDATE event SET body = CAST(replace(body, 'five', 'FIVE') AS BLOB) WHERE pos = 5"],
-            ["pos 5: the hash does not fit what is stored"],
-            id="edited body",
-        ),
-        pytest.param(
-            ["UPDATE event SET body = CAST(replace(body, 'EUR', 'USD') AS BLOB) WHERE pos = 4"],
-            ["pos 4: the hash does not fit what is stored"],
-            id="edited currency",
-        ),
-        pytest.param(
-            ["UPDATE event SET salt = zeroblob(16) WHERE pos = 6"],
-            ["pos 6: the hash does not fit what is stored"],
-            id="edited salt",
-        ),
-        pytest.param(
-            [
-                'UPDATE event SET head = CAST(replace(head, \'"from":"u_\', \'"from":"v_\') AS BLOB) WHERE pos = 8'
-            ],
-            ["pos 8: the hash does not fit what is stored"],
-            id="edited head",
-        ),
-        pytest.param(
-            ["UPDATE event SET hash = zeroblob(32) WHERE pos = 5"],
-            ["pos 5: the hash does not fit what is stored", "pos 6: the hash does not fit what is stored"],
-            id="edited hash",
-        ),
-        pytest.param(
-            ["UPDATE transfer SET amount = amount + 1 WHERE pos = 4"],
-            [
-                "pos 4: the hash does not fit what is stored",
-                "pos 4: a pay.send of 10.00 EUR: its transfers are not those that it calls for",
-            ],
-            id="edited amount",
-        ),
-        pytest.param(
-            ["UPDATE transfer SET credit = 4 WHERE pos = 4"],
-            ["pos 4: the hash does not fit what is stored"],
-            id="diverted transfer",
-        ),
-        pytest.param(
-            ["DELETE FROM transfer WHERE pos = 4"],
-            [
-                "pos 4: the hash does not fit what is stored",
-                "pos 4: a pay.send of 10.00 EUR: its transfers are not those that it calls for",
-                "4 transfers belong to events; the head says 5",
-            ],
-            id="deleted transfer",
-        ),
-        pytest.param(
-            [f"INSERT INTO transfer SELECT 99, 8, {_MOVE} FROM transfer WHERE pos = 4"],
-            [
-                "pos 8: the hash does not fit what is stored",
-                "pos 8: a chat.text moves no money",
-                "6 transfers belong to events; the head says 5",
-            ],
-            id="transfer out of nothing",
-        ),
-        pytest.param(
-            [
-                f"INSERT INTO transfer SELECT 6, 99, {_MOVE} FROM transfer WHERE pos = 4",
-                "UPDATE head SET transfer_id = 6",
-            ],
-            ["transfer 6: belongs to no event", "5 transfers belong to events; the head says 6"],
-            id="transfer of no event",
-        ),
-        pytest.param(
-            [
-                "UPDATE event SET head = CAST(replace(head, '\"seq\":2', '\"seq\":7') AS BLOB) WHERE pos = 5",
-            ],
-            ["pos 5: the hash does not fit what is stored", "pos 5: the envelope names another place"],
-            id="other place",
-        ),
-        pytest.param(
-            ["UPDATE event SET head = x'7b' WHERE pos = 5"],
-            ["pos 5: the hash does not fit what is stored", "pos 5: the envelope cannot be read"],
-            id="no envelope",
-        ),
-        pytest.param(
-            ["DELETE FROM event WHERE pos = 5"],
-            ["pos 6: follows 4; something is missing before it"],
-            id="deleted event",
-        ),
-        pytest.param(
-            ["DELETE FROM event WHERE pos = 4"],
-            [
-                "pos 5: follows 3; something is missing before it",
-                "receipt 00000000-0000-4000-8000-000000000190: names an event",
-            ],
-            id="deleted payment",
-        ),
-        pytest.param(
-            [
-                "UPDATE event SET pos = 99, seq = 99 WHERE pos = 5",
-                "UPDATE event SET pos = 5, seq = 2 WHERE pos = 6",
-                "UPDATE event SET pos = 6, seq = 3 WHERE pos = 99",
-            ],
-            ["pos 5: the hash does not fit what is stored"],
-            id="swapped events",
-        ),
-        pytest.param(
-            ["UPDATE event SET seq = 77 WHERE pos = 8"],
-            ["pos 8: seq 77 follows 4 in"],
-            id="wrong seq",
-        ),
-        pytest.param(
-            ["UPDATE account SET credits_posted = credits_posted + 5 WHERE id = 2"],
-            ["account 2: credits differ from its transfers", "EUR: debits 11000 are not credits 11005"],
-            id="wrong counter",
-        ),
-        pytest.param(
-            ["UPDATE account SET debits_posted = 99999999 WHERE id = 2"],
-            ["account 2: debits differ from its transfers", "account 2: below zero"],
-            id="overdrawn account",
-        ),
-        pytest.param(
-            ["DELETE FROM account WHERE id = 2"],
-            ["account 2: has transfers but does not exist"],
-            id="deleted account",
-        ),
-        pytest.param(
-            ["DELETE FROM event WHERE pos = 8"],
-            ["the log ends at 7; the head says 8", "7 events and 8 receipts that name one do not belong"],
-            id="truncated tail",
-        ),
-        pytest.param(
-            ["UPDATE head SET hash = zeroblob(32)"],
-            ["the log ends at 8; the head says 8"],
-            id="other head",
-        ),
-        pytest.param(
-            ["UPDATE head SET pos = 7"],
-            ["the log ends at 8; the head says 7"],
-            id="head before the end",
-        ),
-        pytest.param(
-            ["UPDATE receipt SET pos = 88 WHERE pos = 5"],
-            ["pos 5: has no receipt, or not its own"],
-            id="receipt without event",
-        ),
-    ],
-)
-async def test_tampering_is_found(
-    store: Store, tmp_path: Path, statements: list[str], found: list[str]
-) -> None:
+def written(column: str, old: str, new: str, pos: int) -> str:
+    """Write something else into an event."""
+    return f"UPDATE event SET {column} = CAST(replace({column}, '{old}', '{new}') AS BLOB) WHERE pos = {pos}"
+
+
+UNFIT = "the hash does not fit what is stored"
+MOVED = "SELECT {}, debit, credit, amount, code, phase, pending FROM transfer WHERE pos = 4"
+MADE_OTHERS = "pos 4: a pay.send of 10.00 EUR: its transfers are not those that it calls for"
+TAMPERED: dict[str, tuple[list[str], list[str]]] = {
+    "edited body": ([written("body", "five", "FIVE", 5)], [f"pos 5: {UNFIT}"]),
+    "edited currency": ([written("body", "EUR", "USD", 4)], [f"pos 4: {UNFIT}"]),
+    "edited salt": (["UPDATE event SET salt = zeroblob(16) WHERE pos = 6"], [f"pos 6: {UNFIT}"]),
+    "edited head": ([written("head", '"from":"u_', '"from":"v_', 8)], [f"pos 8: {UNFIT}"]),
+    "edited hash": (["UPDATE event SET hash = zeroblob(32) WHERE pos = 5"],
+     [f"pos 5: {UNFIT}", f"pos 6: {UNFIT}"]),
+    "edited amount": (["UPDATE transfer SET amount = amount + 1 WHERE pos = 4"],
+     [f"pos 4: {UNFIT}", MADE_OTHERS]),
+    "diverted transfer": (["UPDATE transfer SET credit = 4 WHERE pos = 4"], [f"pos 4: {UNFIT}"]),
+    "deleted transfer": (["DELETE FROM transfer WHERE pos = 4"],
+     [f"pos 4: {UNFIT}", MADE_OTHERS, "4 transfers belong to events; the head says 5"]),
+    "transfer out of nothing": (
+        ["INSERT INTO transfer " + MOVED.format("99, 8")],
+        [f"pos 8: {UNFIT}", "pos 8: a chat.text moves no money",
+         "6 transfers belong to events; the head says 5"]),
+    "transfer of no event": (
+        ["INSERT INTO transfer " + MOVED.format("6, 99"), "UPDATE head SET transfer_id = 6"],
+        ["transfer 6: belongs to no event", "5 transfers belong to events; the head says 6"]),
+    "other place": ([written("head", '"seq":2', '"seq":7', 5)],
+     [f"pos 5: {UNFIT}", "pos 5: the envelope names another place"]),
+    "no envelope": (["UPDATE event SET head = x'7b' WHERE pos = 5"],
+     [f"pos 5: {UNFIT}", "pos 5: the envelope cannot be read"]),
+    "deleted event": (["DELETE FROM event WHERE pos = 5"],
+     ["pos 6: follows 4; something is missing before it"]),
+    "deleted payment": (["DELETE FROM event WHERE pos = 4"],
+     ["pos 5: follows 3; something is missing before it", f"receipt {event_id(400)}: names an event"]),
+    "swapped events": (
+        ["UPDATE event SET pos = 99, seq = 99 WHERE pos = 5",
+         "UPDATE event SET pos = 5, seq = 2 WHERE pos = 6",
+         "UPDATE event SET pos = 6, seq = 3 WHERE pos = 99"],
+        [f"pos 5: {UNFIT}"]),
+    "wrong seq": (["UPDATE event SET seq = 77 WHERE pos = 8"], ["pos 8: seq 77 follows 4 in"]),
+    "wrong counter": (["UPDATE account SET credits_posted = credits_posted + 5 WHERE id = 2"],
+     ["account 2: credits differ from its transfers", "EUR: debits 11000 are not credits 11005"]),
+    "overdrawn account": (["UPDATE account SET debits_posted = 99999999 WHERE id = 2"],
+     ["account 2: debits differ from its transfers", "account 2: below zero"]),
+    "deleted account": (["DELETE FROM account WHERE id = 2"],
+     ["account 2: has transfers but does not exist"]),
+    "truncated tail": (["DELETE FROM event WHERE pos = 8"],
+     ["the log ends at 7; the head says 8", "7 events and 8 receipts that name one do not belong"]),
+    "other head": (["UPDATE head SET hash = zeroblob(32)"], ["the log ends at 8; the head says 8"]),
+    "head before the end": (["UPDATE head SET pos = 7"], ["the log ends at 8; the head says 7"]),
+    "receipt without event": (["UPDATE receipt SET pos = 88 WHERE pos = 5"],
+     ["pos 5: has no receipt, or not its own"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TAMPERED)
+async def test_tampering_is_found(store: Store, tmp_path: Path, name: str) -> None:
+    statements, found = TAMPERED[name]
     tamper(tmp_path, *statements)
     for range_events in (1, 3, 250_000):
         problems = (await verify(store, range_events=range_events)).problems
@@ -229,12 +139,15 @@ async def test_the_report_is_bounded(store: Store, tmp_path: Path) -> None:
     assert problems[0].startswith("pos 1: ")
 
 
+BOB = "(SELECT id FROM user WHERE handle = 'bob')"
+SENDER = "(SELECT sender FROM receipt WHERE pos = {})"
+AGAIN = f"INSERT INTO receipt SELECT '{event_id(999)}', sender, pos, NULL FROM receipt WHERE pos = 4"
 RECEIPTS = {
     "id changed": f"UPDATE receipt SET id = '{event_id(999)}' WHERE pos = 4",
-    "sender changed": "UPDATE receipt SET sender = (SELECT id FROM user WHERE handle = 'bob') WHERE pos = 4",
+    "sender changed": f"UPDATE receipt SET sender = {BOB} WHERE pos = 4",
     "missing": "DELETE FROM receipt WHERE pos = 6",
     "of another event": "UPDATE receipt SET pos = 5 WHERE pos = 4",
-    "one too many": f"INSERT INTO receipt SELECT '{event_id(999)}', sender, pos, NULL FROM receipt WHERE pos = 4",
+    "one too many": AGAIN,
 }
 
 
@@ -250,9 +163,11 @@ async def test_every_event_has_exactly_its_receipt(store: Store, tmp_path: Path,
 @pytest.mark.parametrize(
     "swap",
     [
-        ("UPDATE receipt SET pos = 99 WHERE pos = 4", "UPDATE receipt SET pos = 4 WHERE pos = 7", "UPDATE receipt SET pos = 7 WHERE pos = 99"),
-        ("UPDATE receipt SET sender = iif(pos = 5, (SELECT sender FROM receipt WHERE pos = 6), (SELECT sender FROM receipt WHERE pos = 5)) WHERE pos IN (5, 6)",),
-        ("DELETE FROM receipt WHERE pos = 6", f"INSERT INTO receipt SELECT '{event_id(999)}', sender, pos, NULL FROM receipt WHERE pos = 4"),
+        ("UPDATE receipt SET pos = 99 WHERE pos = 4", "UPDATE receipt SET pos = 4 WHERE pos = 7",
+         "UPDATE receipt SET pos = 7 WHERE pos = 99"),
+        ((f"UPDATE receipt SET sender = iif(pos = 5, {SENDER.format(6)}, {SENDER.format(5)}) WHERE pos "
+         "IN (5, 6)"),),
+        ("DELETE FROM receipt WHERE pos = 6", AGAIN),
     ],
     ids=["their events", "their senders", "one missing and one double"],
 )  # fmt: skip
