@@ -143,19 +143,9 @@ class App:
         origins = origins_of(settings)
         self.lanes = Lanes(hub, pipeline.submit, admission, self.asks, live, limits, origins, now_ms)
         api = Api(
-            settings,
-            self.acceptor,
-            auth,
-            guests,
-            paces,
-            limits,
-            self.asks,
-            store,
-            pipeline,
-            admin,
-            Readiness(store, pipeline, settings.data),
-            Statements(store),
-        )
+            settings, self.acceptor, auth, guests, paces, limits, self.asks, store, pipeline, admin,
+            Readiness(store, pipeline, settings.data), Statements(store),
+        )  # fmt: skip
         self.routes = Counted(api.app(), self.acceptor.addresses, crowded)
         add_gauges(self.acceptor, hub, pipeline, lambda: len(self.asks.rates.refused()))
 

@@ -13,18 +13,9 @@ from websockets.http11 import Request as Handshake
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from tuppence_protocol import codec
+from tuppence_protocol import codec, limits
 from tuppence_protocol.errors import CLOSES, RFC6455_CLOSES, CloseCode, Refusal
 from tuppence_protocol.kinds import Bye, ByeBody, Hello, Ping
-from tuppence_protocol.limits import (
-    CONTROL_FRAMES_BURST_MAX,
-    CONTROL_FRAMES_PER_S_MAX,
-    FRAME_FRAGMENTS_MAX,
-    HELLO_MS_MAX,
-    MESSAGE_COMPLETION_MS_MAX,
-    SILENCE_MS_MAX,
-    SILENCE_PING_MS,
-)
 from tuppence_protocol.session import Phase, Refused, ServerSession
 from tuppence_protocol.shapes import Ask, Durable, Live
 from tuppence_server.domain.effects import Outcome, Stored
@@ -48,7 +39,7 @@ from .rfc6455 import WHOLE_TEXT, frame_end, is_utf8, text_frame, text_of
 from .unread import Unread
 
 CLOSE_WAIT_S: Final = 5.0
-_CONTROL: Final = RateLimit(CONTROL_FRAMES_PER_S_MAX, CONTROL_FRAMES_BURST_MAX)
+_CONTROL: Final = RateLimit(limits.CONTROL_FRAMES_PER_S_MAX, limits.CONTROL_FRAMES_BURST_MAX)
 _CONNECTING: Final = State.CONNECTING
 """A name of its own, as Python looks members of an enum up slowly, and this one for whatever comes."""
 
@@ -207,7 +198,7 @@ class Socket(Outbox, asyncio.Protocol):
         if self.parts is None:
             self.parts, self.fragments, self.started_at = [], 0, self.heard
         self.fragments += 1
-        if self.fragments > FRAME_FRAGMENTS_MAX:
+        if self.fragments > limits.FRAME_FRAGMENTS_MAX:
             self._fail(1008)
             return
         self.parts.append(bytes(frame.data))
@@ -379,17 +370,17 @@ class Socket(Outbox, asyncio.Protocol):
             if now - self.closing_at > CLOSE_WAIT_S and self.transport is not None:
                 self.transport.abort()
         elif self.session.phase is not Phase.READY:
-            if now - self.opened_at > HELLO_MS_MAX / 1000:
+            if now - self.opened_at > limits.HELLO_MS_MAX / 1000:
                 self.close(CLOSES["auth_timeout"])
         elif (
             self.parts is not None or self.rest is not None
-        ) and now - self.started_at > MESSAGE_COMPLETION_MS_MAX / 1000:
+        ) and now - self.started_at > limits.MESSAGE_COMPLETION_MS_MAX / 1000:
             self._fail(1008)
         elif self.paused and self._left_unread(now):
             self.close(CLOSES["slow_consumer"])
-        elif now - self.heard > SILENCE_MS_MAX / 1000:
+        elif now - self.heard > limits.SILENCE_MS_MAX / 1000:
             self.close(CLOSES["no_heartbeat"])
-        elif now - self.heard > SILENCE_PING_MS / 1000 and self.pinged_at < self.heard:
+        elif now - self.heard > limits.SILENCE_PING_MS / 1000 and self.pinged_at < self.heard:
             self._ping(now)
         elif self.lanes.clock_ms() >= self.expires_at:
             self.close(CLOSES["token_expired"])

@@ -37,10 +37,6 @@ class Doubt(NamedTuple):
     watches: int
 
 
-def _let_be(_doubts: list[Doubt]) -> None:
-    """Nobody is asked: they watch no more."""
-
-
 class Hub:
     """Conversation -> connections of this node. `frame` wraps a text for the socket."""
 
@@ -52,7 +48,7 @@ class Hub:
         self._groups: dict[str, set[Outbox]] = {}
         self.partings = 0
         """How often somebody has left a group: what was read of who knows whom may be of before."""
-        self.doubt: Callable[[list[Doubt]], None] = _let_be
+        self.doubt: Callable[[list[Doubt]], None] = lambda _: None
         """Called with those who may no longer watch whom they watched, and do not until it is known."""
 
     # Connections
