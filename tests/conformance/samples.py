@@ -6,12 +6,12 @@ from msgspec.structs import fields
 
 from tuppence_protocol.kinds import KINDS, PREVIEWED
 from tuppence_protocol.kinds.kind import ALICE as USER
+from tuppence_protocol.kinds.kind import EVENT as OTHER_ID
 from tuppence_protocol.shapes import Lane
 
 Frame = dict[str, Any]
 
 ID: Final = "0197a1c2-7d3e-7b1a-9c55-0123456789ab"
-OTHER_ID: Final = "3f2b8c1e-94d7-4a06-8e21-fedcba987654"
 CONV: Final = "c_7yd2abcdefghijklmnopqrstuv"
 BY_NAME: Final = {kind.name: kind for kind in KINDS}
 SENT: Final = [kind.name for kind in KINDS if kind.frame and kind.lane is not Lane.SESSION] + [

@@ -9,7 +9,7 @@ from tuppence_protocol.events import RawEvent
 from tuppence_protocol.shapes import Ask, Body, Id, Limit, Live, Place, Pos, Seq
 from tuppence_protocol.views import ConversationKind, Extensible, Role, ServerFrame, UserView
 
-from .kind import Kind
+from .kind import EVENT, Kind
 
 
 class ReadBody(Body, frozen=True):
@@ -107,6 +107,4 @@ ASK_HISTORY: Final = Kind(
 ASK_CONVERSATIONS: Final = Kind(
     "ask.conversations", AskConversations, result=ConversationsResult, sent={"before": 90210, "limit": 20}
 )
-ASK_EVENT: Final = Kind(
-    "ask.event", AskEvent, result=EventResult, sent={"id": "3f2b8c1e-94d7-4a06-8e21-fedcba987654"}
-)
+ASK_EVENT: Final = Kind("ask.event", AskEvent, result=EventResult, sent={"id": EVENT})

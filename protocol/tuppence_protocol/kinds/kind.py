@@ -10,6 +10,7 @@ from tuppence_protocol.views import Extensible, ServerFrame
 ALICE: Final = "u_3kq5abcdefghijklmnopqrstuv"
 BOB: Final = "u_6zx4abcdefghijklmnopqrstuv"
 CAROL: Final = "u_5cc2abcdefghijklmnopqrstuv"
+EVENT: Final = "3f2b8c1e-94d7-4a06-8e21-fedcba987654"
 QUOTE: Final = "0197a1c5-0c11-7d20-a4f3-8f90a1b2c3d4"
 SEED: Final = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 MOMENT: Final = 1790000000123

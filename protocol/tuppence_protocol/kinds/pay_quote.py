@@ -7,7 +7,7 @@ from msgspec import Raw
 from tuppence_protocol.shapes import Amount, Ask, Body, Currency
 from tuppence_protocol.views import BalanceView, Extensible, Money
 
-from .kind import QUOTE, Kind
+from .kind import EVENT, QUOTE, Kind
 from .pay_answer import PayAccept
 from .pay_packet import PayPacket
 from .pay_refund import PayRefund
@@ -73,7 +73,7 @@ class PreviewResult(Extensible, frozen=True):
     fee: Money | None = None
 
 
-_TRIED: Final = {"conv": "@bob", "ref": "3f2b8c1e-94d7-4a06-8e21-fedcba987654"}
+_TRIED: Final = {"conv": "@bob", "ref": EVENT}
 ASK_PREVIEW: Final = Kind(
     "ask.preview", AskPreview, result=PreviewResult,
     sent={"frame": {"kind": "pay.send", "id": QUOTE, **_TRIED, "body": PAY_SEND.sent}},
