@@ -1,8 +1,8 @@
 """All benchmarks, each beside floors measured in the same run: `python -m benchmarks` (`make bench`).
 
-Figures go to stdout, progress to stderr. Targets are for full sizes on a machine that does nothing
-else; `--quick` only shows that everything works. Exit codes: 0 measured (whether or not targets are met, which
-the table says), 1 a part could not be measured, 2 wrong usage.
+Figures go to stdout, progress to stderr. Targets are for full sizes on a machine that does nothing else;
+`--quick` only shows that everything works. Exit codes: 0 measured (whether or not targets are met, which the
+table says), 1 a part could not be measured, 2 wrong usage.
 """
 
 import argparse

@@ -87,7 +87,8 @@ class Comparison:
         )
         return [
             self._row("latency", f"{quantile}, payment to {what}, at {rate:,.0f}/s", "ms", None,
-                      [report[age][quantile] for report in newer], [report[age][quantile] for report in older])
+                      [report[age][quantile] for report in newer],
+                      [report[age][quantile] for report in older])
             for age, what in AGES.items()
             for quantile in ("p50", "p99")
         ]  # fmt: skip
@@ -129,7 +130,8 @@ class Comparison:
         self._bench.watch.say(f"seeding {name} for {side.name}")
         done = subprocess.run(
             [sys.executable, "-c", SEED, str(made.data), str(people), "room" if room else "", str(made.plan)],
-            cwd=side.tree or ROOT, env=environment(side.tree or ROOT), stderr=subprocess.PIPE, text=True, check=False,
+            cwd=side.tree or ROOT, env=environment(side.tree or ROOT),
+            stderr=subprocess.PIPE, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
             raise RuntimeError(cannot_run(side.name, done.stderr))
@@ -148,8 +150,8 @@ def cannot_run(name: str, told: str) -> str:
     if missing is None:
         return f"{name} cannot be seeded: {why}"
     return (
-        f"{name} needs {missing[1]}, which is not installed here: install what its requirements/bench.txt names, "
-        "or name a later commit"
+        f"{name} needs {missing[1]}, which is not installed here: "
+        "install what its requirements/bench.txt names, or name a later commit"
     )
 
 

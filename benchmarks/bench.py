@@ -138,7 +138,8 @@ class Bench:
 
 
 def _finish(seeding: Coroutine[Any, Any, T]) -> T:
-    """Run a seeding as the server would run: few collections, and a writer that need not wait for the interpreter."""
+    """Run a seeding as the server would run: few collections,
+    and a writer that need not wait for the interpreter."""
     collected, switched = gc.get_threshold(), sys.getswitchinterval()
     gc.set_threshold(50_000, 50, 100)
     sys.setswitchinterval(SWITCH_INTERVAL_S)

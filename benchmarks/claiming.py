@@ -1,7 +1,8 @@
 """Everybody claims a share of one red packet at once: how long until each knows, and has seen who got what.
 
-What arrives is only collected while the clock runs, and read and checked afterwards: as many winners as shares, no two
-of them the same, the same claims in the same order for all, a refusal for everybody else, and not a cent left or made.
+What arrives is only collected while the clock runs, and read and checked afterwards: as many winners as
+shares, no two of them the same, the same claims in the same order for all, a refusal for everybody else, and
+not a cent left or made.
 """
 
 import asyncio
@@ -78,15 +79,7 @@ async def claim(load: Load, shares: int, progress: Progress) -> dict[str, Any]:
     crowd = Crowd(load, progress)
     await crowd.join(claimers)
     made = await _make(load, shares, claimers)
-    frames = []
-    for number, claimer in enumerate(claimers):
-        seat = load.seat(number)
-        conv = seat.conv if seat else BARE_CONV
-        (claimer.identity,), frame = command_maker(number, "pay.claim", conv, {}, ref=made["id"]).make(
-            1, monotonic_us()
-        )
-        frames.append(frame)
-        claimer.forget()
+    frames = [_ready(load, number, claimer, made["id"]) for number, claimer in enumerate(claimers)]
     progress.stage("claiming", 1)
     gc.collect()
     gc.disable()  # a collection would show up as latency
@@ -103,8 +96,6 @@ async def claim(load: Load, shares: int, progress: Progress) -> dict[str, Any]:
     faults = _faults(claimers, shares, made, lost=tally.lost)
     await crowd.leave()
     outcome_s, all_s = max(outcomes) - start, max(completed) - start
-    after_us = array("q", (int((at - start) * 1_000_000) for at in outcomes))
-    received = sum(len(claimer.received) for claimer in claimers)
     return {
         "mode": "packet",
         "target": "real" if load.seats else "bare",
@@ -113,13 +104,24 @@ async def claim(load: Load, shares: int, progress: Progress) -> dict[str, Any]:
         "sent_ms": round((sent - start) * 1000, 2),
         "outcome_s": outcome_s,
         "all_s": all_s,
-        "each_ms": percentiles(after_us),
-        "received_bytes": received,
+        "each_ms": percentiles(array("q", (int((at - start) * 1_000_000) for at in outcomes))),
+        "received_bytes": sum(len(claimer.received) for claimer in claimers),
         "client_cpu": round(cpu_s / max(outcome_s, all_s), 3),
         "faults": len(faults),
         "excerpts": faults[:EXCERPTS],
         "ok": not faults,
     }
+
+
+def _ready(load: Load, number: int, claimer: Claimer, packet: str) -> bytes:
+    """The frame by which somebody is going to claim, whose outcome they know from now on."""
+    seat = load.seat(number)
+    conv = seat.conv if seat else BARE_CONV
+    (claimer.identity,), frame = command_maker(number, "pay.claim", conv, {}, ref=packet).make(
+        1, monotonic_us()
+    )
+    claimer.forget()
+    return frame
 
 
 async def _make(load: Load, shares: int, claimers: Sequence[Claimer]) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """The load generator: `python -m benchmarks.load closed|paced|fanout|idle|resume|packet --port PORT ...`.
 
-A process of its own. One JSON object on stdout is the report, stderr shows progress on
-a terminal, and the exit code is 1 when any frame was refused, lost or unanswered: a
-figure with losses is no figure.
+A process of its own. One JSON object on stdout is the report, stderr shows progress on a terminal, and the
+exit code is 1 when any frame was refused, lost or unanswered: a figure with losses is no figure.
 
-A real server needs `--plan FILE`: a JSON list of `{"token": ..., "conv": ...}`, one for
-each connection; for the fan-out the first ones are the senders and all are members of
-one room; to claim a packet, the first makes it and all claim; to resume, each has `epoch`, `pos` and `missed` as well. `--bare` means a server that repeats to everybody whatever it receives.
+A real server needs `--plan FILE`: a JSON list of `{"token": ..., "conv": ...}`, one for each connection; for
+the fan-out the first ones are the senders and all are members of one room; to claim a packet, the first makes
+it and all claim; to resume, each has `epoch`, `pos` and `missed` as well. `--bare` means a server that
+repeats to everybody whatever it receives.
 
 `closed` sends a new frame for each answer, `paced` at `--rate` whatever comes back.
 """

@@ -1,4 +1,5 @@
-"""Progress on stderr for somebody who watches; silence for a script, and under a parent with bars of its own."""
+"""Progress on stderr for somebody who watches; silence for a script,
+and under a parent with bars of its own."""
 
 import os
 import sys

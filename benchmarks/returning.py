@@ -1,7 +1,7 @@
 """Everybody comes back at once: how long until each has all that it missed.
 
-What arrives is only collected while the clock runs, and read and checked afterwards: `resumed` must be true, and
-the missed events must be there, each once, in order, with nothing else between `ready` and `synced`.
+What arrives is only collected while the clock runs, and read and checked afterwards: `resumed` must be true,
+and the missed events must be there, each once, in order, with nothing else between `ready` and `synced`.
 """
 
 import asyncio

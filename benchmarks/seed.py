@@ -1,4 +1,5 @@
-"""Data directories to measure on, filled by the road itself in this process: people, money, conversations, history.
+"""Data directories to measure on, filled by the road itself in this process: people, money,
+conversations, history.
 
 A plan is what the load generator reads: a list of {"token", "conv"}, one per connection.
 """
@@ -217,7 +218,8 @@ async def seed_statements(
 async def seed_groups(
     data: Path, counts: Sequence[int], *, advance: Advance = _silent
 ) -> list[dict[str, Any]]:
-    """Fill a new data directory for people who were brought into so many groups each, by one who made them all.
+    """Fill a new data directory for people who were brought into so many groups each,
+    by one who made them all.
 
     The plan says from where each resumes, with nothing missed.
     """

@@ -1,4 +1,5 @@
-"""How much of everything: the sizes that figures are quoted for, and tiny ones that only show that all works."""
+"""How much of everything: the sizes that figures are quoted for,
+and tiny ones that only show that all works."""
 
 from dataclasses import dataclass
 

@@ -93,7 +93,8 @@ def _children_cpu_s() -> float:
 
 
 def environment(tree: Path | None = None) -> dict[str, str]:
-    """This process's environment with the default settings, but no rate limits and no talk; imports are of `tree`."""
+    """This process's environment with the default settings, but no rate limits and no talk;
+    imports are of `tree`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TUPPENCE_")}
     if tree is not None:
         kept["PYTHONPATH"] = os.pathsep.join(str(tree / root) for root in SOURCE_ROOTS)

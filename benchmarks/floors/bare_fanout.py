@@ -48,7 +48,8 @@ def measure(
 
 
 def measure_paced(server: str, rate: float, *, warmup: float = 2.0, seconds: float = 5.0) -> dict[str, Any]:
-    """Return the report of an open loop into two connections: every frame is seen by its sender and one other."""
+    """Return the report of an open loop into two connections:
+    every frame is seen by its sender and one other."""
     with child(MODULE, "--serve", "--server", server) as target:
         port = read_json(target)["port"]
         load = ("paced", "--bare", "--port", str(port), "--connections", "2", "--rate", f"{rate:.0f}")

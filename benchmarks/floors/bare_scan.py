@@ -1,4 +1,5 @@
-"""What it takes to read every row of a database once and hash its bytes, without understanding any of them."""
+"""What it takes to read every row of a database once and hash its bytes,
+without understanding any of them."""
 
 import argparse
 import json

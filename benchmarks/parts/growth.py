@@ -1,4 +1,5 @@
-"""Whether payments stay as fast on a log that holds millions of events, and looking back behind a long history."""
+"""Whether payments stay as fast on a log that holds millions of events,
+and looking back behind a long history."""
 
 import json
 from collections.abc import Callable
@@ -22,14 +23,16 @@ def run(bench: Bench) -> list[Row]:
     return [
         Row(
             part="growth",
-            name=f"durable payments behind {sizes.old_events:,} events of {sizes.old_accounts:,} other accounts",
+            name=f"durable payments behind {sizes.old_events:,} events of {sizes.old_accounts:,} other "
+            "accounts",
             value=median(ours),
             unit="/s",
             floor_name="the same on a new log",
             floor=median(floors),
             ratio=paired(ours, floors),
             target=Target("≥", 0.8),
-            note=f"the {sizes.connections} that pay are the same on both logs; the old accounts only lie there",
+            note=f"the {sizes.connections} that pay are the same on both logs; the old accounts only "
+            "lie there",
             samples={"old": ours, "new": floors},
         ),
         *_looking_back(bench),

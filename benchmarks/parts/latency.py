@@ -34,7 +34,8 @@ def _floor(bench: Bench, rate: float) -> dict[str, Any]:
         report = bare_fanout.measure_paced("picows", rate, warmup=sizes.warmup_s, seconds=sizes.seconds)
         disk = fsync.measure(sizes.fsync_s, directory=bench.folder)
     bench.watch.say(
-        f"bare picows at the same rate p50 {report['own_ms']['p50']:.2f} ms, p99 {report['own_ms']['p99']:.2f} ms;"
+        f"bare picows at the same rate p50 {report['own_ms']['p50']:.2f} ms, p99 "
+        f"{report['own_ms']['p99']:.2f} ms;"
         f" fdatasync of 4 KiB p50 {disk['p50']:.2f} ms, p99 {disk['p99']:.2f} ms"
     )
     return report | {"fsync_ms": disk}
@@ -65,13 +66,15 @@ def _row(
     disk = [floor["fsync_ms"][quantile] for floor in floors]
     return Row(
         part="latency",
-        name=f"{quantile}, payment to {AGES[age]}, at {rate:,.0f}/s over {bench.sizes.connections} connections",
+        name=f"{quantile}, payment to {AGES[age]}, at {rate:,.0f}/s over {bench.sizes.connections} "
+        "connections",
         value=median(found),
         unit="ms",
         floor_name="bare picows repeating to two, same rate, nothing stored",
         floor=median(beside),
         ratio=paired(found, beside),
         target=Target("≤", 15, of="value") if last else None,
-        note=f"worst {max(report[age]['max'] for report in ours):.1f} ms; one fdatasync {quantile} {median(disk):.2f} ms",
+        note=f"worst {max(report[age]['max'] for report in ours):.1f} ms; one fdatasync {quantile} "
+        f"{median(disk):.2f} ms",
         samples={"tuppence": found, "picows": beside, "fdatasync": disk},
     )

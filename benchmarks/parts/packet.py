@@ -38,7 +38,8 @@ def _row(bench: Bench, ours: list[dict[str, Any]], floors: list[dict[str, Any]],
         floor=median(beside),
         ratio=paired(found, beside),
         target=target,
-        note=f"worst {max(found):.2f} s; all claims were sent within {sent:.0f} ms; {size / 1e6:.1f} MB received,"
+        note=f"worst {max(found):.2f} s; all claims were sent within {sent:.0f} ms; {size / 1e6:.1f} MB "
+        "received,"
         f" from the floor {bare / 1e6:.1f} MB; winners, shares, seed and books checked after each",
         samples={"tuppence": found, "websockets": beside},
     )
@@ -63,6 +64,7 @@ def _claim(bench: Bench, seeded: Seeded) -> dict[str, Any]:
 def _told(report: dict[str, Any]) -> str:
     each = report["each_ms"]
     return (
-        f"all outcomes {report['outcome_s']:.3f} s (p50 {each['p50']:.0f} ms), all claims {report['all_s']:.3f} s"
+        f"all outcomes {report['outcome_s']:.3f} s (p50 {each['p50']:.0f} ms), all claims "
+        f"{report['all_s']:.3f} s"
         f" (load generator at {report['client_cpu']:.0%} of a core)"
     )

@@ -12,7 +12,8 @@ PAYMENTS, CHAT = "pay.send", "chat.text"
 
 
 def run(bench: Bench) -> list[Row]:
-    """Closed loop over all connections, between floors; the books are checked after each round of payments."""
+    """Closed loop over all connections, between floors;
+    the books are checked after each round of payments."""
     sizes, watch = bench.sizes, bench.watch
     watch.part("road", 4 * sizes.rounds + 2)
     seeded = bench.seed("road", sizes.connections)

@@ -39,38 +39,23 @@ def _rows(
     first_ms = median(found["first_ms"] for found in long)
     return [
         Row(
-            part="statement",
-            name=f"CSV of {count}, lines sent",
-            value=median(rates),
-            unit="/s",
-            floor_name="ready-made lines from bare SQLite through csv, not sent",
-            floor=median(floors),
-            ratio=paired(rates, floors),
-            note=f"the first bytes after {first_ms:.0f} ms",
+            part="statement", name=f"CSV of {count}, lines sent", value=median(rates), unit="/s",
+            floor_name="ready-made lines from bare SQLite through csv, not sent", floor=median(floors),
+            ratio=paired(rates, floors), note=f"the first bytes after {first_ms:.0f} ms",
             samples={"tuppence": rates, "csv": floors},
         ),
         Row(
-            part="statement",
-            name="the same",
-            value=median(rates),
-            unit="/s",
-            floor_name=against,
-            floor=median(tenth),
-            ratio=median(one / other for one, other in zip(rates, tenth, strict=True)),
+            part="statement", name="the same", value=median(rates), unit="/s", floor_name=against,
+            floor=median(tenth), ratio=median(one / other for one, other in zip(rates, tenth, strict=True)),
             samples={"long": rates, "fewer": tenth},
         ),
         Row(
-            part="statement",
-            name=f"growth of the server's resident memory while it sends {count}, peak",
-            value=max(grown),
-            unit="MiB",
-            floor_name=against,
-            floor=max(little),
-            target=Target("≤", 32, of="value"),
-            note="the worst of all rounds",
+            part="statement", name=f"growth of the server's resident memory while it sends {count}, peak",
+            value=max(grown), unit="MiB", floor_name=against, floor=max(little),
+            target=Target("≤", 32, of="value"), note="the worst of all rounds",
             samples={"long": grown, "fewer": little},
         ),
-    ]
+    ]  # fmt: skip
 
 
 def _floor(bench: Bench) -> float:

@@ -12,13 +12,14 @@ GENERATED: Final = ("protocol/tuppence_protocol/currencies.py",)
 """Tables that a program wrote."""
 LONG_FILES: Final = ("tests/",)
 """What is being made smaller still, by how its path begins."""
-LONG_FUNCTIONS: Final = (
-    "benchmarks/",
-    "protocol/tuppence_protocol/errors.py _entries",
+LONG_FUNCTIONS: Final = ("tests/",)
+"""As above, by how path and name begin."""
+WIDE_FILES: Final = (
+    "protocol/",
+    *(f"server/tuppence_server/{room}" for room in ("domain/", "edge/", "pipeline/", "serving/", "store/")),
+    *(f"server/tuppence_server/{room}" for room in ("app.py", "data_dir.py", "hub/", "telemetry/")),
     "tests/",
 )
-"""As above, by how path and name begin."""
-WIDE_FILES: Final = ("server", "protocol", "clients", "tests", "benchmarks")
 """As above."""
 
 

@@ -125,12 +125,8 @@ def test_a_table_knows_a_pair_both_ways_or_not_at_all(rates: dict[str, str], one
 def test_a_file_of_the_bank_is_read_exactly() -> None:
     sheet = read_sheet(DAILY.encode())
     assert (sheet.day, sheet.published_at) == ("2026-01-30", PUBLISHED)
-    assert sheet.rates == {
-        "EUR": 1,
-        "USD": Fraction("1.1919"),
-        "JPY": Fraction("183.59"),
-        "GBP": Fraction("0.86735"),
-    }
+    rates = {"USD": "1.1919", "JPY": "183.59", "GBP": "0.86735"}
+    assert sheet.rates == {"EUR": 1} | {currency: Fraction(rate) for currency, rate in rates.items()}
 
 
 @pytest.mark.parametrize(
@@ -233,13 +229,9 @@ def test_a_file_tells_every_pair_by_way_of_the_euro(path: Path) -> None:
     rates = EcbRates(path, 128)
     usd, jpy = Fraction("1.1919"), Fraction("183.59")
     for sell, buy, rate in (
-        ("EUR", "USD", usd),
-        ("USD", "EUR", 1 / usd),
-        ("USD", "JPY", jpy / usd),
-        ("JPY", "USD", usd / jpy),
-        ("EUR", "KWD", None),
-        ("KWD", "USD", None),
-    ):
+        ("EUR", "USD", usd), ("USD", "EUR", 1 / usd), ("USD", "JPY", jpy / usd),
+        ("JPY", "USD", usd / jpy), ("EUR", "KWD", None), ("KWD", "USD", None),
+    ):  # fmt: skip
         assert rates.rate(sell, buy, PUBLISHED) == rate
 
 
@@ -377,16 +369,11 @@ class Fixed:
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
-        ([], None),
-        ([None], None),
-        ([None, Fraction(2)], 2),
-        ([Fraction(1), Fraction(2)], 1),
-        ([OLD_RATES, Fraction(2)], 2),
-        ([None, OLD_RATES], OLD_RATES),
-        ([OLD_RATES, None], OLD_RATES),
+        ([], None), ([None], None), ([None, Fraction(2)], 2), ([Fraction(1), Fraction(2)], 1),
+        ([OLD_RATES, Fraction(2)], 2), ([None, OLD_RATES], OLD_RATES), ([OLD_RATES, None], OLD_RATES),
         ([OLD_RATES, NO_RATES], OLD_RATES),
     ],
-)
+)  # fmt: skip
 def test_the_first_source_with_a_rate_counts(
     found: list[Fraction | Refusal | None], expected: Fraction | Refusal | None
 ) -> None:

@@ -114,9 +114,9 @@ def _show_result(done: dict[str, Any], as_json: bool) -> None:
             talk.print(plain(f"line {each['line']}: {each['why']}"))
         if done["refused"]:
             talk.print(
-                "A refused credit stays refused under its key, also once its cause is gone. Give its line an"
-                " `id` of its own (a new UUID) and run the same batch again; another --batch would pay all the"
-                " others twice."
+                "A refused credit stays refused under its key, also once its cause is gone."
+                " Give its line an `id` of its own (a new UUID) and run the same batch again;"
+                " another --batch would pay all the others twice."
             )
         if len(done["refused"]) > REFUSED_SHOWN_MAX:
             talk.print(f"… and {len(done['refused']) - REFUSED_SHOWN_MAX} more were refused")

@@ -239,8 +239,8 @@ def check_round_trips(rates: Mapping[str, str], spread_ppm: int) -> None:
         if gain * gain * (PPM - spread_ppm) > PPM:
             raise Mistake(
                 f"exchange_rates: {base}/{other} is {rates[f'{base}/{other}']!r}, and {decimal_text(follows)}"
-                " by way of the other pairs; people would gain by going round. Expected rates that fit, or one"
-                " pair less."
+                " by way of the other pairs; people would gain by going round."
+                " Expected rates that fit, or one pair less."
             )
 
 
