@@ -1,13 +1,12 @@
 """What a payment's row says was given back is what was moved for it, in the database too; what has ended stays."""
 
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from tests.contract.stores import KINDS, World, command, commit, head_of, opened, said
+from tests.contract.stores import World, command, commit, head_of, opened, said
 
 from tuppence_server.audit.verify import verify
 from tuppence_server.domain.changes import Changes
@@ -20,14 +19,11 @@ from tuppence_server.store.sqlite.migrate import migrations
 TRIGGERS = ("payment_given_back", "payment_given_back_more", "payment_ended", "share_ended", "quote_used")
 
 
-@pytest.fixture(params=KINDS)
-async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
-    async with opened(request.param, tmp_path) as store:
-        world = World(store)
-        await world.register("alice", "bob")
-        await world.credit("alice", "50")
-        await world.credit("bob", "50")
-        yield world
+@pytest.fixture
+async def world(world: World) -> World:
+    await world.credit("alice", "50")
+    await world.credit("bob", "50")
+    return world
 
 
 def back(world: World, payment: str, amount: str) -> Request:

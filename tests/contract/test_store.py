@@ -1,6 +1,5 @@
 """What the road needs of a store: rows come back as they went in, and a save is all or nothing."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -60,12 +59,6 @@ SHARES = [
 QUOTE = Quote(event_id(5), ALICE, "EUR", "JPY", 1_000, 1_615, 5, 11, "162.34", START_MS + 60_000, event_id(6))
 SLOT = START_MS // SLOT_MS
 USES = [Use(ALICE, "EUR", SLOT, 500, 2), Use(ALICE, "EUR", SLOT - 3, 0, 1), Use(BOB, "EUR", SLOT, 7, 1)]
-
-
-@pytest.fixture(params=KINDS)
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    async with opened(request.param, tmp_path) as store:
-        yield store
 
 
 def batch() -> tuple[Changes, LogHead]:

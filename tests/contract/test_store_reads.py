@@ -1,25 +1,15 @@
 """What people may read: the same answers from every store, and never a line that is not theirs."""
 
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.contract.stores import KINDS, World, body_of, event_id, head_of, opened, said
+from tests.contract.stores import World, body_of, event_id, head_of, said
 
 from tuppence_protocol.limits import PAGE_BYTES_MAX
 from tuppence_protocol.views import UserView
 from tuppence_server.domain.commands import DisableUser, MarkSeen, RevokeSession, SetPassword
 from tuppence_server.store.contract import ConversationInfo, Funds, Page
-
-
-@pytest.fixture(params=KINDS)
-async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
-    async with opened(request.param, tmp_path) as store:
-        world = World(store)
-        await world.register("alice", "bob", "carol")
-        yield world
 
 
 def seqs(page: Page | None) -> list[int]:

@@ -1,23 +1,12 @@
 """Coming back: a snapshot tells how things stand, and everything that was missed, in order, or that it cannot."""
 
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 
-import pytest
-from tests.contract.stores import EPOCH, KINDS, World, head_of, opened
+from tests.contract.stores import EPOCH, World, head_of
 
 from tuppence_protocol.limits import RESUME_EVENTS_MAX
 from tuppence_server.domain.commands import DisableUser, RevokeSession, SetPassword
 from tuppence_server.store.contract import Cursor, Funds, Snapshot
-
-
-@pytest.fixture(params=KINDS)
-async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
-    async with opened(request.param, tmp_path) as store:
-        world = World(store)
-        await world.register("alice", "bob", "carol")
-        yield world
 
 
 async def pos(world: World) -> int:
