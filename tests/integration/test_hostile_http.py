@@ -138,9 +138,10 @@ async def test_bodies_are_bounded_and_strict(server):
     await endless.send(
         b"POST /v1/users HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
-    for _ in range(20):
+    for _ in range(
+        FRAME_BYTES_MAX // 0x4000 + 1
+    ):  # what is sent after the answer would keep it from being read
         await endless.send(b"4000\r\n" + b" " * 0x4000 + b"\r\n")
-    await endless.send(b"0\r\n\r\n")
     assert b'"too_big"' in await endless.rest()
     for handle in ("a", "A" * 5, "ab\u0000", "bób", "x" * 33, "", "../etc", "admin"):
         answer = await server.http("POST", "/v1/users", {"handle": handle, "password": "long enough"})
