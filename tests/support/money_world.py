@@ -27,6 +27,8 @@ ON_EVERY_STORE: Final = pytest.mark.parametrize("world", KINDS, indirect=True)
 """For what rests on rows and constraints; the other tests of a rule do with memory."""
 State = dict[str, str | int] | None
 Told = tuple[str, str | None, State]
+NOT_YOURS: Final[Told] = ("forbidden", "$.ref", None)
+NO_PAYMENT: Final[Told] = ("not_found", "$.ref", None)
 Step = dict[str, Any] | Callable[[], Awaitable[object]]
 
 
@@ -180,16 +182,19 @@ async def money_world(
 
 
 def world_of(
-    policy: Policy = PLAIN, *, begin: Callable[[MoneyWorld], Awaitable[object]] | None = None, **purses: str
+    policy: Policy = PLAIN,
+    *people: str,
+    begin: Callable[[MoneyWorld], Awaitable[object]] | None = None,
+    **purses: str,
 ) -> Any:
-    """A fixture of four people over memory, or the store that a test names, who have so many euros.
+    """A fixture of these people, or four, over memory or the store that a test names, who have so many euros.
 
     `begin` is done before the test; it knows what a file has in common.
     """
 
     @pytest.fixture
     async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[MoneyWorld]:
-        async with money_world(getattr(request, "param", "memory"), tmp_path, policy) as world:
+        async with money_world(getattr(request, "param", "memory"), tmp_path, policy, *people) as world:
             for who, amount in purses.items():
                 await world.credit(who, amount)
             if begin is not None:

@@ -5,15 +5,21 @@ from typing import Any
 
 import pytest
 from tests.contract.stores import body_of, event_id, said
-from tests.support.money_world import ON_EVERY_STORE, MoneyWorld, Told, id_of, told, world_of
+from tests.support.money_world import (
+    NO_PAYMENT,
+    NOT_YOURS,
+    ON_EVERY_STORE,
+    MoneyWorld,
+    id_of,
+    told,
+    world_of,
+)
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
 
 MEMBERS = ("amount", "currency", "payee")
 LEFT_OUT = [names for count in range(4) for names in combinations(MEMBERS, count)]
-NOT_YOURS: Told = ("forbidden", "$.ref", None)
-NO_PAYMENT: Told = ("not_found", "$.ref", None)
 ASKING = ("in a dm", "in a group", "a split")
 
 

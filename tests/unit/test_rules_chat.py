@@ -1,19 +1,13 @@
 """Where words may go: every name of a place, and who is let in."""
 
 import pytest
-from tests.contract.stores import World, body_of, event_id, head_of, said, wire_id
-from tests.support.memory_store.store import MemoryStore
-from tests.support.money_world import refusal
+from tests.contract.stores import POLICY, World, body_of, event_id, head_of, said, wire_id
+from tests.support.money_world import refusal, world_of
 
 from tuppence_server.domain.commands import DisableUser
 from tuppence_server.domain.effects import Joined, Left, Publish
 
-
-@pytest.fixture
-async def world() -> World:
-    world = World(MemoryStore())
-    await world.register("alice", "bob", "carol")
-    return world
+world = world_of(POLICY, "alice", "bob", "carol")
 
 
 async def test_a_line_becomes_an_event(world: World) -> None:

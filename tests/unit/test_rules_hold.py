@@ -6,6 +6,8 @@ import pytest
 from tests.contract.stores import body_of, command, event_id, head_of, said, wire_id
 from tests.support.money_world import (
     EXPONENTS,
+    NO_PAYMENT,
+    NOT_YOURS,
     ON_EVERY_STORE,
     MoneyWorld,
     Told,
@@ -19,8 +21,6 @@ from tuppence_protocol.errors import CODES
 from tuppence_protocol.limits import ACCEPT_S_DEFAULT, BALANCE_MINOR_MAX
 from tuppence_server.domain.commands import DisableUser, Expire
 
-NOT_YOURS: Told = ("forbidden", "$.ref", None)
-NO_PAYMENT: Told = ("not_found", "$.ref", None)
 NO_PLACE: Told = ("not_found", "$.conv", None)
 DAY_MS = 1000 * ACCEPT_S_DEFAULT
 

@@ -3,9 +3,8 @@
 from typing import Any
 
 import pytest
-from tests.contract.stores import World, event_id, head_of, said
-from tests.support.memory_store.store import MemoryStore
-from tests.support.money_world import refusal
+from tests.contract.stores import POLICY, World, event_id, head_of, said
+from tests.support.money_world import refusal, world_of
 
 from tuppence_protocol.kinds import ChatText
 from tuppence_server.audit.verify import verify
@@ -19,11 +18,7 @@ from tuppence_server.domain.facts import Decision
 KEY = event_id(500)
 
 
-@pytest.fixture
-async def world() -> World:
-    world = World(MemoryStore())
-    await world.register("alice", "bob", "carol")
-    return world
+world = world_of(POLICY, "alice", "bob", "carol")
 
 
 def repeated(outcome: Outcome) -> bool:

@@ -6,6 +6,7 @@ import pytest
 from tests.contract.stores import body_of, head_of, said, wire_id
 from tests.support.money_world import (
     EXPONENTS,
+    NO_PAYMENT,
     ON_EVERY_STORE,
     MoneyWorld,
     Told,
@@ -22,7 +23,6 @@ from tuppence_protocol.money import format_amount, parse_amount
 from tuppence_protocol.packets import Mode, is_fair, proof
 from tuppence_server.domain.commands import DisableUser
 
-NO_PAYMENT: Told = ("not_found", "$.ref", None)
 DAY_MS = 1000 * ACCEPT_S_DEFAULT
 EUR = {"currency": "EUR"}
 MODES: tuple[Mode, ...] = ("equal", "lucky")

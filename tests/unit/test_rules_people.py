@@ -4,9 +4,8 @@ import itertools
 import json
 
 import pytest
-from tests.contract.stores import World, command, said, wire_id
-from tests.support.memory_store.store import MemoryStore
-from tests.support.money_world import refusal
+from tests.contract.stores import POLICY, World, command, said, wire_id
+from tests.support.money_world import refusal, world_of
 
 from tuppence_protocol import codec
 from tuppence_protocol.errors import Refusal
@@ -22,12 +21,7 @@ from tuppence_server.domain.commands import (
 )
 from tuppence_server.domain.effects import Marked, SessionEnded, UserEnded
 
-
-@pytest.fixture
-async def world() -> World:
-    world = World(MemoryStore())
-    await world.register("alice", "bob")
-    return world
+world = world_of(POLICY, "alice", "bob")
 
 
 def newcomer(handle: str, number: int = 90, name: str = "") -> CreateUser:

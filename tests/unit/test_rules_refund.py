@@ -6,6 +6,7 @@ import pytest
 from tests.contract.stores import body_of, event_id, head_of, said, wire_id
 from tests.support.money_world import (
     EXPONENTS,
+    NO_PAYMENT,
     ON_EVERY_STORE,
     MoneyWorld,
     Told,
@@ -18,10 +19,6 @@ from tests.support.waiting import seeded
 from tuppence_protocol.errors import CODES
 from tuppence_protocol.money import format_amount, parse_amount
 from tuppence_server.domain.commands import DisableUser
-
-NOT_YOURS: Told = ("forbidden", "$.ref", None)
-NO_PAYMENT: Told = ("not_found", "$.ref", None)
-
 
 world = world_of(alice="20")
 

@@ -7,6 +7,7 @@ import pytest
 from tests.contract.stores import body_of, event_id, head_of, opened, said, wire_id
 from tests.support.money_world import (
     EXPONENTS,
+    NO_PAYMENT,
     ON_EVERY_STORE,
     MoneyWorld,
     Told,
@@ -20,8 +21,6 @@ from tuppence_protocol.limits import REQUEST_S_DEFAULT
 from tuppence_protocol.money import format_amount
 from tuppence_server.domain.commands import DisableUser
 
-NOT_YOURS: Told = ("forbidden", "$.ref", None)
-NO_PAYMENT: Told = ("not_found", "$.ref", None)
 WEEK_MS = 1000 * REQUEST_S_DEFAULT
 
 

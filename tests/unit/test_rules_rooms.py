@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.contract.stores import KINDS, World, body_of, head_of, opened, said, wire_id
-from tests.support.memory_store.store import MemoryStore
-from tests.support.money_world import refusal
+from tests.contract.stores import KINDS, POLICY, World, body_of, head_of, opened, said, wire_id
+from tests.support.money_world import refusal, world_of
 
 from tuppence_protocol.limits import GROUPS_PER_PERSON_MAX, ROOM_MEMBERS_MAX
 from tuppence_server.domain.chat import rooms
@@ -15,11 +14,7 @@ from tuppence_server.domain.commands import DisableUser, MarkSeen
 ROLES = ("owner", "admin", "member", "reader")
 
 
-@pytest.fixture
-async def world() -> World:
-    world = World(MemoryStore())
-    await world.register("root", "alice", "bob", "carol")
-    return world
+world = world_of(POLICY, "root", "alice", "bob", "carol")
 
 
 async def staffed(world: World, alice: str, bob: str) -> str:

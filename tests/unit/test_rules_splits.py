@@ -7,6 +7,7 @@ from tests.contract.stores import body_of, said, wire_id
 from tests.support.money_world import (
     EXPONENTS,
     HOUR_MS,
+    NOT_YOURS,
     ON_EVERY_STORE,
     MoneyWorld,
     Told,
@@ -20,7 +21,6 @@ from tests.support.waiting import seeded
 from tuppence_protocol.limits import REQUEST_S_DEFAULT
 from tuppence_protocol.money import format_amount, parse_amount
 
-NOT_YOURS: Told = ("forbidden", "$.ref", None)
 WEEK_MS = 1000 * REQUEST_S_DEFAULT
 world = world_of(alice="50", bob="50", begin=lambda world: world.say("alice", "@bob"))
 
