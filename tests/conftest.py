@@ -7,7 +7,11 @@ from typing import Final
 
 import pytest
 from tests.support.hang import HangGuard
+from tests.support.sdk import joined
 from tests.support.server import Server, configured
+
+from tuppence_client import Client
+from tuppence_testing import Sandbox
 
 TEST_SECONDS_MAX: Final = 120
 """No claim about speed: many times what the longest test takes."""
@@ -49,3 +53,26 @@ async def server(faulty: Server) -> AsyncIterator[Server]:
     yield faulty
     await faulty.close()
     assert faulty.faults() == []
+
+
+@pytest.fixture
+async def sandbox(request: pytest.FixtureRequest) -> AsyncIterator[Sandbox]:
+    """A server behind a network that fails on demand; @bob is there."""
+    marker = request.node.get_closest_marker("settings")
+    async with Sandbox(**(marker.kwargs if marker else {})) as sandbox:
+        sandbox.token("bob")
+        yield sandbox
+
+
+@pytest.fixture
+async def alice(sandbox: Sandbox) -> AsyncIterator[Client]:
+    """The SDK in the sandbox, as @alice."""
+    async with joined(sandbox) as me:
+        yield me
+
+
+@pytest.fixture
+async def bob(sandbox: Sandbox) -> AsyncIterator[Client]:
+    """The SDK in the sandbox, as @bob."""
+    async with joined(sandbox, "bob") as me:
+        yield me

@@ -12,6 +12,7 @@ from tests.support.server import ROOT
 from tests.support.waiting import WAIT_S
 
 from tuppence_client import (
+    Client,
     ConnectionEnded,
     Pace,
     SessionError,
@@ -41,13 +42,6 @@ ONLY_SAID = {1004: True, 1005: True, 1006: True, 1015: True}
 """No server can send these in a close frame; a goodbye can name them."""
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[Sandbox]:
-    async with Sandbox() as sandbox:
-        sandbox.token("bob")
-        yield sandbox
-
-
 def test_the_table_of_the_spec_was_read() -> None:
     assert {1000, 1002, 1007, 1009, 1011, 4000, 4007, 4500, 4505} <= TABLE.keys()
     assert [code for code, again in TABLE.items() if not again and code < 4500] == [
@@ -56,18 +50,18 @@ def test_the_table_of_the_spec_was_read() -> None:
 
 
 @pytest.mark.parametrize("said", [True, False], ids=["bye", "close frame"])
-async def test_every_close_code_does_what_the_spec_says(server: Sandbox, said: bool) -> None:
+async def test_every_close_code_does_what_the_spec_says(sandbox: Sandbox, said: bool) -> None:
     wrong = []
     for code, again in (COMES_BACK | ONLY_SAID if said else COMES_BACK).items():
-        hellos = len(received(server, "hello"))
-        async with joined(server) as alice:
+        hellos = len(received(sandbox, "hello"))
+        async with joined(sandbox) as alice:
             if code in ONLY_SAID:
-                await server.tell("alice", kind="bye", body={"code": code, "reason": "", "retry_ms": None})
-                await server.close("alice", 1000)
+                await sandbox.tell("alice", kind="bye", body={"code": code, "reason": "", "retry_ms": None})
+                await sandbox.close("alice", 1000)
             elif said:
-                await server.bye("alice", CloseCode("some_reason", code, ""))
+                await sandbox.bye("alice", CloseCode("some_reason", code, ""))
             else:
-                await server.close("alice", code)
+                await sandbox.close("alice", code)
             await alice.wait_state(State.WAITING, State.ENDED)
             if again:
                 await alice.wait_state(State.ONLINE)
@@ -77,14 +71,14 @@ async def test_every_close_code_does_what_the_spec_says(server: Sandbox, said: b
                     await alice.send("@bob", "here")
                 assert caught.value.close_code == code
                 assert caught.value.final
-            if len(received(server, "hello")) != hellos + 1 + again:
+            if len(received(sandbox, "hello")) != hellos + 1 + again:
                 wrong.append(code)
     assert not wrong
 
 
-async def test_a_bad_token_is_said_at_once(server: Sandbox) -> None:
+async def test_a_bad_token_is_said_at_once(sandbox: Sandbox) -> None:
     with pytest.raises(ConnectionEnded) as caught:
-        async with connect(server.url, token="wrong", pace=FAST, patience_s=5):
+        async with connect(sandbox.url, token="wrong", pace=FAST, patience_s=5):
             pass
     assert (caught.value.close_code, caught.value.code, caught.value.final) == (4500, "bad_token", True)
 
@@ -99,43 +93,41 @@ async def test_no_server_is_said_at_once() -> None:
             pass
 
 
-async def test_the_end_is_told_to_everybody_who_waits(server: Sandbox) -> None:
-    server.next("chat.text", Act.IGNORE)
-    server.next("ask.wallet", Act.IGNORE)
-    async with joined(server) as alice:
-        events, notices = alice.events(), alice.notices()
-        calls = (alice.send("@bob", "hi"), alice.wallet(), anext(events))
-        waiting = [asyncio.ensure_future(call) for call in calls]
-        await server.heard("chat.text")
-        await server.heard("ask.wallet")
-        await server.bye("alice", CLOSES["replaced"])
-        for ended in await asyncio.gather(*waiting, return_exceptions=True):
-            assert isinstance(ended, ConnectionEnded)
-            assert ended.close_code == CLOSES["replaced"].number
-        while (await notice_of(notices, StateChanged)).state is not State.ENDED:
-            pass
-        with pytest.raises(ConnectionEnded):
-            await anext(notices)
-        assert alice.state is State.ENDED
+async def test_the_end_is_told_to_everybody_who_waits(sandbox: Sandbox, alice: Client) -> None:
+    sandbox.next("chat.text", Act.IGNORE)
+    sandbox.next("ask.wallet", Act.IGNORE)
+    events, notices = alice.events(), alice.notices()
+    calls = (alice.send("@bob", "hi"), alice.wallet(), anext(events))
+    waiting = [asyncio.ensure_future(call) for call in calls]
+    await sandbox.heard("chat.text")
+    await sandbox.heard("ask.wallet")
+    await sandbox.bye("alice", CLOSES["replaced"])
+    for ended in await asyncio.gather(*waiting, return_exceptions=True):
+        assert isinstance(ended, ConnectionEnded)
+        assert ended.close_code == CLOSES["replaced"].number
+    while (await notice_of(notices, StateChanged)).state is not State.ENDED:
+        pass
+    with pytest.raises(ConnectionEnded):
+        await anext(notices)
+    assert alice.state is State.ENDED
 
 
-async def test_goodbye_with_a_wait_is_honoured(server: Sandbox) -> None:
-    async with joined(server) as alice:
-        notices = alice.notices()
-        await server.bye("alice", CLOSES["shutdown"], retry_ms=30)
-        while (change := await notice_of(notices, StateChanged)).state is not State.WAITING:
-            pass
-        assert change.retry_s >= 0.03
-        assert change.ended.close_code == 4000
-        assert await alice.wait_state(State.ONLINE) is State.ONLINE
+async def test_goodbye_with_a_wait_is_honoured(sandbox: Sandbox, alice: Client) -> None:
+    notices = alice.notices()
+    await sandbox.bye("alice", CLOSES["shutdown"], retry_ms=30)
+    while (change := await notice_of(notices, StateChanged)).state is not State.WAITING:
+        pass
+    assert change.retry_s >= 0.03
+    assert change.ended.close_code == 4000
+    assert await alice.wait_state(State.ONLINE) is State.ONLINE
 
 
-async def test_leaving_the_block_ends_streams_and_calls(server: Sandbox) -> None:
-    server.next("chat.text", Act.IGNORE)
-    async with joined(server) as alice:
+async def test_leaving_the_block_ends_streams_and_calls(sandbox: Sandbox) -> None:
+    sandbox.next("chat.text", Act.IGNORE)
+    async with joined(sandbox) as alice:
         events = alice.events()
         waiting = asyncio.create_task(alice.send("@bob", "hi"))
-        await server.heard("chat.text")
+        await sandbox.heard("chat.text")
     assert [event async for event in events] == []
     with pytest.raises(ConnectionEnded):
         await waiting
@@ -152,20 +144,21 @@ def test_the_pause_before_a_reconnect_is_jittered_and_bounded() -> None:
 # --- a login runs out -----------------------------------------------------------------------------
 
 
-async def test_a_token_that_has_run_out_is_the_end_where_there_is_no_other(server: Sandbox) -> None:
-    async with joined(server) as alice:
-        waiting = asyncio.create_task(anext(alice.events()))
-        server.next("hello", CLOSES["token_expired"])
-        server.cut("alice")
-        with pytest.raises(ConnectionEnded) as caught:
-            await asyncio.wait_for(waiting, WAIT_S)
-        assert (caught.value.close_code, caught.value.final) == (EXPIRED, True)
-        with pytest.raises(ConnectionEnded):
-            await alice.wallet()
-    assert len(received(server, "hello")) == 2
-    server.next("hello", CLOSES["token_expired"])
+async def test_a_token_that_has_run_out_is_the_end_where_there_is_no_other(
+    sandbox: Sandbox, alice: Client
+) -> None:
+    waiting = asyncio.create_task(anext(alice.events()))
+    sandbox.next("hello", CLOSES["token_expired"])
+    sandbox.cut("alice")
     with pytest.raises(ConnectionEnded) as caught:
-        async with joined(server, patience_s=5):
+        await asyncio.wait_for(waiting, WAIT_S)
+    assert (caught.value.close_code, caught.value.final) == (EXPIRED, True)
+    with pytest.raises(ConnectionEnded):
+        await alice.wallet()
+    assert len(received(sandbox, "hello")) == 2
+    sandbox.next("hello", CLOSES["token_expired"])
+    with pytest.raises(ConnectionEnded) as caught:
+        async with joined(sandbox, patience_s=5):
             pass
     assert caught.value.close_code == EXPIRED
 
@@ -173,8 +166,8 @@ async def test_a_token_that_has_run_out_is_the_end_where_there_is_no_other(serve
 class Logins:
     """Makes tokens; `faults` are raised first."""
 
-    def __init__(self, server: Sandbox, *faults: Exception) -> None:
-        self.server = server
+    def __init__(self, sandbox: Sandbox, *faults: Exception) -> None:
+        self.server = sandbox
         self.faults = list(faults)
         self.made: list[str] = []
         self.calls = 0
@@ -192,28 +185,28 @@ class Logins:
 
 
 @pytest.mark.parametrize("form", ["ordinary", "async"])
-async def test_a_function_makes_another_token_and_nothing_is_lost(server: Sandbox, form: str) -> None:
-    logins = Logins(server)
+async def test_a_function_makes_another_token_and_nothing_is_lost(sandbox: Sandbox, form: str) -> None:
+    logins = Logins(sandbox)
     make: Callable[[], str | Awaitable[str]] = logins if form == "ordinary" else logins.later
     async with (
-        connect(server.url, token=make, pace=FAST) as alice,
-        joined(server, "bob") as bob,
+        connect(sandbox.url, token=make, pace=FAST) as alice,
+        joined(sandbox, "bob") as bob,
     ):
         events = alice.events()
         async with alice.offline():
-            server.next("hello", CLOSES["token_expired"])
+            sandbox.next("hello", CLOSES["token_expired"])
             said = await bob.send("@alice", "while the login ran out")
             waiting = asyncio.create_task(alice.send("@bob", "and this goes out"))
         assert (await waiting).seq == 2
         assert [(await anext(events)).id for _ in range(2)] == [said.id, waiting.result().id]
     assert logins.calls == 2
-    assert received(server, "hello")[-1].body.token == logins.made[1]
+    assert received(sandbox, "hello")[-1].body.token == logins.made[1]
 
 
-async def test_a_login_server_that_is_away_is_asked_again(server: Sandbox) -> None:
+async def test_a_login_server_that_is_away_is_asked_again(sandbox: Sandbox) -> None:
     away = ConnectionEnded(1006, "could not reach it")
-    logins = Logins(server, away, SessionError("busy", "Later.", final=False))
-    async with connect(server.url, token=logins, pace=FAST, patience_s=5) as alice:
+    logins = Logins(sandbox, away, SessionError("busy", "Later.", final=False))
+    async with connect(sandbox.url, token=logins, pace=FAST, patience_s=5) as alice:
         assert alice.state is State.ONLINE
     assert logins.calls == 3
 
@@ -230,26 +223,26 @@ async def test_a_login_server_that_is_away_is_asked_again(server: Sandbox) -> No
         (ValueError("s3cret"), "no_token: the function that makes tokens raised ValueError"),
     ],
 )
-async def test_a_login_that_is_refused_is_the_end(server: Sandbox, fault: Exception, said: str) -> None:
-    logins = Logins(server, fault)
+async def test_a_login_that_is_refused_is_the_end(sandbox: Sandbox, fault: Exception, said: str) -> None:
+    logins = Logins(sandbox, fault)
     with pytest.raises(ConnectionEnded) as caught:
-        async with connect(server.url, token=logins, pace=FAST, patience_s=5):
+        async with connect(sandbox.url, token=logins, pace=FAST, patience_s=5):
             pass
     assert (caught.value.final, caught.value.__cause__, logins.calls) == (True, fault, 1)
     assert str(caught.value) == said
 
 
 @pytest.mark.parametrize("given", ["", None, 5])
-async def test_what_is_no_token_is_the_end(server: Sandbox, given: Any) -> None:
+async def test_what_is_no_token_is_the_end(sandbox: Sandbox, given: Any) -> None:
     with pytest.raises(ConnectionEnded, match="no_token"):
-        async with connect(server.url, token=lambda: given, pace=FAST, patience_s=5):
+        async with connect(sandbox.url, token=lambda: given, pace=FAST, patience_s=5):
             pass
 
 
-async def test_a_new_token_that_is_refused_is_the_end(server: Sandbox) -> None:
+async def test_a_new_token_that_is_refused_is_the_end(sandbox: Sandbox) -> None:
     for make in (lambda: "unknown", iter(["one", "two", "three"]).__next__):
         with pytest.raises(ConnectionEnded) as caught:
-            async with connect(server.url, token=make, pace=FAST, patience_s=5):
+            async with connect(sandbox.url, token=make, pace=FAST, patience_s=5):
                 pass
         assert caught.value.close_code == 4500
 
@@ -335,9 +328,9 @@ async def test_the_sync_client_works_where_a_loop_runs() -> None:
     started, stop = Future[tuple[str, str]](), Future[None]()
 
     async def serve() -> None:
-        async with Sandbox() as server:
-            server.token("bob")
-            started.set_result((server.url, server.token("alice")))
+        async with Sandbox() as sandbox:
+            sandbox.token("bob")
+            started.set_result((sandbox.url, sandbox.token("alice")))
             await asyncio.wrap_future(stop)
 
     serving = asyncio.create_task(asyncio.to_thread(asyncio.run, serve()))

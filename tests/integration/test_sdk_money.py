@@ -34,14 +34,9 @@ from tuppence_protocol.views import Money as ToldMoney
 from tuppence_testing import Act, Sandbox
 
 BUSY = Refusal("busy", "The server's inbox is full.", retry_ms=5)
-FEES = '[{"kind": "send", "currency": "EUR", "fixed": "0.10"}]'
-
-
-@pytest.fixture
-async def server():
-    async with Sandbox(fees=FEES, exchange_rates='{"EUR/JPY": "160"}') as sandbox:
-        sandbox.token("bob")
-        yield sandbox
+pytestmark = pytest.mark.settings(
+    fees='[{"kind": "send", "currency": "EUR", "fixed": "0.10"}]', exchange_rates='{"EUR/JPY": "160"}'
+)
 
 
 # --- every call is one frame ----------------------------------------------------------------------
@@ -162,119 +157,113 @@ async def everything(items) -> list:
     return [item async for item in items]
 
 
-def about_money(server: Sandbox) -> list:
-    return [frame for frame in server.received if frame.kind.startswith("pay.")]
+def about_money(sandbox: Sandbox) -> list:
+    return [frame for frame in sandbox.received if frame.kind.startswith("pay.")]
 
 
-async def test_a_call_is_one_frame(server):
-    async with joined(server) as alice:
-        for name, (call, kind, *_) in CALLS.items():
-            server.received.clear()
-            server.next(kind, BUSY, NO)
-            with pytest.raises(LimitError) as caught:
-                await call(alice)
-            assert caught.value.state == {"limit": 60}
-            sent = about_money(server)
-            assert as_sent(sent[0]) == expected(name), name
-            assert sent == [sent[0]] * 2  # what may pass is tried again under the same id
+async def test_a_call_is_one_frame(sandbox, alice):
+    for name, (call, kind, *_) in CALLS.items():
+        sandbox.received.clear()
+        sandbox.next(kind, BUSY, NO)
+        with pytest.raises(LimitError) as caught:
+            await call(alice)
+        assert caught.value.state == {"limit": 60}
+        sent = about_money(sandbox)
+        assert as_sent(sent[0]) == expected(name), name
+        assert sent == [sent[0]] * 2  # what may pass is tried again under the same id
 
 
-async def test_a_preview_asks_with_the_same_frame(server):
+async def test_a_preview_asks_with_the_same_frame(sandbox):
     verbs = ("pay", "settle", "request", "split", "packet", "accept", "refund")
-    async with joined(server) as alice:
+    async with joined(sandbox) as alice:
         me = SimpleNamespace(user=alice.user, **{verb: getattr(alice.preview, verb) for verb in verbs})
         for name in PREVIEWED:
-            server.next("ask.preview", NO)
+            sandbox.next("ask.preview", NO)
             with pytest.raises(LimitError):
                 await CALLS[name][0](me)
-            assert as_sent(received(server, "ask.preview")[-1].body.frame) == expected(name), name
-    assert len(received(server, "ask.preview")) == len(PREVIEWED)
-    assert about_money(server) == []
+            assert as_sent(received(sandbox, "ask.preview")[-1].body.frame) == expected(name), name
+    assert len(received(sandbox, "ask.preview")) == len(PREVIEWED)
+    assert about_money(sandbox) == []
 
 
-async def test_what_cannot_be_is_refused_before_anything_is_sent(server):
-    async with joined(server) as alice:
-        for call, error, code in (
-            (lambda me: me.request("@bob", "5"), ShapeError, "amount_format"),
-            (lambda me: me.split(CONV, "10 EUR", ["@bob", ("@carol", "10")]), ShapeError, "split_sum"),
-            (lambda me: me.split(CONV, "10 EUR", [("@bob", "1.001")]), ShapeError, "amount_range"),
-            (lambda me: me.split(CONV, "10 EUR", [("@bob", "1 JPY")]), ShapeError, "amount_format"),
-            (lambda me: me.split(CONV, "10 EUR", []), ShapeError, "bad_frame"),
-            (lambda me: me.packet(CONV, "10 EUR", 101), ShapeError, "bad_frame"),
-            (lambda me: me.pay("@bob", "5 EUR", accept=True, expires_s=0), ShapeError, "bad_frame"),
-            (lambda me: me.refund(SENT, "2 JPY"), ShapeError, "bad_frame"),
-            (lambda me: me.refund(EXCHANGED, "2 EUR"), ShapeError, "bad_frame"),
-            (lambda me: me.refund((REF, CONV), "2 EUR"), ShapeError, "bad_frame"),
-            (lambda me: me.claim((CONV, REF)), ShapeError, "too_big"),
-            (lambda me: me.settle(SENT), PlaceError, "forbidden"),
-            (
-                lambda me: me.settle(view_of("pay.request", payer="u_carol", payee="u_bob")),
-                PlaceError, "forbidden",
-            ),
-        ):  # fmt: skip
-            with pytest.raises(error) as caught:
-                await call(alice)
-            assert caught.value.code == code
-        for call in (
-            lambda me: me.request("@bob", 5.0),
-            lambda me: me.split(CONV, "10 EUR", [("@bob", 1.5)]),
-            lambda me: me.refund(SENT, 2.0),
-            lambda me: me.faucet((5.0, "EUR")),
-        ):
-            with pytest.raises(TypeError, match="float"):
-                await call(alice)
-    assert about_money(server) == []
+async def test_what_cannot_be_is_refused_before_anything_is_sent(sandbox, alice):
+    for call, error, code in (
+        (lambda me: me.request("@bob", "5"), ShapeError, "amount_format"),
+        (lambda me: me.split(CONV, "10 EUR", ["@bob", ("@carol", "10")]), ShapeError, "split_sum"),
+        (lambda me: me.split(CONV, "10 EUR", [("@bob", "1.001")]), ShapeError, "amount_range"),
+        (lambda me: me.split(CONV, "10 EUR", [("@bob", "1 JPY")]), ShapeError, "amount_format"),
+        (lambda me: me.split(CONV, "10 EUR", []), ShapeError, "bad_frame"),
+        (lambda me: me.packet(CONV, "10 EUR", 101), ShapeError, "bad_frame"),
+        (lambda me: me.pay("@bob", "5 EUR", accept=True, expires_s=0), ShapeError, "bad_frame"),
+        (lambda me: me.refund(SENT, "2 JPY"), ShapeError, "bad_frame"),
+        (lambda me: me.refund(EXCHANGED, "2 EUR"), ShapeError, "bad_frame"),
+        (lambda me: me.refund((REF, CONV), "2 EUR"), ShapeError, "bad_frame"),
+        (lambda me: me.claim((CONV, REF)), ShapeError, "too_big"),
+        (lambda me: me.settle(SENT), PlaceError, "forbidden"),
+        (
+            lambda me: me.settle(view_of("pay.request", payer="u_carol", payee="u_bob")),
+            PlaceError, "forbidden",
+        ),
+    ):  # fmt: skip
+        with pytest.raises(error) as caught:
+            await call(alice)
+        assert caught.value.code == code
+    for call in (
+        lambda me: me.request("@bob", 5.0),
+        lambda me: me.split(CONV, "10 EUR", [("@bob", 1.5)]),
+        lambda me: me.refund(SENT, 2.0),
+        lambda me: me.faucet((5.0, "EUR")),
+    ):
+        with pytest.raises(TypeError, match="float"):
+            await call(alice)
+    assert about_money(sandbox) == []
 
 
 # --- what comes back ------------------------------------------------------------------------------
 
 
-async def test_a_request_comes_back_as_its_event_over_cuts(server):
-    async with joined(server) as alice:
-        await alice.send("@bob", "hi")
-        server.next("pay.request", Act.CUT_BEFORE, Act.CUT_AFTER)
-        asked = await alice.request("@bob", "5 EUR", id=(saved := alice.new_id()))
-        assert isinstance(asked.body, PaymentRequested)
-        assert (asked.id, asked.seq, asked.body.amount, asked.body.state) == (saved, 2, "5.00", "open")
-        assert await alice.history("@bob", after=1) == [asked]
-    assert [frame.id for frame in received(server, "pay.request")] == [saved, saved]
+async def test_a_request_comes_back_as_its_event_over_cuts(sandbox, alice):
+    await alice.send("@bob", "hi")
+    sandbox.next("pay.request", Act.CUT_BEFORE, Act.CUT_AFTER)
+    asked = await alice.request("@bob", "5 EUR", id=(saved := alice.new_id()))
+    assert isinstance(asked.body, PaymentRequested)
+    assert (asked.id, asked.seq, asked.body.amount, asked.body.state) == (saved, 2, "5.00", "open")
+    assert await alice.history("@bob", after=1) == [asked]
+    assert [frame.id for frame in received(sandbox, "pay.request")] == [saved, saved]
 
 
-async def test_a_quote(server):
-    async with joined(server) as alice:
-        quote = await alice.quote(sell="eur", buy="jpy", amount="10")
-        assert (quote.sell, quote.buy.currency) == (ToldMoney("10.00", "EUR"), "JPY")
-        assert as_sent(received(server, "ask.quote")[-1]) == {
-            "kind": "ask.quote", "body": {"sell": "EUR", "buy": "JPY", "amount": "10.00", "side": "sell"},
-        }  # fmt: skip
-        assert (await alice.pay("@bob", quote.sell, quote=quote)).body.received == quote.buy
-        server.next("ask.quote", Refusal("rate_limited", "Wait.", retry_ms=60_000))
-        with pytest.raises(SessionError):
-            await alice.quote(sell="EUR", buy="JPY", amount=1600, side="buy")
-        assert received(server, "ask.quote")[-1].body.amount == "1600"
+async def test_a_quote(sandbox, alice):
+    quote = await alice.quote(sell="eur", buy="jpy", amount="10")
+    assert (quote.sell, quote.buy.currency) == (ToldMoney("10.00", "EUR"), "JPY")
+    assert as_sent(received(sandbox, "ask.quote")[-1]) == {
+        "kind": "ask.quote", "body": {"sell": "EUR", "buy": "JPY", "amount": "10.00", "side": "sell"},
+    }  # fmt: skip
+    assert (await alice.pay("@bob", quote.sell, quote=quote)).body.received == quote.buy
+    sandbox.next("ask.quote", Refusal("rate_limited", "Wait.", retry_ms=60_000))
+    with pytest.raises(SessionError):
+        await alice.quote(sell="EUR", buy="JPY", amount=1600, side="buy")
+    assert received(sandbox, "ask.quote")[-1].body.amount == "1600"
 
 
-async def test_a_preview(server):
-    async with joined(server) as alice, joined(server, "bob") as bob:
-        found = await alice.preview.pay("@bob", "5 EUR", accept=True)
-        assert isinstance(found.body, PaymentSent)
-        assert (found.body.amount, found.body.payee, found.body.state) == ("5.00", bob.user.id, "pending")
-        assert (found.kind, found.spends) == ("pay.send", [ToldMoney("5.10", "EUR")])
-        assert found.fee == ToldMoney("0.10", "EUR")
-        assert [(view.currency, view.available) for view in found.balances] == [("EUR", "94.90")]
+async def test_a_preview(alice, bob):
+    found = await alice.preview.pay("@bob", "5 EUR", accept=True)
+    assert isinstance(found.body, PaymentSent)
+    assert (found.body.amount, found.body.payee, found.body.state) == ("5.00", bob.user.id, "pending")
+    assert (found.kind, found.spends) == ("pay.send", [ToldMoney("5.10", "EUR")])
+    assert found.fee == ToldMoney("0.10", "EUR")
+    assert [(view.currency, view.available) for view in found.balances] == [("EUR", "94.90")]
 
 
-async def test_payments_are_asked_for_page_by_page(server):
-    async with joined(server) as alice:
-        paid = [await alice.pay("@bob", f"{n} EUR", accept=True) for n in (1, 2, 3)]
-        server.next("ask.payments", Act.IGNORE)
-        found = alice.payments(state="pending", with_="@bob", currency="eur", page=1)
-        reading = asyncio.create_task(everything(found))
-        await server.heard("ask.payments")
-        none_yet = {"payments": [], "pos": paid[-1].pos, "next": paid[-1].pos + 1}
-        await server.tell("alice", kind="result", ref=received(server, "ask.payments")[0].id, body=none_yet)
-        assert [view.id for view in await reading] == [event.id for event in reversed(paid)]
-    asked = [frame.body for frame in received(server, "ask.payments")]
+async def test_payments_are_asked_for_page_by_page(sandbox, alice):
+    paid = [await alice.pay("@bob", f"{n} EUR", accept=True) for n in (1, 2, 3)]
+    sandbox.next("ask.payments", Act.IGNORE)
+    found = alice.payments(state="pending", with_="@bob", currency="eur", page=1)
+    reading = asyncio.create_task(everything(found))
+    await sandbox.heard("ask.payments")
+    none_yet = {"payments": [], "pos": paid[-1].pos, "next": paid[-1].pos + 1}
+    await sandbox.tell("alice", kind="result", ref=received(sandbox, "ask.payments")[0].id, body=none_yet)
+    assert [view.id for view in await reading] == [event.id for event in reversed(paid)]
+    asked = [frame.body for frame in received(sandbox, "ask.payments")]
     assert [body.before or None for body in asked[:2]] == [None, paid[-1].pos + 1]
     assert len({body.before for body in asked}) == len(asked) >= 4
     assert {(body.state, body.with_, body.currency, body.limit) for body in asked} == {
@@ -282,56 +271,55 @@ async def test_payments_are_asked_for_page_by_page(server):
     }
 
 
-async def test_a_statement_runs_from_opening_to_closing(server):
-    async with joined(server) as alice:
-        paid = [await alice.pay("@bob", "1 EUR") for _ in range(3)]
-        begin = datetime.fromtimestamp(paid[0].at / 1000, UTC)
-        statement = await alice.statement("eur", from_=begin, to=paid[-1].at + 1, page=2)
-        assert statement.opening == "100.00"
-        lines = [(line.pos, line.amount) for line in await everything(statement)]
-        assert lines == [(event.pos, amount) for event in paid for amount in ("-1.00", "-0.10")]
-        assert statement.closing == "96.70"
-        nothing = await alice.statement("EUR", from_=paid[-1].at + 1)
-        assert await everything(nothing) == []
-        assert (nothing.opening, nothing.closing) == ("96.70", "96.70")
-    asked = [frame.body for frame in received(server, "ask.statement")][:-1]
+async def test_a_statement_runs_from_opening_to_closing(sandbox, alice):
+    paid = [await alice.pay("@bob", "1 EUR") for _ in range(3)]
+    begin = datetime.fromtimestamp(paid[0].at / 1000, UTC)
+    statement = await alice.statement("eur", from_=begin, to=paid[-1].at + 1, page=2)
+    assert statement.opening == "100.00"
+    lines = [(line.pos, line.amount) for line in await everything(statement)]
+    assert lines == [(event.pos, amount) for event in paid for amount in ("-1.00", "-0.10")]
+    assert statement.closing == "96.70"
+    nothing = await alice.statement("EUR", from_=paid[-1].at + 1)
+    assert await everything(nothing) == []
+    assert (nothing.opening, nothing.closing) == ("96.70", "96.70")
+    asked = [frame.body for frame in received(sandbox, "ask.statement")][:-1]
     assert {(body.currency, body.from_, body.to) for body in asked} == {("EUR", paid[0].at, paid[-1].at + 1)}
     assert len({body.after for body in asked}) == len(asked) >= 3
 
 
 @pytest.mark.parametrize("mode", ["sandbox", "live"])
 async def test_whether_it_is_play_money_is_known(mode):
-    async with Sandbox(mode=mode) as server, joined(server) as alice:
+    async with Sandbox(mode=mode) as sandbox, joined(sandbox) as alice:
         assert alice.mode == mode
 
 
 # --- without asyncio ------------------------------------------------------------------------------
 
 
-async def test_the_sync_client_has_the_same_calls(server):
+async def test_the_sync_client_has_the_same_calls(sandbox):
     def work() -> None:
-        with SyncClient(server.url, token=server.token("alice"), pace=FAST) as alice:
+        with SyncClient(sandbox.url, token=sandbox.token("alice"), pace=FAST) as alice:
             assert alice.mode == "sandbox"
             for name, (call, kind, *_) in CALLS.items():
-                server.next(kind, NO)
+                sandbox.next(kind, NO)
                 with pytest.raises(LimitError):
                     call(alice)
-                assert as_sent(received(server, kind)[-1]) == expected(name), name
-            server.next("ask.preview", NO)
+                assert as_sent(received(sandbox, kind)[-1]) == expected(name), name
+            sandbox.next("ask.preview", NO)
             with pytest.raises(LimitError):
                 alice.preview.pay("@bob", "5 EUR")
             frame = kinds.PayClaim(id=BILL, conv=CONV, ref=REF)
-            server.next("pay.claim", NO)
+            sandbox.next("pay.claim", NO)
             with pytest.raises(LimitError):
                 alice.submit(frame)
-            assert received(server, "pay.claim")[-1] == frame
+            assert received(sandbox, "pay.claim")[-1] == frame
 
     await asyncio.to_thread(work)
 
 
-async def test_the_sync_client_reads_pages(server):
+async def test_the_sync_client_reads_pages(sandbox):
     def work() -> None:
-        with SyncClient(server.url, token=server.token("alice"), pace=FAST) as alice:
+        with SyncClient(sandbox.url, token=sandbox.token("alice"), pace=FAST) as alice:
             paid = [alice.pay("@bob", "1 EUR", accept=True) for _ in range(2)]
             assert [view.id for view in alice.payments(page=1, state="pending")] == [paid[1].id, paid[0].id]
             statement = alice.statement("EUR", page=1)

@@ -16,17 +16,9 @@ from tuppence_client import Client, ConnectionEnded, Event, Reset, StateFileErro
 from tuppence_testing import Sandbox
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[Sandbox]:
-    async with Sandbox() as sandbox:
-        for handle in ("alice", "bob", "carol"):
-            sandbox.token(handle)
-        yield sandbox
-
-
 @asynccontextmanager
-async def bot(server: Sandbox, state: Path, **options: int) -> AsyncIterator[Client]:
-    async with asyncio.timeout(WAIT_S), joined(server, "bob", state=state, **options) as me:
+async def bot(sandbox: Sandbox, state: Path, **options: int) -> AsyncIterator[Client]:
+    async with asyncio.timeout(WAIT_S), joined(sandbox, "bob", state=state, **options) as me:
         yield me
 
 
@@ -39,61 +31,62 @@ def text_of(event: Event) -> str:
     return str(getattr(event.body, "text", event.kind))
 
 
-async def test_a_new_run_begins_where_the_last_one_stopped(server: Sandbox, tmp_path: Path) -> None:
+async def test_a_new_run_begins_where_the_last_one_stopped(sandbox: Sandbox, tmp_path: Path) -> None:
     state = tmp_path / "bot.state"
-    async with joined(server) as alice:
+    async with joined(sandbox) as alice:
         await alice.send("@bob", "before the first run")
-        async with bot(server, state):
+        async with bot(sandbox, state):
             pass
         for n in range(6):
             await alice.send("@bob", f"{n}")
-        async with bot(server, state) as me:
+        async with bot(sandbox, state) as me:
             assert await take(me, 3) == ["0", "1", "2"]
-        async with bot(server, state) as me:
+        async with bot(sandbox, state) as me:
             assert await take(me, 2) == ["2", "3"]  # nobody asked for what comes after 2: it was in hand
             me.handled()
-        async with bot(server, state) as me:
+        async with bot(sandbox, state) as me:
             assert await take(me, 2) == ["4", "5"]
             me.handled()
             events = me.events()  # a second stream only listens, and has what came since connect
             await alice.send("@bob", "6")
             assert [text_of(await anext(events)) for _ in range(3)] == ["4", "5", "6"]
-        async with bot(server, state) as me:
+        async with bot(sandbox, state) as me:
             assert await take(me, 1) == ["6"]
 
 
-async def test_without_ordinary_code_either(server: Sandbox, tmp_path: Path) -> None:
+async def test_without_ordinary_code_either(sandbox: Sandbox, tmp_path: Path) -> None:
     state = tmp_path / "bot.state"
 
     def work() -> list[str]:
-        with SyncClient(server.url, token=server.token("bob"), state=state, pace=FAST) as me:
+        with SyncClient(sandbox.url, token=sandbox.token("bob"), state=state, pace=FAST) as me:
             return [text_of(event) for event in me.events(timeout=0.2)]
 
     assert await asyncio.to_thread(work) == []
-    async with joined(server) as alice:
+    async with joined(sandbox) as alice:
         for n in range(3):
             await alice.send("@bob", f"{n}")
     assert await asyncio.to_thread(work) == ["0", "1", "2"]
     assert await asyncio.to_thread(work) == []
 
 
-async def test_what_is_not_replayed_is_read_from_the_histories(server: Sandbox, tmp_path: Path) -> None:
+async def test_what_is_not_replayed_is_read_from_the_histories(sandbox: Sandbox, tmp_path: Path) -> None:
     """Several conversations side by side, some long, in the order of the log."""
     state, rng = tmp_path / "bot.state", random.Random(7)
-    async with joined(server) as alice:
+    sandbox.token("carol")
+    async with joined(sandbox) as alice:
         rooms = [(await alice.create_room(f"Room {n}", ["@bob"])).conv for n in range(3)]
         await asyncio.gather(*(alice.send(rooms[0], f"old {n}") for n in range(300)))
-        async with bot(server, state):
+        async with bot(sandbox, state):
             pass
         places = rng.choices([rooms[0], rooms[0], rooms[0], rooms[1], "@bob", "@carol"], k=900)
         said = await asyncio.gather(*(alice.send(place, f"{n}") for n, place in enumerate(places)))
         seen = [event for event, place in zip(said, places, strict=True) if place != "@carol"]
         sent = [text_of(event) for event in sorted(seen, key=lambda event: event.pos)]
-        server.can_resume = False
-        async with bot(server, state) as me:
+        sandbox.can_resume = False
+        async with bot(sandbox, state) as me:
             assert await take(me, 100) == sent[:100]
             me.handled()
-        async with bot(server, state) as me:
+        async with bot(sandbox, state) as me:
             events = me.events()
             got = [text_of(await anext(events)) for _ in range(400)]
             await alice.send("@bob", "live, while the rest is still being read")
@@ -104,19 +97,19 @@ async def test_what_is_not_replayed_is_read_from_the_histories(server: Sandbox, 
 
 @pytest.mark.parametrize("seed", range(6))
 async def test_nothing_is_lost_or_doubled_whatever_happens(
-    server: Sandbox, tmp_path: Path, seed: int
+    sandbox: Sandbox, tmp_path: Path, seed: int
 ) -> None:
     """Cuts, refused resumes, a queue of three, readers that give up, new runs: in any order."""
     rng, state = random.Random(seed), tmp_path / "bot.state"
     said = given = 0
     texts: list[str] = []
-    async with joined(server) as alice:
+    async with joined(sandbox) as alice:
         room = (await alice.create_room("Room", ["@bob"])).conv
-        async with bot(server, state):
+        async with bot(sandbox, state):
             pass
         for _ in range(6):
-            server.can_resume = rng.random() < 0.5
-            async with bot(server, state, queue_max=rng.choice([1, 3, 1000])) as me:
+            sandbox.can_resume = rng.random() < 0.5
+            async with bot(sandbox, state, queue_max=rng.choice([1, 3, 1000])) as me:
                 events = me.events()
                 for _ in range(rng.randrange(5, 30)):
                     match rng.choice(["say", "say", "say", "cut", "take", "take", "give up"]):
@@ -124,8 +117,8 @@ async def test_nothing_is_lost_or_doubled_whatever_happens(
                             await alice.send(rng.choice([room, "@bob"]), f"{said}")
                             said += 1
                         case "cut":
-                            server.can_resume = rng.random() < 0.5
-                            server.cut("bob")
+                            sandbox.can_resume = rng.random() < 0.5
+                            sandbox.cut("bob")
                         case "take" if given < said:
                             texts.append(text_of(await anext(events)))
                             given += 1
@@ -139,7 +132,7 @@ async def test_nothing_is_lost_or_doubled_whatever_happens(
                                     texts.append(text_of(found))
                                     given += 1
                 me.handled()
-        async with bot(server, state) as me:
+        async with bot(sandbox, state) as me:
             texts += await take(me, said - given)
     assert texts == [f"{n}" for n in range(said)], f"seed {seed}"
 
@@ -171,16 +164,16 @@ async def test_another_log_is_told_and_begun_anew(tmp_path: Path) -> None:
         await restored.close()
 
 
-async def test_a_file_that_cannot_be_the_state_is_said(server: Sandbox, tmp_path: Path) -> None:
+async def test_a_file_that_cannot_be_the_state_is_said(sandbox: Sandbox, tmp_path: Path) -> None:
     state = tmp_path / "bot.state"
-    async with bot(server, state):
+    async with bot(sandbox, state):
         with pytest.raises(StateFileError, match="in use") as caught:
-            async with bot(server, state):
+            async with bot(sandbox, state):
                 pass
         assert caught.value.code == "state_in_use"
     before = state.read_bytes()
     with pytest.raises(StateFileError, match="another person"):
-        async with joined(server, state=state):
+        async with joined(sandbox, state=state):
             pass
     assert state.read_bytes() == before
     (tmp_path / "junk").write_bytes(b"not a database, and longer than a header of one would be" * 40)
@@ -188,21 +181,20 @@ async def test_a_file_that_cannot_be_the_state_is_said(server: Sandbox, tmp_path
         other.execute("CREATE TABLE things (a)")
     for path in ("junk", "other", ".", "no/such/directory"):
         with pytest.raises(StateFileError):
-            async with bot(server, tmp_path / path):
+            async with bot(sandbox, tmp_path / path):
                 pass
     with pytest.raises(ConnectionEnded):
         async with connect("http://127.0.0.1:9", token="t", state=state, pace=FAST):
             pass
-    async with bot(server, state):
+    async with bot(sandbox, state):
         pass
 
 
-async def test_the_id_of_an_answer_is_the_same_in_every_run(server: Sandbox) -> None:
-    async with joined(server) as alice, joined(server, "bob") as bob:
-        asked = await alice.send("@bob", "?")
-        first = await bob.send("@alice", "!", id=bob.id_for(asked))
-        assert await bob.send("@alice", "!", id=bob.id_for(asked)) == first
-        assert len({bob.id_for(asked), bob.id_for(asked, "tip"), bob.id_for(first), alice.id_for(asked)}) == 4
+async def test_the_id_of_an_answer_is_the_same_in_every_run(alice: Client, bob: Client) -> None:
+    asked = await alice.send("@bob", "?")
+    first = await bob.send("@alice", "!", id=bob.id_for(asked))
+    assert await bob.send("@alice", "!", id=bob.id_for(asked)) == first
+    assert len({bob.id_for(asked), bob.id_for(asked, "tip"), bob.id_for(first), alice.id_for(asked)}) == 4
 
 
 async def test_more_than_a_server_replays(tmp_path: Path) -> None:

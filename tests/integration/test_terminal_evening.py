@@ -1,11 +1,8 @@
 """The commands of the terminal against a server, without a terminal."""
 
-from tests.support.sdk import joined
-
 from tuppence_client.terminal.actions import Actions
 from tuppence_client.terminal.commands import parse
 from tuppence_client.terminal.render import plain
-from tuppence_testing import Sandbox
 
 EVENING = (
     ("hello?", "/to @handle", 0),
@@ -36,20 +33,17 @@ EVENING = (
 """What is typed, what is shown then, and how many events come of it."""
 
 
-async def test_an_evening_at_the_terminal():
+async def test_an_evening_at_the_terminal(sandbox, alice):
     shown: list[str] = []
-    async with Sandbox() as server:
-        for handle in ("bob", "carol"):
-            server.token(handle)
-        async with joined(server) as me:
-            events = me.events()
-            actions = Actions(me, lambda line: shown.append(plain(line)))
-            for line, expected, count in EVENING:
-                shown.clear()
-                await actions.run(parse(line))
-                for _ in range(count):
-                    await actions.show_event(await anext(events))
-                assert expected in "\n".join(shown), line
-                if line == "/pay @bob 2 EUR rent":
-                    assert "[" not in shown[0]  # it is in the conversation that one is in
-            assert actions.place is None
+    sandbox.token("carol")
+    events = alice.events()
+    actions = Actions(alice, lambda line: shown.append(plain(line)))
+    for line, expected, count in EVENING:
+        shown.clear()
+        await actions.run(parse(line))
+        for _ in range(count):
+            await actions.show_event(await anext(events))
+        assert expected in "\n".join(shown), line
+        if line == "/pay @bob 2 EUR rent":
+            assert "[" not in shown[0]  # it is in the conversation that one is in
+    assert actions.place is None

@@ -1,8 +1,9 @@
 """The SDK against a sandbox: quick to come back, and what tests wait for."""
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
-from tuppence_client import Pace, connect
+from tuppence_client import Client, Pace, connect
 from tuppence_testing import Sandbox
 
 FAST: Final = Pace(
@@ -10,7 +11,9 @@ FAST: Final = Pace(
 )
 
 
-def joined(server: Sandbox, handle: str = "alice", pace: Pace = FAST, **options: Any) -> Any:
+def joined(
+    server: Sandbox, handle: str = "alice", pace: Pace = FAST, **options: Any
+) -> AbstractAsyncContextManager[Client]:
     """A connection of that person, who is made if need be."""
     return connect(server.url, token=server.token(handle), pace=pace, **options)
 
