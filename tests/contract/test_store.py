@@ -110,7 +110,11 @@ def all_keys() -> Keys:
     keys.users, keys.sessions = {ALICE, BOB}, {"s_open", "s_ended"}
     keys.conversations, keys.members = {DM, GROUP}, {(DM, ALICE), (GROUP, BOB)}
     keys.receipts, keys.accounts = {event_id(1), event_id(2)}, {EUR, CASH}
-    keys.payments, keys.asked, keys.simple = {PACKET.id, REQUEST.id}, {(BOB, ALICE)}, {(Quote, QUOTE.id)}
+    keys.payments, keys.open_requests, keys.simple = (
+        {PACKET.id, REQUEST.id},
+        {(BOB, ALICE)},
+        {(Quote, QUOTE.id)},
+    )
     keys.uses = {(ALICE, "EUR")}
     return keys
 
@@ -139,7 +143,7 @@ async def test_every_row_comes_back_as_it_was_saved(store: Store) -> None:
     assert [row async for rows in store.transfers(0, 4) for row in rows] == expected.transfers
     assert book.payments == expected.payments
     assert book.shares == {PACKET.id: SHARES}
-    assert book.asked == {(BOB, ALICE): {REQUEST.id}}, "by who asks and who is asked"
+    assert book.open_requests == {(BOB, ALICE): {REQUEST.id}}, "by who asks and who is asked"
     assert book.simple == expected.simple
     assert book.uses == {(ALICE, "EUR"): {use.slot: use for use in USES[:2]}}
     assert await store.accounts() == list(expected.accounts.values())
@@ -164,12 +168,12 @@ async def test_what_is_absent_is_held_as_none(store: Store) -> None:
         {(DM, BOB), (DM, "nobody")},
         {(BOB, "EUR", "customer"), (ALICE, "EUR", "cash")},
     )
-    keys.asked, keys.uses = {(ALICE, BOB), (BOB, "nobody")}, {(ALICE, "JPY"), ("nobody", "EUR")}
+    keys.open_requests, keys.uses = {(ALICE, BOB), (BOB, "nobody")}, {(ALICE, "JPY"), ("nobody", "EUR")}
     book = await load(store, keys)
-    for table in set(Keys.__slots__) - {"payments", "asked", "uses"}:
+    for table in set(Keys.__slots__) - {"payments", "open_requests", "uses"}:
         assert getattr(book, table) == dict.fromkeys(getattr(keys, table)), table
     assert (book.payments, book.no_payments) == ({}, {"nothing"})
-    assert book.asked == {(ALICE, BOB): set(), (BOB, "nobody"): set()}
+    assert book.open_requests == {(ALICE, BOB): set(), (BOB, "nobody"): set()}
     assert book.uses == {(ALICE, "JPY"): {}, ("nobody", "EUR"): {}}
 
 

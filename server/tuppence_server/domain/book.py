@@ -78,7 +78,7 @@ class Book(PaymentCache, HeldSimpleRows):
         self.accounts: dict[AccountKey, Account | None] = {}
         self.payments = {}
         self.shares = {}
-        self.asked = {}
+        self.open_requests = {}
         self.simple = {}
         self.uses: dict[UseKey, dict[int, Use]] = {}
         self.no_payments = set()
@@ -111,7 +111,7 @@ class Book(PaymentCache, HeldSimpleRows):
         """How many rows are held."""
         tables = (
             self.users, self.handles, self.skeletons, self.sessions, self.conversations, self.pairs,
-            self.members, self.accounts, self.payments, self.shares, self.asked, self.simple, self.uses,
+            self.members, self.accounts, self.payments, self.shares, self.open_requests, self.simple, self.uses,
         )  # fmt: skip
         return sum(len(table) for table in tables)
 
@@ -162,8 +162,8 @@ class Book(PaymentCache, HeldSimpleRows):
                 held.setdefault(key, None)
         for use in keys.uses:
             self.uses.setdefault(use, {})
-        for pair in keys.asked:
-            self.asked.setdefault(pair, set())
+        for pair in keys.open_requests:
+            self.open_requests.setdefault(pair, set())
         self.mark_absent_payments(keys.payments)
 
     def cache_use(self, use: Use) -> None:
@@ -313,7 +313,7 @@ class Book(PaymentCache, HeldSimpleRows):
         if had is not None and had.refund_transfer:
             self.changes.partly_refunded.append(had)
         self.payments[payment.id] = self.changes.payments[payment.id] = payment
-        self._index_asked(payment)
+        self._index_request(payment)
 
     def _keep_share(self, fact: facts.KeepShare) -> None:
         share = fact.share

@@ -7,7 +7,7 @@ class Keys:
     """The rows still to be loaded, by table."""
 
     __slots__ = (
-        "accounts", "asked", "conversations", "handles", "members", "pairs", "payments",
+        "accounts", "conversations", "handles", "members", "open_requests", "pairs", "payments",
         "receipts", "sessions", "simple", "skeletons", "users", "uses",
     )  # fmt: skip
 
@@ -22,7 +22,7 @@ class Keys:
         self.members: set[MemberKey] = set()
         self.accounts: set[AccountKey] = set()
         self.payments: set[str] = set()
-        self.asked: set[PairKey] = set()
+        self.open_requests: set[PairKey] = set()
         self.simple: set[SimpleKey] = set()
         self.uses: set[UseKey] = set()
 

@@ -17,7 +17,7 @@ class PaymentCache:
     events: dict[int, LoggedEvent | None]
     payments: dict[str, Payment]
     shares: dict[str, list[Share]]
-    asked: dict[PairKey, set[str]]
+    open_requests: dict[PairKey, set[str]]
     no_payments: set[str]
     stored_pos: int
     """Events behind it are of this batch or of the one on its way, which the store need not have yet."""
@@ -34,12 +34,12 @@ class PaymentCache:
         self.payments[payment.id] = payment
         if payment.kind in {"split", "packet"}:
             self.shares[payment.id] = sorted(shares, key=lambda share: share.n)
-        self._index_asked(payment)
+        self._index_request(payment)
 
-    def mark_absent_payments(self, asked: set[str]) -> None:
+    def mark_absent_payments(self, ids: set[str]) -> None:
         """Of the payments that the store was asked for, take in those without a row, and note what is
         none."""
-        for id in asked - self.payments.keys():
+        for id in ids - self.payments.keys():
             if not self._cache_plain_payment(id, after=0):
                 self.no_payments.add(id)
 
@@ -62,13 +62,13 @@ class PaymentCache:
         self.payments[id] = payment
         return True
 
-    def cache_asked(self, pair: PairKey, payments: Sequence[Payment]) -> None:
+    def cache_open_requests(self, pair: PairKey, payments: Sequence[Payment]) -> None:
         """Take in all open requests between two people."""
-        self.asked[pair] = set()
+        self.open_requests[pair] = set()
         for payment in payments:
             self.cache_payment(self.payments.get(payment.id, payment))
 
-    def _index_asked(self, payment: Payment) -> None:
-        pair = self.asked.get((payment.payee, payment.payer)) if payment.kind == "request" else None
+    def _index_request(self, payment: Payment) -> None:
+        pair = self.open_requests.get((payment.payee, payment.payer)) if payment.kind == "request" else None
         if pair is not None:
             (pair.add if payment.state == "open" else pair.discard)(payment.id)

@@ -90,12 +90,12 @@ async def _load_payments(find: Find, keys: Keys, book: Book) -> None:
         for id, payment in found.items():
             book.cache_payment(payment, shares[id])
         await _load_receipts(find, keys.payments - found.keys(), book)
-    if keys.asked:
-        asked: dict[PairKey, list[Payment]] = {pair: [] for pair in keys.asked}
-        for row in await find(ASKED, keys.asked):
+    if keys.open_requests:
+        asked: dict[PairKey, list[Payment]] = {pair: [] for pair in keys.open_requests}
+        for row in await find(ASKED, keys.open_requests):
             asked[row.payee, row.payer].append(row)
         for pair, payments in asked.items():
-            book.cache_asked(pair, payments)
+            book.cache_open_requests(pair, payments)
 
 
 async def _load_receipts(find: Find, ids: Collection[str], book: Book) -> None:

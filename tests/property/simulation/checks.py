@@ -160,7 +160,7 @@ async def _check_rest(simulation: "Simulation") -> None:
     pairs = [(IDS[one], IDS[other]) for one in PEOPLE for other in PEOPLE]
     uses = [(IDS[who], currency) for who in PEOPLE for currency in ("EUR", "JPY", "KWD")]
     book = await rows(simulation, asked=pairs, uses=uses)
-    for pair, found in book.asked.items():
+    for pair, found in book.open_requests.items():
         asked = {
             payment.id
             for payment in simulation.model.payments.values()
@@ -269,7 +269,7 @@ async def rows(
     book.begin(simulation.model.now)
     keys = Keys()
     keys.payments |= set(payments)
-    keys.asked |= set(asked)
+    keys.open_requests |= set(asked)
     keys.uses |= set(uses)
     await simulation.store.load(keys, book)
     return book

@@ -163,8 +163,8 @@ def needs_request(book: Book, keys: Keys, author: str, frame: PayRequest) -> Non
     else:
         payer = need_person_here(book, keys, conversation, named)
         payer_id = None if payer is None else payer.id
-    if payer_id is not None and (author, payer_id) not in book.asked:
-        keys.asked.add((author, payer_id))
+    if payer_id is not None and (author, payer_id) not in book.open_requests:
+        keys.open_requests.add((author, payer_id))
 
 
 def request_money(book: Book, author: str, frame: PayRequest) -> Decision:
@@ -221,7 +221,7 @@ def _payer(book: Book, author: str, conversation: Conversation, body: RequestBod
 def _check_askable(book: Book, author: str, payer: User, minor: int, currency: str) -> Refusal | None:
     if payer.disabled:
         return UNAVAILABLE
-    waiting = [book.payments[id] for id in book.asked[author, payer.id]]
+    waiting = [book.payments[id] for id in book.open_requests[author, payer.id]]
     waiting = [payment for payment in waiting if book.now < payment.expires_at]
     if any((payment.amount, payment.currency) == (minor, currency) for payment in waiting):
         return Refusal("already_requested", "You asked for this already, and it is open.", "$.body.amount")
