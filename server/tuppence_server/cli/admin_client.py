@@ -82,27 +82,17 @@ async def _locally(settings: Settings, action: str, arguments: dict[str, Any]) -
         return await admin.do(action, arguments)
 
 
-def statement(
-    settings: Settings,
-    handle: str,
-    currency: str,
-    since: int | None,
-    until: int | None,
-    form: str,
-    out: Writes,
-) -> None:
-    """Write a person's statement to `out` as it comes, as "csv" or "json" lines;
-    moments in ms since the epoch.
+def statement(settings: Settings, wanted: dict[str, Any], out: Writes) -> None:
+    """Write a person's statement to `out` as it comes; `wanted` has the names of the endpoint's parameters.
 
     Raises:
         Refused, Unreachable, DataInUse: see there.
     """
     access = running(settings.data)
     if access is None:
-        asyncio.run(_write_statement(settings, handle, currency, since, until, form, out))
+        asyncio.run(_write_statement(settings, wanted, out))
         return
-    asked = {"handle": handle, "currency": currency, "format": form, "from": since, "to": until}
-    given = {name: value for name, value in asked.items() if value is not None}
+    given = {name: value for name, value in wanted.items() if value is not None}
     with _answer(access, "GET", f"/v1/admin/statement?{urlencode(given)}") as response:
         if response.status != 200:
             raise _refused(json.loads(response.read()))
@@ -110,23 +100,15 @@ def statement(
             out.write(piece)
 
 
-async def _write_statement(
-    settings: Settings,
-    handle: str,
-    currency: str,
-    since: int | None,
-    until: int | None,
-    form: str,
-    out: Writes,
-) -> None:
+async def _write_statement(settings: Settings, wanted: dict[str, Any], out: Writes) -> None:
     async with opened_admin(settings) as (_, store):
-        user = await store.user(handle)
+        user = await store.user(wanted["handle"])
         if user is None:
             raise Refused(NOBODY)
-        opened = await open_statement(store, user.id, currency, since, until)
+        opened = await open_statement(store, user.id, wanted["currency"], wanted["from"], wanted["to"])
         if isinstance(opened, Refusal):
             raise Refused(opened)
-        async for piece in RENDERERS[form](store, opened):
+        async for piece in RENDERERS[wanted["format"]](store, opened):
             out.write(piece)
 
 

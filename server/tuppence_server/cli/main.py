@@ -12,7 +12,7 @@ from rich.text import Text
 
 from tuppence_server import __version__
 from tuppence_server.config import loading
-from tuppence_server.config.settings import FIELDS, Settings, shown, spread_out
+from tuppence_server.config.settings import FIELDS, Settings, shown, spread_out, unwise
 
 from .chat import chat
 from .corrections import payments
@@ -125,22 +125,8 @@ def _greet(settings: Settings, access: Any) -> None:
     talk.print(f"Add people:    {called} user add alice{there}      (a password is asked for)")
     talk.print(f"Give money:    {called} wallet credit @alice 100.00 EUR{there}")
     talk.print(f"Talk and pay:  {called} chat --as alice{there}     Stop: Ctrl-C")
-    for warning in insecure(settings):
-        talk.print(Text("warning:", "yellow"), warning)
-
-
-def insecure(settings: Settings) -> list[str]:
-    """Settings that are unwise outside this machine."""
-    found = []
-    if settings.host not in ("127.0.0.1", "::1", "localhost") and not settings.tls_certificate:
-        found.append(
-            "listening beyond this machine without TLS; set tls_certificate or put a TLS proxy in front."
-        )
-    if settings.rate_limits == "off":
-        found.append("rate limits are off.")
-    if settings.password_memory_kib < 19_456:
-        found.append("password_memory_kib is below 19456, the least that OWASP advises.")
-    return found
+    for _, warning in unwise(settings):
+        talk.print(Text("warning:", "yellow"), f"{warning}.")
 
 
 @app.command()

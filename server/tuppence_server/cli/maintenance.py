@@ -21,7 +21,7 @@ from tuppence_server.admin.refusals import Refused
 from tuppence_server.app import AdminAccess
 from tuppence_server.audit.verify import Progress as Report
 from tuppence_server.audit.verify import verify
-from tuppence_server.config.settings import Settings
+from tuppence_server.config.settings import Settings, unwise
 from tuppence_server.data_dir import DATABASE, remnants
 from tuppence_server.exchange.sources import make_rates
 from tuppence_server.opening import make_store, opened_store
@@ -73,15 +73,15 @@ async def _verify_at_rest(data: Path, *, quiet: bool) -> dict[str, Any]:
 def _verify_running(settings: Settings, *, quiet: bool) -> dict[str, Any]:
     """Have the server check its ledger as it now is, or join a check that is going on."""
     with progress_bar("verifying", quiet=quiet) as progress:
-        told = do(settings, "ledger.verify")
-        while told["running"]:
+        state = do(settings, "ledger.verify")
+        while state["running"]:
             time.sleep(ASK_S)
-            told = do(settings, "ledger.progress")
-            if progress is not None and told["total"]:
-                progress(told["done"], told["total"])
-    if told["failed"] or told["report"] is None:
+            state = do(settings, "ledger.progress")
+            if progress is not None and state["total"]:
+                progress(state["done"], state["total"])
+    if state["failed"] or state["report"] is None:
         raise Refused(Refusal("internal", "The check could not be carried out; see the server's log."))
-    report: dict[str, Any] = told["report"]
+    report: dict[str, Any] = state["report"]
     return report
 
 
@@ -110,12 +110,6 @@ def examine(settings: Settings) -> list[dict[str, str]]:
     access = running(settings.data)
     _examine_server(access, note)
     _examine_database(settings.data / DATABASE, note, running=access is not None)
-    if settings.host not in ("127.0.0.1", "::1", "localhost") and not settings.tls_certificate:
-        note(
-            "tls",
-            "warning",
-            "listens beyond this machine without TLS; set tls_certificate or use a TLS proxy",
-        )
     if settings.exchange_rates_file is not None and settings.exchange_rates:
         refused = ", ".join(sorted(make_rates(settings).refused()))
         detail = f"the file's rates of {refused} are not used: "
@@ -123,8 +117,8 @@ def examine(settings: Settings) -> list[dict[str, str]]:
         note(
             "exchange", "warning" if refused else "ok", detail if refused else "table and file fit each other"
         )
-    if settings.rate_limits == "off":
-        note("limits", "warning", "rate limits are off")
+    for check, detail in unwise(settings):
+        note(check, "warning", detail)
     return findings
 
 

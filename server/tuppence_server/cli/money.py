@@ -43,6 +43,8 @@ NoteOption = Annotated[str | None, typer.Option(help="A line for the people conc
 KeyOption = Annotated[
     str | None, typer.Option("--id", help="Idempotency key (a UUID): the same again changes nothing.")
 ]
+InOption = Annotated[bool, typer.Option("--in", help="What comes in, and not what goes out.")]
+OutOption = Annotated[bool, typer.Option("--out", help="What goes out, and not what comes in.")]
 CurrencyOption = Annotated[
     str | None, typer.Option("--currency", help="Only this account; without it all of the person's.")
 ]
@@ -92,8 +94,8 @@ def wallet_show(handle: str, data: DataOption = None, as_json: JsonOption = Fals
 def wallet_freeze(
     handle: WhoArgument,
     currency: CurrencyOption = None,
-    incoming: Annotated[bool, typer.Option("--in", help="Let nothing in.")] = False,
-    outgoing: Annotated[bool, typer.Option("--out", help="Let nothing out.")] = False,
+    incoming: InOption = False,
+    outgoing: OutOption = False,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -102,7 +104,8 @@ def wallet_freeze(
 
     Example:  tuppence wallet freeze @alice --out
     """
-    _freeze(handle, currency, incoming, outgoing, data, as_json, thaw=False)
+    order = {"handle": handle, "currency": _code(currency), "incoming": incoming, "outgoing": outgoing}
+    _freeze(data, as_json, **order, thaw=False)
 
 
 @wallets.command("thaw")
@@ -110,32 +113,21 @@ def wallet_freeze(
 def wallet_thaw(
     handle: WhoArgument,
     currency: CurrencyOption = None,
-    incoming: Annotated[bool, typer.Option("--in", help="Let money in again.")] = False,
-    outgoing: Annotated[bool, typer.Option("--out", help="Let money out again.")] = False,
+    incoming: InOption = False,
+    outgoing: OutOption = False,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """End a freeze: --in, --out, or, with neither, both ways."""
-    _freeze(handle, currency, incoming, outgoing, data, as_json, thaw=True)
+    order = {"handle": handle, "currency": _code(currency), "incoming": incoming, "outgoing": outgoing}
+    _freeze(data, as_json, **order, thaw=True)
 
 
-def _freeze(
-    handle: str,
-    currency: str | None,
-    incoming: bool,
-    outgoing: bool,
-    data: DataOption,
-    as_json: bool,
-    *,
-    thaw: bool,
-) -> None:
-    done = administer(
-        data, "wallet.freeze",
-        handle=handle, currency=_code(currency), incoming=incoming, outgoing=outgoing, thaw=thaw,
-    )  # fmt: skip
-    ways = " and ".join(way for way, named in (("in", incoming), ("out", outgoing)) if named)
+def _freeze(data: DataOption, as_json: bool, **order: Any) -> None:
+    done = administer(data, "wallet.freeze", **order)
+    ways = " and ".join(way for way, name in (("in", "incoming"), ("out", "outgoing")) if order[name])
     what = f"{done['currency'] or 'all accounts'} of @{done['handle']}"
-    show(done, as_json, f"{'Thawed' if thaw else 'Froze'} {what}, {ways or 'in and out'}.")
+    show(done, as_json, f"{'Thawed' if order['thaw'] else 'Froze'} {what}, {ways or 'in and out'}.")
 
 
 @wallets.command("close")
@@ -188,13 +180,13 @@ def statement(
 
     since, until = period_ms(first, last)
     settings, name, code = read_settings(data=data), handle_meant(handle), currency_of(currency)
+    form = "csv" if as_csv else "json"
+    wanted = {"handle": name, "currency": code, "format": form, "from": since, "to": until}
     if as_csv or as_json:
-        form = "csv" if as_csv else "json"
-        file = text_file(out) if as_csv else json_file(out)
-        admin_client.statement(settings, name, code, since, until, form, file)
+        admin_client.statement(settings, wanted, text_file(out) if as_csv else json_file(out))
         return
     with tempfile.TemporaryFile() as kept:
-        admin_client.statement(settings, name, code, since, until, "json", kept)
+        admin_client.statement(settings, wanted, kept)
         kept.seek(0)
         _print_statement(name, code, kept)
 

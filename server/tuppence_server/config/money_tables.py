@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from fractions import Fraction
+from functools import partial
 from typing import Any, Final, Literal
 
 import msgspec
@@ -84,16 +85,10 @@ class TierLimits(Struct, frozen=True, kw_only=True, omit_defaults=True):
         Raises:
             Mistake: an amount that the currency cannot have.
         """
-        amounts = {
-            "per_payment": self.per_payment,
-            "daily": self.daily,
-            "monthly": self.monthly,
-            "balance": self.balance,
-        }
         minor = {
             name: _minor(text, currency, f"{place}: {name}")
-            for name, text in amounts.items()
-            if text is not None
+            for name in ("per_payment", "daily", "monthly", "balance")
+            if (text := getattr(self, name)) is not None
         }
         return Limits(**minor, hourly_count=self.hourly_count)
 
@@ -171,7 +166,8 @@ def read_spread(value: Any) -> str:
 def _fee(value: Any, place: str) -> Fee:
     table = _members(value, place, Fee)
     checks: dict[str, Callable[[Any, str], str]] = {
-        "kind": _kind, "currency": _currency_or_any, "tier": _tier_or_any, "paid_by": _paid_by,
+        "kind": partial(_one_of, KINDS), "paid_by": partial(_one_of, PAID_BY),
+        "currency": _currency_or_any, "tier": _tier_or_any,
     }  # fmt: skip
     read = {name: checks.get(name, _number)(given, f"{place}: {name}") for name, given in table.items()}
     fee = msgspec.convert(read, Fee)
@@ -314,15 +310,7 @@ def _number(value: Any, place: str) -> str:
     return text
 
 
-def _kind(value: Any, place: str) -> str:
-    return _one_of(value, KINDS, place)
-
-
-def _paid_by(value: Any, place: str) -> str:
-    return _one_of(value, PAID_BY, place)
-
-
-def _one_of(value: Any, choices: tuple[str, ...], place: str) -> str:
+def _one_of(choices: tuple[str, ...], value: Any, place: str) -> str:
     if value not in choices:
         near = nearest(value, choices) if isinstance(value, str) else ""
         raise Mistake(f"{place} is {value!r}; expected one of {', '.join(choices)}{near}.")

@@ -15,6 +15,7 @@ from .values import EVERYWHERE, read_currency, read_host, read_origin
 
 ENV_PREFIX: Final = "TUPPENCE_"
 DEFAULT_CURRENCIES: Final = ("CHF", "CNY", "EUR", "GBP", "JPY", "USD")
+PASSWORD_MEMORY_KIB_ADVISED: Final = 19_456
 Switch = Literal["on", "off"]
 
 
@@ -236,3 +237,16 @@ def _lines(tables: Mapping[str, Any]) -> Iterator[str]:
 
 def _members(table: Struct) -> str:
     return ", ".join(f"{name} {each}" for name, each in msgspec.to_builtins(table).items())
+
+
+def unwise(settings: Settings) -> Iterator[tuple[str, str]]:
+    """What is unwise outside this machine: what it is about, and what to do."""
+    if settings.host not in ("127.0.0.1", "::1", "localhost") and not settings.tls_certificate:
+        yield "tls", "listens beyond this machine without TLS; set tls_certificate or use a TLS proxy"
+    if settings.rate_limits == "off":
+        yield "limits", "rate limits are off"
+    if settings.password_memory_kib < PASSWORD_MEMORY_KIB_ADVISED:
+        yield (
+            "passwords",
+            f"password_memory_kib is below {PASSWORD_MEMORY_KIB_ADVISED}, the least that OWASP advises",
+        )
