@@ -38,7 +38,7 @@ READ_EVERY: Final = 5
 EXPECTED_LOGS: Final = frozenset({"clock_behind", "clock_jumped", "store_fault", "sweep_refused"})
 BOOK_TABLES: Final = (
     "users", "handles", "skeletons", "sessions", "conversations", "pairs", "members", "accounts", "payments",
-    "asked", "simple",
+    "open_requests", "simple",
 )  # fmt: skip
 
 
