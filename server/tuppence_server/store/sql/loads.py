@@ -50,7 +50,8 @@ def _parts(lookup: Lookup) -> list[str]:
 
 async def find(db: Reader, lookup: Lookup, keys: Collection[Any]) -> list[Any]:
     """The rows that the keys name."""
-    return [lookup.table.row(*row) for row in await db.rows(selecting(lookup), keys=keys)]
+    made = lookup.table.row
+    return [made(*row) for row in await db.rows(selecting(lookup), keys=keys)]
 
 
 class RoadLoads(OnPort):

@@ -7,6 +7,7 @@ not NULL.
 """
 
 from collections.abc import Callable, Collection, Iterator
+from functools import cache
 from itertools import chain
 from operator import attrgetter
 from typing import Any, Final
@@ -22,6 +23,7 @@ _SIZES: Final = (1, 4, 8, 16, 32, 64, 128, 192, 256, 384, 512, 768, 1024)
 """Rows that one statement writes."""
 
 
+@cache
 def insert(table: Table, rows: int) -> str:
     """INSERT of up to so many rows, a row whose first value is 0 being none; UPDATE of those whose key is there."""
     names = ", ".join(f'"{column}"' for column in table.columns)
@@ -44,22 +46,18 @@ def _payment(row: Payment) -> tuple[Any, ...]:
     return (*others, bytearray(seed), reminded_at, counted, refund_transfer)
 
 
-TABLES: Final = (
-    schema.USER, schema.SESSION, schema.CONVERSATION, schema.MEMBER, schema.STAY, schema.EVENT,
-    schema.STORED_RECEIPT, schema.REFUSED_RECEIPT, schema.NEW_ACCOUNT, schema.ACCOUNT, schema.TRANSFER,
-    schema.PAYMENT, schema.SHARE, *schema.SIMPLE.values(), schema.USE,
-)  # fmt: skip
-_INSERTS: Final = {table: {size: insert(table, size) for size in _SIZES} for table in TABLES}
-_VALUES: Final[dict[Table, Callable[[Any], tuple[Any, ...]]]] = {
-    table: attrgetter(*table.only) if table.only else astuple for table in TABLES
-} | {schema.EVENT: _event, schema.PAYMENT: _payment}
+_OF_BYTES: Final[dict[Table, Callable[[Any], tuple[Any, ...]]]] = {
+    schema.EVENT: _event,
+    schema.PAYMENT: _payment,
+}
 
 
 def inserts(table: Table, rows: Collection[Any]) -> Iterator[Sql]:
     """The statements that write these rows."""
-    values, width, left = _VALUES[table], len(table.columns), list(rows)
+    values = _OF_BYTES.get(table) or (attrgetter(*table.only) if table.only else astuple)
+    width, left = len(table.columns), list(rows)
     while left:
         size = next((size for size in _SIZES if size >= len(left)), _SIZES[-1])
         flat = list(chain.from_iterable(map(values, left[:size])))
-        yield _INSERTS[table][size], flat + [0] * (width * size - len(flat))
+        yield insert(table, size), flat + [0] * (width * size - len(flat))
         left = left[size:]
