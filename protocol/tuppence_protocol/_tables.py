@@ -18,7 +18,8 @@ _UNITS: Final = {
     "MAJOR": "major units",
 }  # fmt: skip
 _BY: Final = {
-    "sharer": "who has a share", "anyone": "whoever may write here", "operator": "the operator", "time": "its time",
+    "sharer": "who has a share", "anyone": "whoever may write here", "operator": "the operator",
+    "time": "its time",
 }  # fmt: skip
 
 

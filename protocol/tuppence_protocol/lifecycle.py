@@ -1,7 +1,7 @@
 """The life of a payment as one table: in each state, who may do what with it, and which states that leads to.
 
-Rules, clients' cards and the spec read it. What else may stand in somebody's way (a frozen account, a reader's role,
-too little money) it does not tell.
+Rules, clients' cards and the spec read it. What else may stand in somebody's way (a frozen account, a
+reader's role, too little money) it does not tell.
 """
 
 from typing import Final, Literal
@@ -11,7 +11,8 @@ Verb = Literal[
 ]
 """What is done with a payment: a `pay.…` of that name; to settle is a `pay.send` that names it as `ref`."""
 By = Literal["payer", "payee", "sharer", "anyone", "operator", "time"]
-"""Who does it. `sharer` has a share of a bill and is not its payee; `anyone` takes part in the conversation."""
+"""Who does it. `sharer` has a share of a bill and is not its payee;
+`anyone` takes part in the conversation."""
 
 
 class Way:
@@ -92,7 +93,8 @@ REFUSED: Final = {
     "emptied": ("packet_empty", "All shares of this packet are claimed."),
     "refunded": ("already_refunded", "All of this has been refunded."),
 }
-"""The code for what has no way in a state, and a sentence for people; by any other state it is `not_pending`."""
+"""The code for what has no way in a state, and a sentence for people;
+by any other state it is `not_pending`."""
 WAITING: Final = frozenset(
     state for life in LIFE.values() for state, ways in life.items() if "expire" in ways
 )
@@ -105,5 +107,6 @@ WHO: Final[dict[tuple[str, str], By]] = {
 
 
 def ways(kind: str, state: str) -> Ways:
-    """What can be done with what a kind such as "pay.send" began, in a state; nothing where a word is unknown."""
+    """What can be done with what a kind such as "pay.send" began, in a state;
+    nothing where a word is unknown."""
     return LIFE.get(kind.removeprefix("pay."), {}).get(state, _ENDED)

@@ -54,8 +54,8 @@ from .store.contract import Store, StoreFault
 from .telemetry.metrics import Metrics
 
 SWITCH_INTERVAL_S: Final = 0.0002
-"""The writer's thread waits at most so long to get the interpreter's lock back from a busy event loop; Python's
-default of 5 ms, several times per commit, would be most of a commit's time under load."""
+"""The writer's thread waits at most so long to get the interpreter's lock back from a busy event loop;
+Python's default of 5 ms, several times per commit, would be most of a commit's time under load."""
 log = structlog.get_logger("tuppence.app")
 
 
@@ -97,7 +97,8 @@ async def _clock(store: Store, head: LogHead, terms: Policy) -> Clock:
 
 
 class App:
-    """One server's parts. `fail` ends it where what is on disk is in doubt; `settings.port` is the one it has."""
+    """One server's parts. `fail` ends it where what is on disk is in doubt;
+    `settings.port` is the one it has."""
 
     def __init__(
         self, settings: Settings, store: Store, head: LogHead, clock: Clock, fail: Callable[[], None]
@@ -111,7 +112,8 @@ class App:
         self.hub = Hub(text_frame, metrics)
         broker.listen(self.hub)
         self.pipeline = Pipeline(
-            store, policy(settings, head.mode), ids.Randomness(), broker.commit, metrics, fail, clock, self.hub.flush
+            store, policy(settings, head.mode), ids.Randomness(), broker.commit, metrics, fail, clock,
+            self.hub.flush
         )  # fmt: skip
         self.passwords = Passwords(settings.password_workers, settings.password_memory_kib)
         self.audits = Audits(settings.data / DATABASE, metrics)

@@ -165,7 +165,8 @@ def remnants(data: Path) -> str | None:
         )
     for name in names:
         if (data / name).is_file() and (data / name).stat().st_nlink > 1 + _own_links(data, name):
-            return f"{data / name} has a second name (a hard link), and a second server could open that. Use a copy."
+            why = "has a second name (a hard link), and a second server could open that. Use a copy."
+            return f"{data / name} {why}"
     if names and DATABASE not in names:
         return (
             f"{data / names[0]} is here without its {DATABASE}. Put that back, or move both to another place."

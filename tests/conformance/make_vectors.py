@@ -96,7 +96,8 @@ def events() -> Iterator[Row]:
 
 
 def _told() -> dict[str, Row]:
-    """The bodies of events in the order of the file: what is the operator's or the server's beside its like."""
+    """The bodies of events in the order of the file:
+    what is the operator's or the server's beside its like."""
     names = [kind.name for kind in KINDS if kind.event]
     for name, before in (
         ("pay.deposit", "pay.send"), ("pay.withdraw", "pay.deposit"), ("pay.reverse", "pay.withdraw"),

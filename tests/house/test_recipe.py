@@ -1,4 +1,5 @@
-"""Whoever follows the recipe of CONTRIBUTING.md has a kind that works: here `chat.wave`, in a copy of the tree."""
+"""Whoever follows the recipe of CONTRIBUTING.md has a kind that works: here `chat.wave`,
+in a copy of the tree."""
 
 import json
 import os

@@ -14,12 +14,7 @@ LONG_FILES: Final = ("tests/",)
 """What is being made smaller still, by how its path begins."""
 LONG_FUNCTIONS: Final = ("tests/",)
 """As above, by how path and name begin."""
-WIDE_FILES: Final = (
-    "protocol/",
-    *(f"server/tuppence_server/{room}" for room in ("domain/", "edge/", "pipeline/", "serving/", "store/")),
-    *(f"server/tuppence_server/{room}" for room in ("app.py", "data_dir.py", "hub/", "telemetry/")),
-    "tests/",
-)
+WIDE_FILES: Final = ("server/tuppence_server/domain/", "server/tuppence_server/store/", "tests/")
 """As above."""
 
 

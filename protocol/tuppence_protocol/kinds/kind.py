@@ -22,8 +22,8 @@ class Kind(Struct, frozen=True):
     """One kind: the classes of what goes under its name, what holds of it, and an example of each body.
 
     Examples are as the wire has them: `sent` is a frame's body with every member, `bare` one with those that
-    must be there, where the class does not tell; `told` is an event's body. `by_server` tells the meaning of an
-    event that no frame makes. Events that `act` always name, by `ref`, the payment that they are about, as
+    must be there, where the class does not tell; `told` is an event's body. `by_server` tells the meaning of
+    an event that no frame makes. Events that `act` always name, by `ref`, the payment that they are about, as
     those of `Acting` frames do; a `listed` one is a payment of its own, a line of `ask.payments`. Where a
     `refusal_stays`, it is the outcome of its id for ever. What waits does so for `lasts_s` seconds where
     nobody says how long.

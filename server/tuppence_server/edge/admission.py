@@ -1,4 +1,5 @@
-"""From hello to ready: who is it, join the hub first, read the log second, drain third; nothing lost or doubled."""
+"""From hello to ready: who is it, join the hub first, read the log second, drain third;
+nothing lost or doubled."""
 
 from typing import TYPE_CHECKING
 
@@ -94,10 +95,11 @@ class Admission(Struct):
         hub.admit(socket, snapshot.pos, snapshot.groups, self._greeting(identity, snapshot))
 
     async def _note_loss(self, user: str, cursor: Cursor, snapshot: Snapshot) -> None:
-        """A client holds events that the log does not have: some were lost, so what others hold may be others by
-        now.
+        """A client holds events that the log does not have: some were lost,
+        so what others hold may be others by now.
 
-        A new epoch makes everybody read anew. Once in the life of a server, since a cursor can also be made up.
+        A new epoch makes everybody read anew. Once in the life of a server,
+        since a cursor can also be made up.
         """
         self.acceptor.metrics.cursors_ahead += 1
         begin, self.epoch_doubted = not self.epoch_doubted, True

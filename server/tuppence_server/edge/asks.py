@@ -1,4 +1,5 @@
-"""The ask lane: a question to the read side, one result or one error back. The same for WebSocket and HTTP."""
+"""The ask lane: a question to the read side, one result or one error back.
+The same for WebSocket and HTTP."""
 
 from collections import deque
 from typing import TYPE_CHECKING, Final
@@ -47,7 +48,8 @@ class AskLane(Struct):
     rates: RateSource
 
     def ask(self, socket: "Socket", frame: Ask) -> None:
-        """Answer a question, after those that the connection has asked before and once it took their answers."""
+        """Answer a question, after those that the connection has asked before and once it took their
+        answers."""
         if socket.asks is None:
             socket.asks = deque()
         if len(socket.asks) >= ASKS_IN_FLIGHT_MAX:

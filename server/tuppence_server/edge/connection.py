@@ -45,7 +45,8 @@ _CONNECTING: Final = State.CONNECTING
 
 
 class Socket(Outbox, asyncio.Protocol):
-    """The server's end of one WebSocket. The outbox comes first: its `pause_writing` is the one that counts."""
+    """The server's end of one WebSocket. The outbox comes first:
+    its `pause_writing` is the one that counts."""
 
     __slots__ = (
         "acceptor", "address", "answering", "asks", "closing_at", "control_at", "engine", "expires_at",

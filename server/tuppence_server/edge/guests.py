@@ -1,7 +1,7 @@
 """The pace of those who are nobody yet: hellos, registrations, logins, bad tokens and malformed requests.
 
-A table for each purpose, so that what is done to one does not touch another. A server that starts anew may have
-all connections of an address back at once.
+A table for each purpose, so that what is done to one does not touch another. A server that starts anew may
+have all connections of an address back at once.
 """
 
 from typing import Final

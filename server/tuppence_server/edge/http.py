@@ -1,4 +1,5 @@
-"""The routes beside the WebSocket. Errors have the same body as the `error` frame, with the natural status."""
+"""The routes beside the WebSocket. Errors have the same body as the `error` frame,
+with the natural status."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NoReturn, TypeVar

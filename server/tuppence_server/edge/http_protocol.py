@@ -1,4 +1,5 @@
-"""HTTP connections under the same rules as WebSockets: counted per address, and a request must come in time."""
+"""HTTP connections under the same rules as WebSockets: counted per address,
+and a request must come in time."""
 
 import asyncio
 from http import HTTPStatus

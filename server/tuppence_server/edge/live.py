@@ -72,7 +72,8 @@ class LiveLane(Struct):
         return None
 
     async def _acquainted(self, person: str, users: Iterable[str]) -> list[str]:
-        """Who of these shares a conversation with the person, as of a moment after which nobody has left one."""
+        """Who of these shares a conversation with the person,
+        as of a moment after which nobody has left one."""
         named = list(users)
         while True:
             partings = self.hub.partings

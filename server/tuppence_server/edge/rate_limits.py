@@ -38,7 +38,8 @@ DURABLE, LIVE, ASK = range(3)
 
 
 class Pace:
-    """One person's bucket of each lane, by when it is full; `holders` counts the connections that use them."""
+    """One person's bucket of each lane, by when it is full;
+    `holders` counts the connections that use them."""
 
     __slots__ = ("full_at", "holders")
 

@@ -34,7 +34,8 @@ class Readiness:
         self._next_probe = 0.0
 
     async def ready(self) -> bool:
-        """True where no write has failed, or one has been tried since and went through, and the files are there."""
+        """True where no write has failed, or one has been tried since and went through,
+        and the files are there."""
         if not sound(self._store, self._pipeline):
             return False
         if self._proved:

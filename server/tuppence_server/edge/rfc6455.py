@@ -1,7 +1,9 @@
-"""The common cases of RFC 6455 (section 5.2): a whole, unfragmented text frame, read masked and written unmasked.
+"""The common cases of RFC 6455 (section 5.2): a whole, unfragmented text frame,
+read masked and written unmasked.
 
-One encoding serves every receiver. Everything else - control frames, fragments, oversize, anything malformed - goes to websockets' engine frame by
-frame, so that its judgement on them stands. Only frame boundaries are found here.
+One encoding serves every receiver. Everything else - control frames, fragments, oversize, anything malformed
+- goes to websockets' engine frame by frame, so that its judgement on them stands. Only frame boundaries are
+found here.
 """
 
 from typing import Final

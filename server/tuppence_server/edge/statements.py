@@ -1,7 +1,7 @@
 """GET /v1/statement: a person's statement as a file that may be long, sent as fast as it is taken.
 
-It holds one piece of lines in memory, and nothing of the store while the reader takes its time. Where the lines
-turn out not to add up, it is cut off: a statement without its last line is not whole.
+It holds one piece of lines in memory, and nothing of the store while the reader takes its time. Where the
+lines turn out not to add up, it is cut off: a statement without its last line is not whole.
 """
 
 from collections import Counter
@@ -37,7 +37,8 @@ class Statements:
         self._sending: Counter[str] = Counter()
 
     async def of(self, user: str, asked: dict[str, str]) -> Response:
-        """A person's, by id, for `currency`, `from` (ms, inclusive), `to` (ms, exclusive), `format` csv or json."""
+        """A person's, by id, for `currency`, `from` (ms, inclusive), `to` (ms, exclusive),
+        `format` csv or json."""
         for name in asked:
             if name not in _PARAMETERS:
                 raise Refused(Refusal("bad_frame", NO_PARAMETER, f"$.{name[:40]}"))

@@ -21,7 +21,8 @@ SHUTDOWN_S_MAX: Final = 5.0
 
 
 class Door(asyncio.Protocol):
-    """A connection before and during its handshake; `inner` makes the protocol that it is for, of what is `given`."""
+    """A connection before and during its handshake; `inner` makes the protocol that it is for,
+    of what is `given`."""
 
     def __init__(
         self,

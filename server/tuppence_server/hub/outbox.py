@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 OUTBOX_BYTES_MAX: Final = 256 * 1024
 OUTBOX_WRITE_BYTES_MAX: Final = 1
-"""Above this the transport is asked to call `pause_writing`: as soon as the socket does not take all that it is
-given. uvloop writes at once what passes this bound, and the rest only at the end of its iteration. Not 0: TLS
-transports compare with "at least", and would pause while nothing waits."""
+"""Above this the transport is asked to call `pause_writing`: as soon as the socket does not take all that it
+is given. uvloop writes at once what passes this bound, and the rest only at the end of its iteration. Not 0:
+TLS transports compare with "at least", and would pause while nothing waits."""
 
 
 _NO_GROUPS: Final[set[str]] = set()

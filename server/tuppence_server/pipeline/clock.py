@@ -38,7 +38,8 @@ class Clock:
         """How often the wall clock was set by more than JUMP_MS since the start."""
 
     def begin(self, at_ms: int) -> None:
-        """Go on from what is committed: no earlier than `at_ms`. A clock that has come so far has nothing to tell."""
+        """Go on from what is committed: no earlier than `at_ms`.
+        A clock that has come so far has nothing to tell."""
         if at_ms * _MS_NS <= self._now_ns:
             return
         self._now_ns = at_ms * _MS_NS

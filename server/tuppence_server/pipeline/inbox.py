@@ -35,7 +35,8 @@ class Bounds(Struct, frozen=True):
     slice_frames: int = 64
     """Frames decided in one go before the sockets and the writer get a turn."""
     overlap_frames_min: int = 24
-    """With fewer waiting beside a save, more are awaited, or its end: a load costs the same for few as for many."""
+    """With fewer waiting beside a save, more are awaited, or its end:
+    a load costs the same for few as for many."""
     book_rows_max: int = 400_000
 
 

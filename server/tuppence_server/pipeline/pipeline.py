@@ -1,8 +1,8 @@
 """The one road: inbox, then load, decide, save, commit for everything waiting, then tell.
 
-One task owns the writer and is never cancelled. There is no timer: while one batch is being saved the next one
-gathers and is decided on the book as it will be. Nobody is told anything before the commit returned; where it
-fails, what was decided after it is void as well.
+One task owns the writer and is never cancelled. There is no timer: while one batch is being saved the next
+one gathers and is decided on the book as it will be. Nobody is told anything before the commit returned;
+where it fails, what was decided after it is void as well.
 """
 
 import asyncio
@@ -55,9 +55,9 @@ class _Sealed(Struct, frozen=True):
 class Pipeline:
     """Takes requests from everybody and commits them in batches.
 
-    `tell` receives each commit; then whoever submitted is answered, and `flush` is called once for both. `fatal`
-    is called once if what is on disk can no longer be trusted. Times are the `clock`'s, by this machine's own
-    where none is given.
+    `tell` receives each commit; then whoever submitted is answered, and `flush` is called once for both.
+    `fatal` is called once if what is on disk can no longer be trusted. Times are the `clock`'s, by this
+    machine's own where none is given.
     """
 
     def __init__(
@@ -137,7 +137,8 @@ class Pipeline:
             await asyncio.wait([self._task])
 
     async def _run(self) -> None:
-        """Decide what comes beside the save of what was decided before; hand over whenever the writer is free."""
+        """Decide what comes beside the save of what was decided before;
+        hand over whenever the writer is free."""
         while self._inbox or self._open.batch or self._sealed is not None or not self._stopping:
             if self._sealed is not None and self._sealed.saving.done():
                 await self._saved(self._sealed)
@@ -306,7 +307,8 @@ class Pipeline:
         await self._void(batch, UNAVAILABLE)
 
     async def _one_by_one(self, batch: list[Submission]) -> None:
-        """Drop the open batch and take each of its frames by itself, so that the one at fault is lost alone."""
+        """Drop the open batch and take each of its frames by itself,
+        so that the one at fault is lost alone."""
         self._open = _Open()
         await self._rest()
         if len(batch) == 1:

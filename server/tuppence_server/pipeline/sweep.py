@@ -64,7 +64,8 @@ async def prune(
 
 
 def sound(store: Upkeep, pipeline: Pipeline) -> bool:
-    """Look whether the store still has its files; where it has not, the server ends and acknowledges nothing more."""
+    """Look whether the store still has its files; where it has not,
+    the server ends and acknowledges nothing more."""
     try:
         store.watch()
     except StoreFault as fault:

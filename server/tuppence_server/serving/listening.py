@@ -1,4 +1,5 @@
-"""The sockets that a server listens on, bound before it starts: a port that cannot be had is told in a line."""
+"""The sockets that a server listens on, bound before it starts:
+a port that cannot be had is told in a line."""
 
 import errno
 import os

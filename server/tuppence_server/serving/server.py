@@ -72,8 +72,8 @@ class Server(uvicorn.Server):
         config = self.config
         context, config.ssl = config.ssl, None
         if context is not None:
-            inner = config.http_protocol_class
-            config.http_protocol_class = partial(Door, self._acceptor, context, inner)  # type: ignore[assignment]
+            door = partial(Door, self._acceptor, context, config.http_protocol_class)
+            config.http_protocol_class = door  # type: ignore[assignment]
         try:
             await super().startup(sockets)
         finally:

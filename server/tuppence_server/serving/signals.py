@@ -1,4 +1,5 @@
-"""What the process is told from outside: Ctrl-C and SIGTERM end it, SIGHUP reloads it or takes it with its terminal."""
+"""What the process is told from outside: Ctrl-C and SIGTERM end it,
+SIGHUP reloads it or takes it with its terminal."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,5 @@
-"""What the operator can watch. Counting is adding to plain integers; Prometheus reads them when it scrapes."""
+"""What the operator can watch. Counting is adding to plain integers;
+Prometheus reads them when it scrapes."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
