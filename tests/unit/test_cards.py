@@ -50,6 +50,19 @@ def sent(payee: str = BOB, state: str = "completed", amount: str = "5.00", **mor
     return kinds.PaymentSent(amount, EUR, payee, state, "…", **more)
 
 
+def asked_by_alice(log: Log, **more) -> Event:
+    return log("pay.request", ALICE, kinds.PaymentRequested("5.00", EUR, BOB, "open", 99, "…", **more))
+
+
+def split(log: Log) -> Event:
+    body = kinds.BillSplit("9.00", EUR, shares("paid", "open", "open"), "open", 99, "…")
+    return log("pay.split", ALICE, body)
+
+
+def packet_of_two(log: Log) -> Event:
+    return log("pay.packet", ALICE, kinds.PacketMade("3.00", EUR, 2, "equal", "open", 99, "ab", "…"))
+
+
 def shares(*states: str) -> list[Share]:
     return [Share(user, "3.00", state) for user, state in zip((ALICE, BOB, CAROL), states, strict=True)]
 
@@ -89,17 +102,13 @@ def test_an_offer_and_its_ends(log, kind, author, body, state):
 
 def test_the_fee_of_an_acceptance(log):
     offered = log("pay.send", ALICE, sent(state="pending"))
-    log(
-        "pay.accept",
-        BOB,
-        kinds.PaymentAccepted("5.00", EUR, BOB, "completed", "…", fee="0.25", fee_on="payee"),
-        offered.id,
-    )
+    accepted = kinds.PaymentAccepted("5.00", EUR, BOB, "completed", "…", fee="0.25", fee_on="payee")
+    log("pay.accept", BOB, accepted, offered.id)
     assert (log.card(offered).fee, log.card(offered).fee_on) == ("0.25", "payee")
 
 
 def test_a_request_is_paid_by_a_payment_of_its_own(log):
-    asked = log("pay.request", ALICE, kinds.PaymentRequested("5.00", EUR, BOB, "open", 99, "…", note="tea"))
+    asked = asked_by_alice(log, note="tea")
     assert (log.card(asked).payer, log.card(asked).payee, log.card(asked).note) == (BOB, ALICE, "tea")
     paid = log("pay.send", BOB, sent(ALICE, settles=kinds.Settles("paid")), asked.id)
     assert (log.card(asked).state, log.card(asked).settled_by) == ("paid", (paid.id,))
@@ -109,15 +118,13 @@ def test_a_request_is_paid_by_a_payment_of_its_own(log):
 
 
 def test_a_reply_by_payment_is_about_no_other_payment(log):
-    asked = log("pay.request", ALICE, kinds.PaymentRequested("5.00", EUR, BOB, "open", 99, "…"))
+    asked = asked_by_alice(log)
     log("pay.send", BOB, sent(ALICE, amount="1.00"), asked.id)
     assert (log.card(asked).state, log.card(asked).settled_by) == ("open", ())
 
 
 def test_a_split_share_by_share(log):
-    bill = log(
-        "pay.split", ALICE, kinds.BillSplit("9.00", EUR, shares("paid", "open", "open"), "open", 99, "…")
-    )
+    bill = split(log)
     assert [share.state for share in log.card(bill).shares] == ["paid", "open", "open"]
     assert (log.card(bill).amount, log.card(bill).payee, log.card(bill).payer) == ("9.00", ALICE, None)
     log("pay.remind", ALICE, kinds.PaymentReminded([BOB, CAROL], "open", "…"), bill.id)
@@ -133,9 +140,7 @@ def test_a_split_share_by_share(log):
 
 
 def test_a_declined_share(log):
-    bill = log(
-        "pay.split", ALICE, kinds.BillSplit("9.00", EUR, shares("paid", "open", "open"), "open", 99, "…")
-    )
+    bill = split(log)
     no = kinds.PaymentDeclined("open", "…", reason="was not there", share=Share(BOB, "3.00", "declined"))
     log("pay.decline", BOB, no, bill.id)
     card = log.card(bill)
@@ -151,16 +156,14 @@ def test_a_declined_share(log):
     ],
 )
 def test_what_is_open_of_a_bill_ends_with_it(log, kind, body, state):
-    bill = log(
-        "pay.split", ALICE, kinds.BillSplit("9.00", EUR, shares("paid", "open", "open"), "open", 99, "…")
-    )
+    bill = split(log)
     log(kind, ALICE, body, bill.id)
     assert [share.state for share in log.card(bill).shares] == ["paid", state, state]
     assert log.card(bill).state == state
 
 
 def test_a_packet_and_its_claims(log):
-    packet = log("pay.packet", ALICE, kinds.PacketMade("3.00", EUR, 2, "equal", "open", 99, "ab", "…"))
+    packet = packet_of_two(log)
     assert (log.card(packet).payer, log.card(packet).payee, log.card(packet).count) == (ALICE, None, 2)
     log("pay.claim", BOB, kinds.PacketClaimed("1.50", EUR, BOB, 1, 2, "open", "…"), packet.id)
     assert (log.card(packet).state, log.card(packet).claimed) == ("open", 1)
@@ -193,22 +196,16 @@ def test_money_from_the_server(log):
 def a_busy_day() -> list[Event]:
     log = Log()
     offered = log("pay.send", ALICE, sent(state="pending", expires_at=99))
-    bill = log(
-        "pay.split", ALICE, kinds.BillSplit("9.00", EUR, shares("paid", "open", "open"), "open", 99, "…")
-    )
+    bill = split(log)
     log("chat.text", BOB, kinds.TextPosted("hm"), bill.id)
     log("pay.accept", BOB, kinds.PaymentAccepted("5.00", EUR, BOB, "completed", "…"), offered.id)
     log("pay.remind", ALICE, kinds.PaymentReminded([BOB], "open", "…"), bill.id)
     settles = kinds.Settles("open", Share(BOB, "3.00", "paid"))
     paid = log("pay.send", BOB, sent(ALICE, amount="3.00", settles=settles), bill.id)
-    log(
-        "pay.refund",
-        BOB,
-        kinds.PaymentRefunded("1.00", EUR, ALICE, "partly_refunded", "1.00", "…"),
-        offered.id,
-    )
+    part = kinds.PaymentRefunded("1.00", EUR, ALICE, "partly_refunded", "1.00", "…")
+    log("pay.refund", BOB, part, offered.id)
     log("pay.future", BOB, UnknownBody("later"), offered.id)
-    packet = log("pay.packet", ALICE, kinds.PacketMade("3.00", EUR, 2, "equal", "open", 99, "ab", "…"))
+    packet = packet_of_two(log)
     log("pay.claim", BOB, kinds.PacketClaimed("1.50", EUR, BOB, 1, 2, "open", "…"), packet.id)
     log("pay.cancel", ALICE, kinds.PaymentCancelled("cancelled", "…"), bill.id)
     log("pay.claim", CAROL, kinds.PacketClaimed("1.50", EUR, CAROL, 2, 2, "emptied", "…", "5e"), packet.id)
@@ -267,16 +264,10 @@ def test_which_payment_an_event_is_about():
 
 
 def test_what_is_due(log):
-    asked = log.card(log("pay.request", ALICE, kinds.PaymentRequested("5.00", EUR, BOB, "open", 99, "…")))
+    asked = log.card(asked_by_alice(log))
     assert (asked.due(BOB), asked.due(ALICE), asked.due(CAROL)) == ("5.00", None, None)
-    bill = log.card(
-        log(
-            "pay.split",
-            ALICE,
-            kinds.BillSplit("6.00", EUR, shares("paid", "open", "open")[:2], "open", 9, "…"),
-        )
-    )
-    assert (bill.due(BOB), bill.due(ALICE), bill.due(CAROL)) == ("3.00", None, None)
+    bill = log.card(split(log))
+    assert (bill.due(BOB), bill.due(ALICE), bill.due("u_d")) == ("3.00", None, None)
     assert log.card(log("pay.send", ALICE, sent())).due(BOB) is None
 
 
