@@ -19,7 +19,7 @@ from tests.property.model.records import (
     Refused,
     Verdict,
 )
-from tests.property.model.state import State
+from tests.property.model.state import State, transfer
 
 RULES: Final[Mapping[str, Callable[[State, str, Mapping[str, Any]], Effect | Verdict]]] = {
     "chat.text": chat.text, "room.create": chat.create, "room.invite": chat.invite,
@@ -74,7 +74,7 @@ class Model(State):
         line = Line(content, author, self.now, room.id, room.seq, effect.body, effect.moves, flags)
         self.lines.append(line)
         for move in effect.moves:
-            self.move(move)
+            transfer(self.accounts, move)
         if effect.made is not None:
             self.payments[effect.made.id] = effect.made
         if effect.then is not None:

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -139,17 +139,6 @@ class State:
             return conv if conv.startswith("c_") else self.place(who, conv).id or "?"
         except Refused:
             return "?"
-
-    def move(self, move: Move) -> None:
-        amount, phase = move.amount, move.phase
-        debit, credit = self.accounts[move.debit], self.accounts[move.credit]
-        if phase in {"single", "post"}:
-            debit[0] += amount
-            credit[1] += amount
-        if phase != "single":
-            held = amount if phase == "pending" else -amount
-            debit[2] += held
-            credit[3] += held
 
     def may_spend(self, who: str, currency: str) -> None:
         self.barred(who, currency, FROZEN_OUT)
@@ -302,6 +291,19 @@ class State:
     def own(self, who: str, conv: str) -> None:
         """A new person's `self`, which is there from the start."""
         self.open_room(Room("", "self", {who: "owner"}), conv)
+
+
+def transfer(accounts: MutableMapping[Key, list[int]], move: Move) -> None:
+    """Move or hold money, or let a hold go."""
+    amount, phase = move.amount, move.phase
+    debit, credit = accounts[move.debit], accounts[move.credit]
+    if phase in {"single", "post"}:
+        debit[0] += amount
+        credit[1] += amount
+    if phase != "single":
+        held = amount if phase == "pending" else -amount
+        debit[2] += held
+        credit[3] += held
 
 
 def _counted(use: Use, code: str) -> int:

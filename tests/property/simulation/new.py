@@ -125,8 +125,6 @@ def request(orders: OrderGenerator, step: Step) -> Order:
     conv = orders.places(step, who)
     body: dict[str, Any] = {"amount": orders.amount(step), "currency": orders.currency(step)}
     _to_whom(orders, step, who, conv, body, "payer")
-    if step.twist == "short":
-        body["expires_s"] = (1, 60, 3_600)[step.pick % 3]
     if step.aim != "apt":
         return _request_more(orders, step) or orders.frame(step, who, "pay.request", conv, body)
     return orders.frame(step, who, "pay.request", conv, body)
@@ -173,8 +171,6 @@ def split(orders: OrderGenerator, step: Step) -> Order:
     if step.twist == "elsewhere":
         outside = [p for p in PEOPLE if room is not None and p not in room.roles] or [orders.other(step)]
         shares[-1]["user"] = f"@{outside[0]}"
-    if step.twist == "short":
-        body["expires_s"] = (1, 60, 3_600)[step.pick % 3]
     return orders.frame(step, who, "pay.split", conv, body)
 
 
@@ -189,6 +185,4 @@ def packet(orders: OrderGenerator, step: Step) -> Order:
         "count": 1 + step.other if conv.startswith("c_") or step.twist == "odd" else 1,
         "mode": ("lucky", "equal")[step.who % 2],
     }
-    if step.twist == "short":
-        body["expires_s"] = (1, 60, 3_600)[step.pick % 3]
     return orders.frame(step, who, "pay.packet", conv, body)

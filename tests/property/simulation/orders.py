@@ -125,6 +125,8 @@ class OrderGenerator:
     ) -> Order:
         if step.twist == "note" and kind in {"pay.send", "pay.request", "pay.split", "pay.packet"}:
             body["note"] = f"note {step.pick}"
+        if step.twist == "short" and kind in {"pay.request", "pay.split", "pay.packet"}:
+            body["expires_s"] = (1, 60, 3_600)[step.pick % 3]
         content = {"kind": kind, "id": self.key(), "conv": conv, "body": body}
         if ref is not None:
             content["ref"] = ref

@@ -3,8 +3,9 @@
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Callable, Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tests.contract.stores import command, frame
 from tests.property.model.records import (
@@ -13,6 +14,7 @@ from tests.property.model.records import (
     Verdict,
     same_json,
 )
+from tests.property.model.state import transfer
 from tests.property.simulation.fold import told
 
 from tuppence_protocol.errors import Refusal
@@ -64,66 +66,46 @@ def check_preview(simulation: "Simulation", who: str, found: Previewed, verdict:
     if found.kind != "pay.packet" or effect.body is not None:
         assert same_json(told(found.body), effect.body), (told(found.body), effect.body)
     spends: Counter[str] = Counter()
-    after: dict[str, list[int]] = {}
-    fee = 0
+    touched = [key for move in effect.moves for key in (move.debit, move.credit)]
+    accounts = {key: list(simulation.model.accounts[key]) for key in touched}
     for move in effect.moves:
-        for key, sign in ((move.debit, -1), (move.credit, 1)):
-            if key[0] == who and key[2] == "customer":
-                debits, credits_, held, _ = simulation.model.accounts[key]
-                stands = after.setdefault(key[1], [credits_ - debits - held, held])
-                _effect_on(stands, move.phase, sign * move.amount)
+        transfer(accounts, move)
         if move.debit[0] == who and move.phase in {"single", "pending"}:
             spends[move.debit[1]] += move.amount
-        fee += move.amount if move.credit[2] == "fees" else 0
+    after = {
+        currency: (credits_ - debits - held, held)
+        for (owner, currency, code), (debits, credits_, held, _) in accounts.items()
+        if (owner, code) == (who, "customer")
+    }
+    fee = sum(move.amount for move in effect.moves if move.credit[2] == "fees")
     assert found.spends == dict(spends)
-    assert found.after == {currency: tuple(stands) for currency, stands in after.items()}
-    assert (found.fee or ("", 0))[1] == fee
+    assert (found.after, (found.fee or ("", 0))[1]) == (after, fee)
     assert found.pos == len(simulation.model.lines)
 
 
+COMMANDS: Final[Mapping[str, tuple[Callable[..., Any], str]]] = {
+    "pay.deposit": (commands.Deposit, "id handle amount currency note"),
+    "pay.withdraw": (commands.Withdraw, "id handle amount currency reason note force"),
+    "pay.reverse": (commands.Reverse, "id payment reason note force"),
+    "pay.expire": (commands.Expire, "id payment"),
+    "user.flags": (commands.SetFlags, "handle currency set clear"),
+    "user.tier": (commands.SetTier, "handle tier"),
+    "user.disable": (commands.DisableUser, "handle disabled"),
+}
+
+
 def request_of(order: Order) -> Request:
-    content = order.content
-    match content["kind"]:
-        case "pay.deposit":
-            named = (content["handle"], content["amount"], content["currency"], content["note"])
-            return command(commands.Deposit(content["id"], *named))
-        case "pay.withdraw":
-            named = (content["handle"], content["amount"], content["currency"], content["reason"])
-            return command(commands.Withdraw(content["id"], *named, content["note"], content["force"]))
-        case "pay.reverse":
-            told = (content["payment"], content["reason"], content["note"], content["force"])
-            return command(commands.Reverse(content["id"], *told))
-        case "pay.expire":
-            return command(commands.Expire(content["id"], content["payment"]))
-        case "user.flags":
-            flags = (content["set"], content["clear"])
-            return command(commands.SetFlags(content["handle"], content["currency"], *flags))
-        case "user.tier":
-            return command(commands.SetTier(content["handle"], content["tier"]))
-        case "user.disable":
-            return command(commands.DisableUser(content["handle"], content["disabled"]))
-        case "quote":
-            given = {name: value for name, value in content.items() if name not in {"kind", "owner"}}
-            return command(commands.OpenQuote(owner=IDS[content["owner"]], **given))
-    who = IDS[order.author]
-    made = frame(
-        who, content["kind"], content.get("conv"), content["id"], content.get("ref"), **content["body"]
-    )
-    return Request(commands.Preview(made.frame), who) if order.ask else made  # type: ignore[arg-type]
-
-
-def _effect_on(stands: list[int], phase: str, amount: int) -> None:
-    """What a move does to what is available and what is held of one side; negative amounts are debits."""
-    if amount > 0:
-        stands[0] += amount if phase in {"single", "post"} else 0
-        return
-    if phase in {"single", "pending"}:
-        stands[0] += amount
-    if phase == "pending":
-        stands[1] -= amount
-    elif phase != "single":
-        stands[1] += amount
-        stands[0] -= 0 if phase == "post" else amount
+    """An order as the road has it."""
+    content, kind = order.content, order.content["kind"]
+    if kind in COMMANDS:
+        made, names = COMMANDS[kind]
+        return command(made(*(content[name] for name in names.split())))
+    if kind == "quote":
+        given = {name: value for name, value in content.items() if name not in {"kind", "owner"}}
+        return command(commands.OpenQuote(owner=IDS[content["owner"]], **given))
+    who, place, ref = IDS[order.author], content.get("conv"), content.get("ref")
+    sent = frame(who, kind, place, content["id"], ref, **content["body"])
+    return Request(commands.Preview(sent.frame), who) if order.ask else sent  # type: ignore[arg-type]
 
 
 def check_quote(outcome: Quoted, verdict: Verdict) -> None:

@@ -7,10 +7,8 @@ dropped as soon as it holds a few rows; and SQLite's entries are filled in after
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
-from unittest.mock import patch
 
 from tests.contract.stores import Counted
 
@@ -24,7 +22,6 @@ from tuppence_server.pipeline.commits import Committed
 from tuppence_server.pipeline.inbox import BOUNDS, Bounds
 from tuppence_server.pipeline.pipeline import Pipeline
 from tuppence_server.store.contract import Packed, Store, StoreFault
-from tuppence_server.store.sql import entries
 from tuppence_server.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -37,19 +34,14 @@ ends."""
 FRAMES_NEVER: Final = 10**9
 SAVE_TURNS_MAX: Final = 4_000
 """Turns of the loop that a save lasts at most; otherwise until the road waits for it."""
-SAVE_TURNS = 4
+ENTRIES_BEHIND_MAX: Final = 3
+"""Transfers after which a narrow store fills in its entries."""
+SAVE_TURNS: Final = 4
 """Turns of the loop that a save should take at least, so that something is decided meanwhile."""
 NARROW = Bounds(
     overlap_frames_min=1, load_frames_max=2, slice_frames=1, batch_frames_max=5, book_rows_max=130
 )
-"""What a road is given; the book keeps about as many rows as a few people and their latest payments have."""
-
-
-@contextmanager
-def narrowed(*, really: bool = True) -> Iterator[None]:
-    """Narrow the filling in of SQLite's entries; not `really` leaves it as it is."""
-    with patch.object(entries, "ENTRIES_BEHIND_MAX", 3) if really else nullcontext():
-        yield
+"""What a narrow road is given; the book keeps about as many rows as a few people and their latest payments have."""
 
 
 class FlakyStore:

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, Self
+from unittest.mock import patch
 
 from structlog.testing import capture_logs
 from tests.contract.stores import START_MS, Counted, command, event_id, opened, wire_id
@@ -28,7 +29,7 @@ from tests.property.simulation.checks import check_all, rows
 from tests.property.simulation.fold import ENDLESS, Fold, told
 from tests.property.simulation.orders import OrderGenerator
 from tests.property.simulation.outcomes import check_preview, check_quote, check_refusal, look_at, request_of
-from tests.property.simulation.road import FlakyStore, SimulatedRoad, narrowed
+from tests.property.simulation.road import ENTRIES_BEHIND_MAX, FlakyStore, SimulatedRoad
 from tests.property.simulation.step import ON_ITS_OWN, Step
 from tests.property.simulation.terms import policy_of
 from tests.property.simulation.verbs import VERBS
@@ -41,6 +42,7 @@ from tuppence_server.domain.effects import Balance, Outcome, Previewed, Quoted, 
 from tuppence_server.domain.request import Request
 from tuppence_server.pipeline.sweep import prune, sweep
 from tuppence_server.store.contract import Store
+from tuppence_server.store.sql import entries
 
 RICH: Final = ("alice", "bob", "carol")
 """Those who have money from the start."""
@@ -64,10 +66,10 @@ class Simulation:
         self.clock_ms = self.steady_ms = START_MS
         self.model = Model(terms)
         self.orders = OrderGenerator(self.model, VERBS)
-        self.steps = ExitStack()
-        self.steps.enter_context(narrowed(really=narrow))
-        self.logs = ExitStack()
-        self.logged = self.logs.enter_context(capture_logs())
+        self.around = ExitStack()
+        self.logged = self.around.enter_context(capture_logs())
+        if narrow:
+            self.around.enter_context(patch.object(entries, "ENTRIES_BEHIND_MAX", ENTRIES_BEHIND_MAX))
         self.stack = AsyncExitStack()
         self.store: FlakyStore
         self._reads: Store
@@ -134,9 +136,8 @@ class Simulation:
             await self.road.kill()
         finally:
             await self.stack.aclose()
-            self.steps.close()
             self.folder.cleanup()
-            self.logs.close()
+            self.around.close()
 
     def tick(self, ms: int) -> None:
         """Set the machine's clock, forward or back; the road's never goes back."""
