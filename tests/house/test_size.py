@@ -10,11 +10,21 @@ FUNCTION_LINES_MAX: Final = 40
 LINE_COLUMNS_MAX: Final = 110
 GENERATED: Final = ("protocol/tuppence_protocol/currencies.py",)
 """Tables that a program wrote."""
-LONG_FILES: Final = ("tests/",)
+LONG_FILES: Final = ("tests/contract/", "tests/unit/")
 """What is being made smaller still, by how its path begins."""
-LONG_FUNCTIONS: Final = ("tests/",)
+LONG_FUNCTIONS: Final = ("tests/contract/", "tests/unit/")
 """As above, by how path and name begin."""
-WIDE_FILES: Final = ("server/tuppence_server/domain/", "server/tuppence_server/store/", "tests/")
+WIDE_FILES: Final = (
+    "server/tuppence_server/domain/",
+    "server/tuppence_server/store/",
+    "tests/conformance/",
+    "tests/contract/",
+    "tests/house/",
+    "tests/integration/test_sdk",
+    "tests/integration/test_terminal",
+    "tests/support/memory_store/",
+    "tests/unit/",
+)
 """As above."""
 
 

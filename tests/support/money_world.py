@@ -86,7 +86,8 @@ class MoneyWorld(World):
             await self.paid(who, conv, amount)
 
     async def told_in_turn(self, kind: str, wrong: dict[str, Any], *steps: Step) -> list[str]:
-        """What is told first, each time that one more thing is put right: members of the frame, or all else."""
+        """What is told first, each time that one more thing is put right: members of the frame, or all
+        else."""
         codes = []
         for right in steps:
             if isinstance(right, dict):

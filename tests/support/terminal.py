@@ -1,4 +1,5 @@
-"""A terminal without a terminal: three people, their conversations, and a client that writes down what it would send."""
+"""A terminal without a terminal: three people, their conversations, and a client that writes down what it
+would send."""
 
 from typing import Final
 

@@ -41,7 +41,8 @@ SAVE_TURNS: Final = 4
 NARROW = Bounds(
     overlap_frames_min=1, load_frames_max=2, slice_frames=1, batch_frames_max=5, book_rows_max=130
 )
-"""What a narrow road is given; the book keeps about as many rows as a few people and their latest payments have."""
+"""What a narrow road is given; the book keeps about as many rows as a few people and their latest payments
+have."""
 
 
 class FlakyStore:
