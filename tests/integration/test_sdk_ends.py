@@ -167,7 +167,7 @@ class Logins:
     """Makes tokens; `faults` are raised first."""
 
     def __init__(self, sandbox: Sandbox, *faults: Exception) -> None:
-        self.server = sandbox
+        self.sandbox = sandbox
         self.faults = list(faults)
         self.made: list[str] = []
         self.calls = 0
@@ -176,7 +176,7 @@ class Logins:
         self.calls += 1
         if self.faults:
             raise self.faults.pop(0)
-        self.made.append(self.server.token("alice", f"{self.calls}"))
+        self.made.append(self.sandbox.token("alice"))
         return self.made[-1]
 
     async def later(self) -> str:

@@ -54,7 +54,7 @@ class Sandbox:
         """Where False, the server is not told from where a client would resume."""
         self._heard = asyncio.Condition()
         self._withheld: set[str] = set()
-        self._tokens: dict[tuple[str, str], str] = {}
+        self._handles: dict[str, str] = {}
         self._open: set[_Way] = set()
         self._running = AsyncExitStack()
 
@@ -68,15 +68,15 @@ class Sandbox:
     async def __aexit__(self, *_: object) -> None:
         await self._running.aclose()
 
-    def token(self, handle: str, login: str = "") -> str:
-        """The token of a person, who is made with 100.00 EUR if need be; another one for each `login`."""
-        if (handle, login) not in self._tokens:
-            admin = self.server.admin
-            if all(known != handle for known, _ in self._tokens):
-                admin("user.add", handle=handle, name=handle.title(), password=None)
-                admin("wallet.credit", handle=handle, amount="100.00", currency="EUR")
-            self._tokens[handle, login] = admin("session.open", handle=handle)["token"]
-        return self._tokens[handle, login]
+    def token(self, handle: str) -> str:
+        """Another token of a person, who is made with 100.00 EUR if need be."""
+        admin = self.server.admin
+        if handle not in self._handles.values():
+            admin("user.add", handle=handle, name=handle.title(), password=None)
+            admin("wallet.credit", handle=handle, amount="100.00", currency="EUR")
+        token: str = admin("session.open", handle=handle)["token"]
+        self._handles[token] = handle
+        return token
 
     async def heard(self, kind: str, count: int = 1) -> None:
         """Wait until that many frames of a kind have come."""
@@ -145,8 +145,7 @@ class Sandbox:
         async with self._heard:
             self._heard.notify_all()
         if isinstance(frame, Hello):
-            people = {token: handle for (handle, _), token in self._tokens.items()}
-            way.handle = people.get(frame.body.token, "")
+            way.handle = self._handles.get(frame.body.token, "")
             if not self.can_resume:
                 frame = replace(frame, body=replace(frame.body, epoch=UNSET, pos=UNSET))
         name = getattr(frame, "id", None)
