@@ -15,8 +15,6 @@ LONG_FILES: Final = ("tests/contract/", "tests/unit/")
 LONG_FUNCTIONS: Final = ("tests/contract/", "tests/unit/")
 """As above, by how path and name begin."""
 WIDE_FILES: Final = (
-    "server/tuppence_server/domain/",
-    "server/tuppence_server/store/",
     "tests/conformance/",
     "tests/contract/",
     "tests/house/",

@@ -35,8 +35,8 @@ from .rows import (
 from .simple_rows import HeldSimpleRows
 
 _ABSENT_CACHED: Final = (
-    "receipts", "users", "handles", "skeletons", "sessions", "conversations", "pairs", "members", "accounts",
-    "simple",
+    "receipts", "users", "handles", "skeletons", "sessions", "conversations", "pairs", "members",
+    "accounts", "simple",
 )  # fmt: skip
 """Tables in which a key that is absent is held as None; in both `Keys` and `Book`."""
 
@@ -87,8 +87,8 @@ class Book(PaymentCache, HeldSimpleRows):
     def begin(self, now: int, on_the_way: Changes | None = None) -> None:
         """Start a batch at this time, while the one before may still be on its way to the store.
 
-        Receipts and events are looked up anew in each batch, but for those that the store does not have yet; and
-        so are ids that were no payment's, since they may become one.
+        Receipts and events are looked up anew in each batch, but for those that the store does not have yet;
+        and so are ids that were no payment's, since they may become one.
         """
         self.go_on(now)
         self.stored_pos = self.head.pos
@@ -111,7 +111,8 @@ class Book(PaymentCache, HeldSimpleRows):
         """How many rows are held."""
         tables = (
             self.users, self.handles, self.skeletons, self.sessions, self.conversations, self.pairs,
-            self.members, self.accounts, self.payments, self.shares, self.open_requests, self.simple, self.uses,
+            self.members, self.accounts, self.payments, self.shares, self.open_requests, self.simple,
+            self.uses,
         )  # fmt: skip
         return sum(len(table) for table in tables)
 
@@ -201,7 +202,7 @@ class Book(PaymentCache, HeldSimpleRows):
         self.outflow.append(effects.Publish(event, self.people.get(conv), conversation.members, fact.author))
 
     def _move(self, move: facts.Move, pos: int) -> bytes:
-        """Move or hold money; the transfer as the chain hashes it. A rule asks for every account that it moves."""
+        """Move or hold money, in accounts that the rule asked for; the transfer as the chain hashes it."""
         head, amount, accounts, dirty = self.head, move.amount, self.accounts, self.changes.accounts
         debit = accounts[move.debit] or self._open_account(move.debit)
         credit = accounts[move.credit] or self._open_account(move.credit)

@@ -1,4 +1,5 @@
-"""Commands that do not come from clients' sockets: HTTP, the command line, receipts. They take the same road."""
+"""Commands that do not come from clients' sockets: HTTP, the command line, receipts.
+They take the same road."""
 
 from typing import ClassVar
 
@@ -112,7 +113,8 @@ class Expire(EventCommand, tag="pay.expire", frozen=True):
 
 
 class OpenQuote(Command, tag="quote.open", frozen=True):
-    """Promise a person an exchange at the rate `numerator` / `denominator`, in units of `buy` for one of `sell`.
+    """Promise a person an exchange at the rate `numerator` / `denominator`,
+    in units of `buy` for one of `sell`.
 
     `amount` is what is sold or bought, by `side`. Without a rate, `numerator` is 0 and `missing` says why.
     """

@@ -1,8 +1,8 @@
 """The one outcome of an id: whether a frame under it says the same again, and if not, where it differs.
 
 What became an event is compared with that event. What the server rewrote is compared as it would be rewritten
-now: handles as the people they name, amounts as their canonical spelling, a place as the conversation that it is.
-A refusal left no event, so it is kept with a checksum of each member: there the spelling counts.
+now: handles as the people they name, amounts as their canonical spelling, a place as the conversation that it
+is. A refusal left no event, so it is kept with a checksum of each member: there the spelling counts.
 """
 
 from typing import Any, Final

@@ -124,8 +124,8 @@ class Account(Struct, gc=False):
 class Transfer(Struct, frozen=True, gc=False):
     """Money moved from one account to another, for ever; corrections are new transfers.
 
-    A `pending` one holds it; the one outcome of that hold is a `post` (of all or less), `void` or `expire` that
-    names it in `pending`.
+    A `pending` one holds it; the one outcome of that hold is a `post` (of all or less),
+    `void` or `expire` that names it in `pending`.
     """
 
     id: int
@@ -175,7 +175,8 @@ class Payment(Struct, frozen=True, gc=False):
 
 
 class Share(Struct, frozen=True, gc=False):
-    """One part of a split bill or red packet. `person` owes it or has claimed it; `hold` keeps a packet's money."""
+    """One part of a split bill or red packet. `person` owes it or has claimed it;
+    `hold` keeps a packet's money."""
 
     payment: str
     n: int

@@ -1,4 +1,5 @@
-"""The one way to decide: who may be asked what rows, which rule speaks, and what an id's outcome stays for ever."""
+"""The one way to decide: who may be asked what rows, which rule speaks,
+and what an id's outcome stays for ever."""
 
 from collections.abc import Callable
 from operator import attrgetter
@@ -116,8 +117,8 @@ def decide(book: Book, request: Request) -> Outcome:
 
     Raises:
         RuleFault: the rule crashed and left no trace; only this request is lost.
-        NotLoaded: as above, but a row is missing that may be there once the batch is taken frame by frame: one
-            is needed where a frame before it in the batch made what it names.
+        NotLoaded: as above, but a row is missing that may be there once the batch is taken frame by frame:
+            one is needed where a frame before it in the batch made what it names.
         Exception: a fact could not be applied; the whole batch is void.
     """
     frame, author = request.frame, request.author

@@ -1,6 +1,8 @@
-"""The simple rows that the book holds: found by their key, kept whole as a rule says, and telling nothing else.
+"""The simple rows that the book holds: found by their key, kept whole as a rule says,
+and telling nothing else.
 
-A new kind of them is its class in `rows.py` and a table of its name; keys, changes and every store take all alike.
+A new kind of them is its class in `rows.py` and a table of its name; keys,
+changes and every store take all alike.
 """
 
 from typing import Any, TypeVar, cast

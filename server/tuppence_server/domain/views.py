@@ -39,6 +39,7 @@ def money_view(minor: int, currency: str) -> Money:
 def quote_view(quote: Quote) -> QuoteView:
     """A quote as its owner sees it."""
     return QuoteView(
-        quote.id, money_view(quote.sell_amount, quote.sell), money_view(quote.buy_amount, quote.buy), quote.rate,
+        quote.id, money_view(quote.sell_amount, quote.sell), money_view(quote.buy_amount, quote.buy),
+        quote.rate,
         format_amount(quote.margin, quote.sell), format_amount(quote.fee, quote.sell), quote.expires_at,
     )  # fmt: skip

@@ -1,8 +1,9 @@
-"""The contract of a store, by who reads it: the road, the edge, reports, the operator, the check of the ledger.
+"""The contract of a store, by who reads it: the road, the edge, reports, the operator,
+the check of the ledger.
 
-`pack` copies a batch's changes out of the book, so that the next batch can be decided while `save` writes them.
-`save` is one transaction: all of it or nothing, durable when it returns. Reads see whole commits only. A store
-never decides anything.
+`pack` copies a batch's changes out of the book, so that the next batch can be decided while `save` writes
+them. `save` is one transaction: all of it or nothing, durable when it returns. Reads see whole commits only.
+A store never decides anything.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
@@ -162,7 +163,8 @@ class Page(Struct, frozen=True):
 
 
 class Item(Struct, frozen=True, gc=False):
-    """An event of money, with the payment that it began or took a share of as that now stands, if it has a row."""
+    """An event of money, with the payment that it began or took a share of as that now stands,
+    if it has a row."""
 
     event: rows.LoggedEvent
     payment: rows.Payment | None
@@ -170,7 +172,8 @@ class Item(Struct, frozen=True, gc=False):
 
 
 class Items(Struct, frozen=True):
-    """Some of a person's payments, latest first, at `pos`. What is left lies before `next`; None for nothing."""
+    """Some of a person's payments, latest first, at `pos`. What is left lies before `next`;
+    None for nothing."""
 
     items: list[Item]
     pos: int
@@ -187,8 +190,8 @@ class LogPosition(Struct, frozen=True):
 class Span(Struct, frozen=True):
     """What moved an account's posted balance between two moments: transfers up to `upto`; minor units.
 
-    Reading begins behind the transfer `after`, at the balance `carried`; `opening` and `closing` are those of the
-    whole. `pos` is where the log stands. `account` is None where there is none.
+    Reading begins behind the transfer `after`, at the balance `carried`; `opening` and `closing` are those of
+    the whole. `pos` is where the log stands. `account` is None where there is none.
     """
 
     account: int | None
@@ -244,7 +247,8 @@ class Tally(Struct, frozen=True):
 EventRow = tuple[int, str, int, bytes, bytes, bytes, bytes]
 """A `LoggedEvent`, field by field."""
 MoveRow = tuple[int, int, int, int, int, str | None]
-"""A transfer: pos, id, debit, credit, amount, and "code phase pending" unless it is a single one for a send."""
+"""A transfer: pos, id, debit, credit, amount, and "code phase pending" unless it is a single one for a
+send."""
 OutcomeRow = tuple[bytes, int]
 """A receipt that names an event: its id with its sender, and the pos."""
 Piece = tuple[Sequence[EventRow], Sequence[MoveRow]]
@@ -252,7 +256,8 @@ Piece = tuple[Sequence[EventRow], Sequence[MoveRow]]
 
 
 class LogReader(Protocol):
-    """Reads the log on a connection of its own, in whatever process it is sent to. It can be pickled and hashed."""
+    """Reads the log on a connection of its own, in whatever process it is sent to.
+    It can be pickled and hashed."""
 
     def __hash__(self) -> int: ...
     def accounts(self) -> Iterator[tuple[int, str, str, str]]: ...
@@ -342,7 +347,8 @@ class AskReads(ChatReads, MoneyReads, Protocol):
 
 
 class AuditReads(Log, Protocol):
-    """What the check of the whole ledger reads: every row of its kind, in order, and what the store finds itself."""
+    """What the check of the whole ledger reads: every row of its kind, in order,
+    and what the store finds itself."""
 
     def reader(self) -> LogReader | None: ...
     def log(self, after: int, upto: int) -> AsyncIterator[Sequence[rows.LoggedEvent]]: ...

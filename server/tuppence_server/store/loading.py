@@ -47,7 +47,8 @@ STALE_USES: Final = Lookup(schema.USE, ("user", "currency", "slot"))
 
 
 async def load(find: Find, keys: Keys, book: Book) -> None:
-    """Bring the rows that are asked for into the book, one look-up for each kind of key, and note which are absent."""
+    """Bring the rows that are asked for into the book, one look-up for each kind of key,
+    and note which are absent."""
 
     def member(row: Member) -> None:
         book.members[row.conv, row.user] = row

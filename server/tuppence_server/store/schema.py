@@ -1,4 +1,5 @@
-"""Row type <-> table and columns, once for every store. The order of a row's fields is the order of its columns."""
+"""Row type <-> table and columns, once for every store.
+The order of a row's fields is the order of its columns."""
 
 from typing import Final
 
@@ -10,8 +11,8 @@ from tuppence_server.domain import rows
 class Table(Struct, frozen=True, eq=False):
     """A table: its name, its row type, its key, and the columns that ever change once a row is there.
 
-    Naming only what changes spares the indexes over the rest. Where nothing does, a row whose key is there already is
-    refused, and its batch with it. With `only`, rows fill these columns.
+    Naming only what changes spares the indexes over the rest. Where nothing does, a row whose key is there
+    already is refused, and its batch with it. With `only`, rows fill these columns.
     """
 
     name: str

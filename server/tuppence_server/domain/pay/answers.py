@@ -102,7 +102,8 @@ def cancel(book: Book, author: str, frame: PayCancel) -> Decision:
 
 
 def refund(book: Book, author: str, frame: PayRefund) -> Decision:
-    """Give back some or all of what one received, in the currency that one received; fees stay where they are."""
+    """Give back some or all of what one received, in the currency that one received;
+    fees stay where they are."""
     formless = None if frame.body.amount is UNSET else amount_form(frame.body.amount)
     if formless is not None:
         return formless
@@ -160,7 +161,8 @@ def _refunded(book: Book, conv: str, frame: PayRefund, payment: Payment, minor: 
 
 
 def expire(book: Book, _author: str, command: Expire) -> Decision:
-    """Give back what a payment holds when its time is over; nothing where it is not, or somebody was faster."""
+    """Give back what a payment holds when its time is over; nothing where it is not,
+    or somebody was faster."""
     payment = book.payment(command.payment)
     if payment is None or payment.state not in WAITING or book.now < payment.expires_at:
         return []

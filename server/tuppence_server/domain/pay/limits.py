@@ -1,7 +1,7 @@
 """Limits on what a person spends: counted in slots of time, so that a window needs few rows.
 
-A slot that lies partly in a window counts whole. So no true window ever passes its limit; at its edge a person may
-have to wait up to SLOT_MS longer than to the millisecond.
+A slot that lies partly in a window counts whole. So no true window ever passes its limit; at its edge a
+person may have to wait up to SLOT_MS longer than to the millisecond.
 """
 
 from typing import Final
@@ -26,7 +26,8 @@ def oldest_slot(now: int) -> int:
 
 
 def need_limits(book: Book, keys: Keys, user: str, currency: str) -> None:
-    """Ask for what the person has spent, where a limit may depend on it: a tier can change within the batch."""
+    """Ask for what the person has spent, where a limit may depend on it:
+    a tier can change within the batch."""
     limited = any(each == currency for _, each in book.policy.limits)
     if limited and (user, currency) not in book.uses:
         keys.uses.add((user, currency))
@@ -70,7 +71,8 @@ def check_limits(
 def _passed(
     used: list[tuple[int, int]], more: int, limit: int, window: int, now: int
 ) -> tuple[int, dict[str, int]] | None:
-    """Where so much more would pass a limit: what is used by slot, and when it would fit if nothing came till then."""
+    """Where so much more would pass a limit: what is used by slot,
+    and when it would fit if nothing came till then."""
     inside = [(slot, each) for slot, each in used if slot >= (now - window) // SLOT_MS]
     left = total = sum(each for _, each in inside)
     if total + more <= limit:

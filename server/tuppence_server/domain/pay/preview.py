@@ -29,7 +29,8 @@ def preview(book: Book, author: str, facts: list[Fact]) -> Previewed:
 
 
 def _effect(move: Move, sign: int) -> tuple[int, int]:
-    """What a move does to the available and to the held money of the side that it debits (-1) or credits (1)."""
+    """What a move does to the available and to the held money of the side that it debits (-1) or credits
+    (1)."""
     if sign > 0:
         return (move.amount, 0) if move.phase in {"single", "post"} else (0, 0)
     match move.phase:

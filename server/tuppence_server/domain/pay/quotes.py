@@ -40,8 +40,8 @@ def exchanged(
 ) -> Exchange | Refusal:
     """An exchange of `minor` units of the side named, at `rate` units of `buy` for one of `sell`.
 
-    The margin is `spread_ppm` millionths of what is sold, rounded up; what is bought is rounded down and, where it
-    is fixed, what is sold rounded up, each by less than one minor unit.
+    The margin is `spread_ppm` millionths of what is sold, rounded up; what is bought is rounded down and,
+    where it is fixed, what is sold rounded up, each by less than one minor unit.
     """
     minor_rate = rate * Fraction(10) ** ((exponent(buy) or 0) - (exponent(sell) or 0))
     if side == "sell":
@@ -102,7 +102,8 @@ def open_quote(book: Book, _author: str, command: OpenQuote) -> Decision:
 
 
 def decimal_text(rate: Fraction) -> str:
-    """A rate for people to read, to RATE_DIGITS significant digits, rounded down; money is never worked out from it."""
+    """A rate for people to read, to RATE_DIGITS significant digits, rounded down;
+    money is never worked out from it."""
     shift = 0
     while rate * 10**shift < 10 ** (RATE_DIGITS - 1):
         shift += 1

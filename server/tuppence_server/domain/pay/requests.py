@@ -275,7 +275,8 @@ def split(book: Book, author: str, frame: PaySplit) -> Decision:
 
 
 def _amounts(book: Book, frame: PaySplit, total: int) -> list[int] | Refusal:
-    """As given where they add up; as equal as can be where none is, what is left over to the first of the list."""
+    """As given where they add up; as equal as can be where none is,
+    what is left over to the first of the list."""
     shares, currency = frame.body.shares, frame.body.currency
     given = [share.amount for share in shares if share.amount is not UNSET]
     if not given:

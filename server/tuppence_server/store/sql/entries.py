@@ -13,7 +13,8 @@ what moved the account since, which is little more than was filled in at once.
 from typing import Final
 
 ENTRIES_BEHIND_MAX: Final = 4_096
-"""Transfers that may be made before their entries are filled in; a reader looks through so many, and one batch more."""
+"""Transfers that may be made before their entries are filled in; a reader looks through so many,
+and one batch more."""
 
 _FILL: Final = (
     "INSERT INTO entry (account, transfer) "
@@ -44,7 +45,8 @@ FILLED: Final = "SELECT coalesce(max(entries), 0) FROM head"
 
 
 def moving(order: str) -> str:
-    """Ids of the transfers that move `:account`, behind `:after` up to `:upto`, `:limit` of them; ASC or DESC."""
+    """Ids of the transfers that move `:account`, behind `:after` up to `:upto`, `:limit` of them;
+    ASC or DESC."""
     return (
         "SELECT transfer AS id FROM entry "
         "WHERE account = :account AND transfer > :after AND transfer <= :upto UNION ALL "

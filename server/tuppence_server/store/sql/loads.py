@@ -55,7 +55,8 @@ async def find(db: Reader, lookup: Lookup, keys: Collection[Any]) -> list[Any]:
 
 
 class RoadLoads(OnPort):
-    """Loads through the road's own reader, so that they wait neither for a save nor for anybody's question."""
+    """Loads through the road's own reader, so that they wait neither for a save nor for anybody's
+    question."""
 
     async def load(self, keys: Keys, book: Book) -> None:
         """Bring the rows into the book."""

@@ -16,8 +16,8 @@ from .port import OnPort, Reader
 from .sessions import FUNDS
 
 TRANSFERS_SCANNED_MAX: Final = 500
-"""Transfers of one account that a page of payments looks through. More than one event ever makes, so that a page
-always gets on."""
+"""Transfers of one account that a page of payments looks through. More than one event ever makes,
+so that a page always gets on."""
 TOTALS_ROWS_PER_READ: Final = 8_000
 """So many of the largest amount still fit into a signed 64-bit sum."""
 
@@ -35,7 +35,8 @@ _ACCOUNT: Final = (
 # Commit times, positions and transfer ids all grow along the log: what belongs to one is found by halving.
 SEEK_TRANSFER: Final = (
     "WITH RECURSIVE seek (low, high) AS (SELECT CAST(0 AS BIGINT), (SELECT transfer_id FROM head) UNION ALL "
-    "SELECT CASE WHEN t.pos <= :pos THEN t.id ELSE k.low END, CASE WHEN t.pos <= :pos THEN k.high ELSE t.id - 1 END "
+    "SELECT CASE WHEN t.pos <= :pos THEN t.id ELSE k.low END, CASE WHEN t.pos <= :pos "
+    "THEN k.high ELSE t.id - 1 END "
     "FROM seek AS k JOIN transfer AS t ON t.id = (k.low + k.high + 1) / 2 WHERE k.low < k.high) "
     "SELECT max(low) FROM seek"
 )
@@ -58,11 +59,16 @@ _MOVED: Final = (
 _LISTED: Final = LISTED | {"exchange"}
 """Codes of transfers whose event is a payment of its own."""
 _ITEMS: Final = (
-    f"SELECT {schema.EVENT.select('e')}, {_P} FROM json_each(:positions) AS k CROSS JOIN event AS e ON e.pos = CAST(k.value AS BIGINT) "
+    f"SELECT {schema.EVENT.select('e')}, {_P} FROM json_each(:positions) AS k "
+    "CROSS JOIN event AS e ON e.pos = CAST(k.value AS BIGINT) "
     "CROSS JOIN envelope AS v ON v.pos = e.pos "
-    "LEFT JOIN payment AS p ON p.id = CASE v.kind WHEN 'pay.claim' THEN v.ref ELSE v.id END ORDER BY e.pos DESC"
+    "LEFT JOIN payment AS p ON p.id = CASE v.kind WHEN 'pay.claim' THEN v.ref ELSE v.id END "
+    "ORDER BY e.pos DESC"
 )
-_SHARES: Final = f"SELECT {_S} FROM json_each(:payments) AS k CROSS JOIN share AS s ON s.payment = k.value ORDER BY s.payment, s.n"
+_SHARES: Final = (
+    f"SELECT {_S} FROM json_each(:payments) AS k CROSS JOIN share AS s ON s.payment = k.value "
+    "ORDER BY s.payment, s.n"
+)
 _MOVED_BY: Final = (
     "SELECT coalesce(sum(CASE t.credit WHEN :account THEN t.amount ELSE -t.amount END), 0) "
     f"FROM ({moving('ASC')}) AS m CROSS JOIN transfer AS t ON t.id = m.id WHERE t.phase IN ('single', 'post')"
@@ -81,7 +87,8 @@ _MOVEMENTS: Final = (
     "LEFT JOIN user AS u ON u.id = a.owner ORDER BY t.id"
 )
 _BY_ID: Final = (
-    f"SELECT r.id, {schema.EVENT.select('e')} FROM json_each(:ids) AS k CROSS JOIN receipt AS r ON r.id = k.value "
+    f"SELECT r.id, {schema.EVENT.select('e')} FROM json_each(:ids) AS k "
+    "CROSS JOIN receipt AS r ON r.id = k.value "
     "CROSS JOIN event AS e ON e.pos = r.pos"
 )
 _TOTALS: Final = (
@@ -113,7 +120,8 @@ class MoneyReads(OnPort):
         return Items(items, head, rest or None)
 
     async def span(self, user: str, currency: str, since: int | None, until: int | None, after: int) -> Span:
-        """What lies from one moment (inclusive) to another (exclusive), of which to read on behind `after`."""
+        """What lies from one moment (inclusive) to another (exclusive),
+        of which to read on behind `after`."""
         async with self._port.snapshot() as db:
             pos, made = await _end(db)
             first = 0 if since is None else (await _before(db, since)).transfer
@@ -130,7 +138,8 @@ class MoneyReads(OnPort):
         return Span(account, begin, last, opening, carried, closing, pos)
 
     async def movements(self, span: Span, after: int, limit: int) -> tuple[list[Movement], int | None]:
-        """Posted transfers among the next `limit` behind `after`, and behind which to read on, if any is left."""
+        """Posted transfers among the next `limit` behind `after`, and behind which to read on,
+        if any is left."""
         rows = await self._rows(
             _MOVEMENTS, account=span.account, after=after, upto=span.upto, limit=limit + 1
         )
@@ -138,7 +147,8 @@ class MoneyReads(OnPort):
         return posted, rows[limit - 1][0] if len(rows) > limit else None
 
     async def position(self, pos: int | None, before: int | None) -> LogPosition:
-        """Where the log stood at a `pos` or just `before` a moment (ms); where it stands, if neither is given."""
+        """Where the log stood at a `pos` or just `before` a moment (ms); where it stands,
+        if neither is given."""
         async with self._port.snapshot() as db:
             if before is not None:
                 return await _before(db, before)

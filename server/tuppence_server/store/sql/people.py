@@ -14,10 +14,13 @@ from tuppence_server.store.contract import Listed, Wanted, folded
 from .port import OnPort
 
 _U_WIDTH: Final = len(schema.USER.columns)
+_FLAGS: Final = FROZEN_IN | FROZEN_OUT
 _FROZEN: Final = (
-    "((u.flags & {0}) <> 0 OR EXISTS (SELECT 1 FROM account AS a WHERE a.owner = u.id AND (a.flags & {0}) <> 0))"
-).format(FROZEN_IN | FROZEN_OUT)
-# A call back into Python for each row would wait for the interpreter's lock each time: only names that need it ask.
+    f"((u.flags & {_FLAGS}) <> 0 OR "
+    f"EXISTS (SELECT 1 FROM account AS a WHERE a.owner = u.id AND (a.flags & {_FLAGS}) <> 0))"
+)
+# A call back into Python for each row would wait for the interpreter's lock each time:
+# only names that need it ask.
 _NAME: Final = "CASE WHEN u.name GLOB '*[^ -~]*' THEN folded(u.name) ELSE lower(u.name) END"
 _LISTED: Final = (
     f"SELECT {schema.USER.select('u')}, "
@@ -30,19 +33,21 @@ _SOME: Final = (
     "AND (u.tier = :tier OR :tier IS NULL) AND (u.disabled = :disabled OR :disabled IS NULL) "
     f"AND ({_FROZEN} = :frozen OR :frozen IS NULL) ORDER BY u.handle LIMIT :limit"
 )
-# A hash ends in "$", a salt of 22 characters, "$" and 43 more. Of other lengths what it ends in is taken off up to a
-# dollar, twice, which takes SQLite ten times as long.
+# A hash ends in "$", a salt of 22 characters, "$" and 43 more. Of other lengths what it ends in is taken off
+# up to a dollar, twice, which takes SQLite ten times as long.
 _KINDS: Final = (
     "WITH kept AS (SELECT password AS whole FROM user WHERE password <> '') "
     "SELECT CASE WHEN substr(whole, -67, 1) || substr(whole, -44, 1) = '$$' "
     "THEN substr(whole, 1, length(whole) - 67) ELSE "
-    "rtrim(rtrim(rtrim(rtrim(whole, replace(whole, '$', '')), '$'), replace(whole, '$', '')), '$') END AS kind, "
+    "rtrim(rtrim(rtrim(rtrim(whole, replace(whole, '$', '')), '$'), replace(whole, '$', '')), '$') END "
+    "AS kind, "
     "count(*) FROM kept GROUP BY kind"
 )
 _USER: Final = f"SELECT {schema.USER.select('u')} FROM user AS u"
 _SESSIONS: Final = (
     f"SELECT {schema.SESSION.select('s')} FROM session AS s "
-    "WHERE s.user = :user AND s.revoked_at IS NULL AND s.expires_at > :now ORDER BY s.created_at DESC, s.id LIMIT :limit"
+    "WHERE s.user = :user AND s.revoked_at IS NULL AND s.expires_at > :now "
+    "ORDER BY s.created_at DESC, s.id LIMIT :limit"
 )
 
 
@@ -72,7 +77,8 @@ class PeopleReads(OnPort):
         return [Session(*row) for row in await self._rows(_SESSIONS, user=user, now=now, limit=limit)]
 
     async def password_kinds(self) -> dict[str, int]:
-        """How passwords are hashed: the beginning of the hash, up to the salt, and how many people have one so."""
+        """How passwords are hashed: the beginning of the hash, up to the salt,
+        and how many people have one so."""
         return dict(await self._rows(_KINDS))
 
     async def people(self, wanted: Wanted, after: str, limit: int) -> list[Listed]:

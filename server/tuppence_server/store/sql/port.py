@@ -1,9 +1,10 @@
 """What a database brings so that the statements of this folder run on it.
 
-They are written as SQLite takes them. Another port spells a text anew, once, where its database differs: `:name` for
-a value; `json_each(:keys) AS k` with `k.value` and `json_extract(k.value, '$[0]')`, by which many keys come as one
-value; `GLOB`; `user` as a table; `CROSS JOIN … ON` and `INDEXED BY`, which hold SQLite to an order. What is left are
-functions that its schema can define: `folded`, `instr`, `json_group_array`, and `max` and `min` of two values.
+They are written as SQLite takes them. Another port spells a text anew, once, where its database differs:
+`:name` for a value; `json_each(:keys) AS k` with `k.value` and `json_extract(k.value, '$[0]')`, by which many
+keys come as one value; `GLOB`; `user` as a table; `CROSS JOIN … ON` and `INDEXED BY`, which hold SQLite to an
+order. What is left are functions that its schema can define: `folded`, `instr`, `json_group_array`, and `max`
+and `min` of two values.
 """
 
 from contextlib import AbstractAsyncContextManager

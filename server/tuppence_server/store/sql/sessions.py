@@ -53,8 +53,8 @@ _STANDING: Final = (
     "WHERE s.id = :session AND u.id = :user AND s.revoked_at IS NULL AND u.disabled = 0) FROM head AS h"
 )
 # Stays that ended after the cursor, and conversations that went on; each missed an event at least. Who left
-# and came back has no end here, since the end of the earlier stay cannot be told. What was seen last is found by
-# halving.
+# and came back has no end here, since the end of the earlier stay cannot be told. What was seen last is found
+# by halving.
 _BEHIND: Final = (
     "WITH RECURSIVE ends (conv, low, upto) AS ("
     "SELECT m.conv, m.since - 1, m.until FROM member AS m INDEXED BY member_gone "
@@ -71,7 +71,8 @@ _BEHIND: Final = (
 )
 _IN_RANGES: Final = (
     "FROM json_each(:ranges) AS k CROSS JOIN event AS e ON e.conv = json_extract(k.value, '$[0]') "
-    "AND e.seq BETWEEN CAST(json_extract(k.value, '$[1]') AS BIGINT) AND CAST(json_extract(k.value, '$[2]') AS BIGINT)"
+    "AND e.seq BETWEEN CAST(json_extract(k.value, '$[1]') AS BIGINT) "
+    "AND CAST(json_extract(k.value, '$[2]') AS BIGINT)"
 )
 # The lengths stand at the beginning of a row, so that what is too long to be sent is not read.
 _WEIGHT: Final = f"SELECT coalesce(sum(length(e.head) + length(e.body)), 0) {_IN_RANGES}"

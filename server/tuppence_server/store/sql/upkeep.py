@@ -21,7 +21,10 @@ _SESSIONS: Final = (
 _USES: Final = (
     'SELECT u.user, u.currency, u.slot FROM "use" AS u WHERE u.slot < :before ORDER BY u.slot LIMIT :limit'
 )
-_LATEST: Final = "SELECT (SELECT coalesce(max(expires_at), 0) FROM quote), (SELECT coalesce(max(created_at), 0) FROM session)"
+_LATEST: Final = (
+    "SELECT (SELECT coalesce(max(expires_at), 0) FROM quote), "
+    "(SELECT coalesce(max(created_at), 0) FROM session)"
+)
 
 
 class UpkeepReads(OnPort):
@@ -39,6 +42,7 @@ class UpkeepReads(OnPort):
         return Stale(tuple(id for (id,) in quotes), tuple(id for (id,) in sessions), tuple(map(tuple, uses)))
 
     async def latest(self, quote_ms: int) -> int:
-        """The latest commit without an event that rows tell of: a login, or a quote that holds for `quote_ms`."""
+        """The latest commit without an event that rows tell of: a login,
+        or a quote that holds for `quote_ms`."""
         ((expiry, login),) = await self._rows(_LATEST)
         return max(int(expiry) - quote_ms, int(login), 0)

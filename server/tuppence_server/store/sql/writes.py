@@ -26,7 +26,8 @@ _HEAD: Final = (
 def batch(
     changes: Changes, head: LogHead, rows: Callable[[Table, Collection[Any]], Iterable[Sql]]
 ) -> Iterator[Sql]:
-    """All of a batch; `rows` says how many rows of a table are written, which each database has its own way for."""
+    """All of a batch; `rows` says how many rows of a table are written,
+    which each database has its own way for."""
     for user, at in changes.ended_users.items():
         yield _END_USER, {"user": user, "at": at}
     for lookup, keys in dropped(changes):

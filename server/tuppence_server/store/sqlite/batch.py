@@ -1,10 +1,11 @@
 """One batch as one call on the writer's thread: BEGIN, its statements, COMMIT; or nothing of it.
 
-aiosqlite carries out each call on its thread as a whole. A call for every statement would let the event loop come
-between them, cost a wait for the interpreter's lock each time, and leave it to many awaits to be one transaction.
+aiosqlite carries out each call on its thread as a whole. A call for every statement would let the event loop
+come between them, cost a wait for the interpreter's lock each time, and leave it to many awaits to be one
+transaction.
 
-Python's `execute` gives that lock up three times for a statement, `executemany` with one row twice, and `commit` once.
-Beside a busy event loop each of them is a wait.
+Python's `execute` gives that lock up three times for a statement, `executemany` with one row twice, and
+`commit` once. Beside a busy event loop each of them is a wait.
 """
 
 import sqlite3

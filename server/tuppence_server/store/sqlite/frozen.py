@@ -1,8 +1,8 @@
 """The store of a running server as it was at one commit, for the check of the ledger.
 
-What changes is copied in one short read into temporary tables, which hide those of the file. What only grows is hidden
-by views of it up to where the log stood, and read from the file in short reads. So no read keeps the WAL from starting
-again, and between two reads is a pause.
+What changes is copied in one short read into temporary tables, which hide those of the file. What only grows
+is hidden by views of it up to where the log stood, and read from the file in short reads. So no read keeps
+the WAL from starting again, and between two reads is a pause.
 """
 
 import asyncio
@@ -33,7 +33,8 @@ _FREEZE: Final = (
     *(f'CREATE TEMP TABLE "{table}" AS SELECT * FROM main."{table}"' for table in _CHANGING),
     "CREATE TEMP TABLE refused AS SELECT * FROM receipt WHERE pos IS NULL",
     *(
-        f"CREATE TEMP VIEW {table} AS SELECT * FROM main.{table} WHERE {column} <= (SELECT {upto} FROM temp.head)"
+        f"CREATE TEMP VIEW {table} AS SELECT * FROM main.{table} WHERE {column} <= (SELECT {upto} "
+        "FROM temp.head)"
         for table, column, upto in (
             ("event", "pos", "pos"),
             ("envelope", "pos", "pos"),
@@ -85,7 +86,8 @@ class _Copy(Pool):
 
 
 class FrozenStore(SqlReads):
-    """What the check reads of a file that somebody else writes to, in up to `share` of the time that it takes."""
+    """What the check reads of a file that somebody else writes to,
+    in up to `share` of the time that it takes."""
 
     def __init__(self, path: Path, share: float = 1.0) -> None:
         self._copy = _Copy(path, share)

@@ -1,4 +1,5 @@
-"""Reading the log of a SQLite file from any process, in order and in pieces that stay in the processor's cache."""
+"""Reading the log of a SQLite file from any process,
+in order and in pieces that stay in the processor's cache."""
 
 import sqlite3
 from bisect import bisect_right
@@ -46,7 +47,8 @@ class SqliteLog(Struct, frozen=True):
         return b"" if row is None else bytes(row[0])
 
     def pieces(self, after: int, upto: int) -> Iterator[Piece]:
-        """The events behind `after` up to `upto` with their transfers, and last those that belong to none of them."""
+        """The events behind `after` up to `upto` with their transfers,
+        and last those that belong to none of them."""
         with store_faults(), closing(self._open()) as db:
             ((first,),) = db.execute(SEEK_TRANSFER, {"pos": after}).fetchall()
             moves = _Moves(db.execute(_MOVES, (first,)))

@@ -22,7 +22,8 @@ from tuppence_server.store.contract import SchemaTooNew, StoreFault
 
 LEDGER: Final = (
     "CREATE TABLE IF NOT EXISTS migration "
-    "(version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT"
+    "(version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at INTEGER NOT "
+    "NULL) STRICT"
 )
 _PEOPLE: Final = f"SELECT {', '.join(PERSON)} FROM user"
 _FLAGS: Final = f"SELECT {', '.join(ACCOUNT)} FROM account WHERE flags <> 0"

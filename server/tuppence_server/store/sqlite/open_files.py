@@ -1,6 +1,8 @@
-"""The files that a store has open: whether they still are what has their names, and how to keep what is in them.
+"""The files that a store has open: whether they still are what has their names,
+and how to keep what is in them.
 
-What is committed to a file without a name, or to one that was cut, is lost in silence: SQLite itself never looks.
+What is committed to a file without a name, or to one that was cut, is lost in silence:
+SQLite itself never looks.
 """
 
 import os
@@ -21,8 +23,8 @@ _SIDES: Final = ("", "-wal", "-shm")
 class OpenFiles:
     """The database, its log and the log's index, held open from the store's first statements to its end.
 
-    The connection in it cannot write. Closed last, it leaves the log as it is: SQLite would fold, and drop, it in
-    closing the last one that can.
+    The connection in it cannot write. Closed last, it leaves the log as it is: SQLite would fold, and drop,
+    it in closing the last one that can.
     """
 
     def __init__(self, path: Path) -> None:

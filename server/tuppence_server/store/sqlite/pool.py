@@ -1,7 +1,8 @@
 """Query-only connections in lanes: what one kind of read waits for is never another kind. Each read is short.
 
 A lane lends its readers in the order of asking. Hellos that bring a long absence and questions about a long
-history have readers of their own; so have the look at a token, on which every door waits, and the road's loads.
+history have readers of their own; so have the look at a token, on which every door waits, and the road's
+loads.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """The embedded store: one SQLite file, one connection that writes and checkpoints, a few that read.
 
-The road loads through a connection of its own, so that the next batch is decided while one is being written; what
-is on its way to the disk is in the book.
+The road loads through a connection of its own, so that the next batch is decided while one is being written;
+what is on its way to the disk is in the book.
 
 WAL with synchronous=FULL: what `save` returned from survives a crash and a power cut, if the disk honours
 fsync. Only the road's task uses the writer, and nothing cancels that task: a statement that was handed to
@@ -114,10 +114,12 @@ class SqliteStore(SqlReads):
         await writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def close(self) -> None:
-        """Close all connections; the last one folds the log into the file, unless what is on disk is in doubt.
+        """Close all connections; the last one folds the log into the file,
+        unless what is on disk is in doubt.
 
         Raises:
-            StoreFault: it is. The log stays, and the next start reads it; what has no name any more was rescued.
+            StoreFault: it is. The log stays, and the next start reads it;
+                what has no name any more was rescued.
         """
         writer, self._writer = self._writer, None
         try:
@@ -214,7 +216,8 @@ class SqliteStore(SqlReads):
             await self._db.executemany(BATCH, begun)
 
     async def backup(self, path: Path) -> LogHead:
-        """Write a whole, compact copy as of one moment, while the road goes on; where the copy's log stands."""
+        """Write a whole, compact copy as of one moment, while the road goes on;
+        where the copy's log stands."""
         self.watch()
         with store_faults():
             copier = await aiosqlite.connect(self.path, isolation_level=None)

@@ -1,9 +1,9 @@
 """The rows of one table as INSERTs of a few sizes, filled up with rows that are none.
 
-One step for many rows matters: SQLite gives up the interpreter's lock in each step, and where the event loop is busy
-it waits to get it back every time. Python's sqlite3 asks every value but an int, float, str or bytearray how it wants
-to be adapted, which costs more than writing it: so bytes go in as bytearrays, and what fills a statement up is 0 and
-not NULL.
+One step for many rows matters: SQLite gives up the interpreter's lock in each step, and where the event loop
+is busy it waits to get it back every time. Python's sqlite3 asks every value but an int, float, str or
+bytearray how it wants to be adapted, which costs more than writing it: so bytes go in as bytearrays, and what
+fills a statement up is 0 and not NULL.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -25,7 +25,8 @@ _SIZES: Final = (1, 4, 8, 16, 32, 64, 128, 192, 256, 384, 512, 768, 1024)
 
 @cache
 def insert(table: Table, rows: int) -> str:
-    """INSERT of up to so many rows, a row whose first value is 0 being none; UPDATE of those whose key is there."""
+    """INSERT of up to so many rows, a row whose first value is 0 being none;
+    UPDATE of those whose key is there."""
     names = ", ".join(f'"{column}"' for column in table.columns)
     marks = ", ".join(["(" + ", ".join("?" * len(table.columns)) + ")"] * rows)
     sql = f'INSERT INTO "{table.name}" ({names}) SELECT * FROM (VALUES {marks}) WHERE column1 IS NOT 0'
