@@ -1,4 +1,4 @@
-"""A payment of what was asked for need not say what its ref says: same event, same money, whatever is left out."""
+"""A payment of what was asked for need not say what its ref says: it is the same event and money."""
 
 from itertools import combinations
 from typing import Any
@@ -35,7 +35,8 @@ async def ask(world: MoneyWorld, asking: str) -> tuple[str, str]:
         return group, await world.made("alice", "pay.split", group, **body)
     place = group if asking == "in a group" else "@alice"
     return place, await world.made(
-        "alice", "pay.request", "@bob" if place == "@alice" else group, amount="3.1", currency="EUR", payer="@bob"
+        "alice", "pay.request", "@bob" if place == "@alice" else group,
+        amount="3.1", currency="EUR", payer="@bob",
     )  # fmt: skip
 
 

@@ -15,7 +15,8 @@ async def test_a_line_becomes_an_event(world: World) -> None:
     head = head_of(outcome)
     conv = head.pop("conv")
     assert head == {
-        "kind": "chat.text", "id": event_id(50), "seq": 1, "pos": 1, "from": world.users["alice"], "at": world.now
+        "kind": "chat.text", "id": event_id(50), "seq": 1, "pos": 1,
+        "from": world.users["alice"], "at": world.now,
     }  # fmt: skip
     assert conv.startswith("c_")
     assert body_of(outcome) == {"text": "Lunch?"}
@@ -126,7 +127,10 @@ async def test_what_leaves_the_road_is_in_order(world: World) -> None:
         world.frame("bob", "chat.text", group, text="gone"),
     )
     assert world.book is not None
-    flow = [(type(item).__name__, getattr(item, "pos", 0) or item.event.pos) for item in world.book.outflow]  # type: ignore[union-attr]
+    flow = [
+        (type(item).__name__, item.event.pos if isinstance(item, Publish) else getattr(item, "pos", 0))
+        for item in world.book.outflow
+    ]
     assert flow == [
         ("Joined", 1), ("Publish", 2), ("Publish", 3), ("Publish", 4), ("Left", 4), ("Publish", 5),
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What is the same under one id, for every kind of money: the event again; and what is not: `id_reused`, by field."""
+"""What is the same under one id, for every kind of money, and what is not: `id_reused`, by field."""
 
 from typing import Any, Final
 
@@ -212,7 +212,7 @@ REFUSED: Final[list[tuple[str, Members]]] = [
 async def test_what_was_refused_stays_refused_and_its_id_is_spent(
     world: MoneyWorld, name: str, wrong: Members
 ) -> None:
-    """The same is refused again, however things stand by then; put right under the same id it is other content.
+    """The same is refused again, however things stand by then; put right under its id it is other content.
 
     A late retry must not pay after the person has already paid anew.
     """

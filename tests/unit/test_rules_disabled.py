@@ -1,4 +1,4 @@
-"""Whoever is disabled neither pays nor is paid, by any verb; what gives back what is held is left to others and time."""
+"""Whoever is disabled neither pays nor is paid, by any verb; others and time give back what is held."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,15 +11,16 @@ from tests.support.money_world import DAY_MS, ON_EVERY_STORE, MoneyWorld, money_
 from tuppence_protocol.kinds import CLIENT_FRAMES, PREVIEWED
 from tuppence_server.domain.commands import DisableUser
 
+EUROS: Final = {"currency": "EUR"}
 UNAVAILABLE: Final = "payee_unavailable"
 STORED: Final = "stored"
 # What Alice does while Bob is disabled, and what becomes of it: (name, kind, where, ref, body, answer).
 GRID: Final[list[tuple[str, str, str, str, dict[str, Any], str]]] = [
     ("pay", "pay.send", "@bob", "", {"amount": "1.00", "currency": "EUR"}, UNAVAILABLE),
-    ("pay in a group", "pay.send", "group", "", {"amount": "1.00", "currency": "EUR", "payee": "@bob"}, UNAVAILABLE),
+    ("pay in a group", "pay.send", "group", "", {"amount": "1.00", **EUROS, "payee": "@bob"}, UNAVAILABLE),
     ("offer", "pay.send", "@bob", "", {"amount": "1.00", "currency": "EUR", "accept": True}, UNAVAILABLE),
-    ("exchange", "pay.send", "@bob", "", {"amount": "1.00", "currency": "EUR", "quote": "quote"}, UNAVAILABLE),
-    ("settle a request", "pay.send", "@bob", "his request", {"amount": "2.00", "currency": "EUR"}, UNAVAILABLE),
+    ("exchange", "pay.send", "@bob", "", {"amount": "1.00", **EUROS, "quote": "quote"}, UNAVAILABLE),
+    ("settle a request", "pay.send", "@bob", "his request", {"amount": "2.00", **EUROS}, UNAVAILABLE),
     (
         "settle a share", "pay.send", "group", "his split",
         {"amount": "3.00", "currency": "EUR", "payee": "@bob"}, UNAVAILABLE,
@@ -45,10 +46,12 @@ GRID: Final[list[tuple[str, str, str, str, dict[str, Any], str]]] = [
     ("cancel a request", "pay.cancel", "@bob", "her request", {}, STORED),
     ("cancel a split", "pay.cancel", "group", "her split", {}, STORED),
     ("waive", "pay.waive", "group", "her split", {"user": "@bob"}, STORED),
-    ("packet for others", "pay.packet", "group", "", {"total": "1.00", "currency": "EUR", "count": 1, "mode": "equal"}, STORED),
+    (
+        "packet for others", "pay.packet", "group", "",
+        {"total": "1.00", **EUROS, "count": 1, "mode": "equal"}, STORED,
+    ),
     ("pay another", "pay.send", "@carol", "", {"amount": "1.00", "currency": "EUR"}, STORED),
 ]  # fmt: skip
-EUROS: Final = {"currency": "EUR"}
 
 
 class Scene:
@@ -61,7 +64,8 @@ class Scene:
         """The members of a frame of the grid."""
         said_body = {name: self.made["quote"] if name == "quote" else value for name, value in body.items()}
         return {
-            "conv": self.group if where == "group" else where, "ref": self.made[ref] if ref else None, **said_body,
+            "conv": self.group if where == "group" else where,
+            "ref": self.made[ref] if ref else None, **said_body,
         }  # fmt: skip
 
 

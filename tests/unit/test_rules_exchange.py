@@ -1,4 +1,4 @@
-"""Quotes and what is paid by them: exact, in the house's favour by less than one minor unit, once and in time."""
+"""Quotes and what is paid by them: exact, the house's by less than one minor unit, once and in time."""
 
 from fractions import Fraction
 from math import ceil

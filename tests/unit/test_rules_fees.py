@@ -275,7 +275,7 @@ async def test_a_fee_in_every_currency(world: MoneyWorld, currency: str, digits:
 
 
 async def test_any_fee_on_any_payment(world: MoneyWorld) -> None:
-    """Random rules and amounts, some that cannot be paid: nobody owes, and no unit is lost (`check_ledger`)."""
+    """Random rules and amounts, some that cannot be paid: nobody owes, and no unit is lost."""
     rng = seeded()
     people = ("alice", "bob", "carol", "dave")
     for _ in range(120):

@@ -310,7 +310,7 @@ async def test_form(world: MoneyWorld, members: dict[str, Any], expected: Told) 
 async def test_what_is_wrong_in_form_is_told_before_what_is_not_there(
     world: MoneyWorld, members: dict[str, Any], place: dict[str, str]
 ) -> None:
-    """ "Where several codes apply, the one with the lowest number is told": `bad_frame` is 102, `not_found` 401."""
+    """The code with the lowest number is told: `bad_frame` is 102, `not_found` 401."""
     refused = await world.do("alice", "pay.send", amount="1", currency="EUR", **members, **place)
     assert told(refused)[0] == "bad_frame"
 
@@ -325,7 +325,8 @@ async def test_of_several_reasons_against_an_answer_the_first_of_the_catalogue_i
     await world.flag("alice", 2)  # and nothing out
     codes = await world.told_in_turn(
         "pay.accept", {"ref": offer},
-        {"who": "dave", "conv": group}, {"who": "bob", "conv": "self"}, {"who": "carol", "conv": group}, {"who": "bob"},
+        {"who": "dave", "conv": group}, {"who": "bob", "conv": "self"}, {"who": "carol", "conv": group},
+        {"who": "bob"},
         lambda: world.flag("bob", 0, clear=1), lambda: world.flag("alice", 0, clear=2),
     )  # fmt: skip
     assert codes == ["not_found", "not_found", "forbidden", "account_frozen", "payee_unavailable", "expired"]

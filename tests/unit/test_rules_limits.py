@@ -275,7 +275,7 @@ async def test_of_several_limits_the_first_of_the_catalogue_is_told(world: Money
 async def test_nobody_finds_out_what_somebody_has_by_payments_that_they_cannot_make(
     world: MoneyWorld,
 ) -> None:
-    """A cap on balances would tell by when it is passed; so what one lacks oneself is told first, and no preview."""
+    """A cap on balances would tell by when it is passed; so what one lacks oneself is told first."""
     await world.tier("carol", "small")
     await world.credit("carol", "60.00")
     for amount in ("1.00", "40.00", "40.01", "99.00"):

@@ -10,6 +10,7 @@ from tests.support.money_world import MoneyWorld, world_of
 from tests.support.road import IDS, deposit, pay, road_on, word
 
 from tuppence_protocol.errors import Refusal
+from tuppence_protocol.shapes import Durable
 from tuppence_server.domain import rules
 from tuppence_server.domain.book import Book
 from tuppence_server.domain.commands import (
@@ -53,6 +54,11 @@ FAULT: Final = "a fault of ours"
 world = world_of(alice="90", bob="90")
 
 
+def preview_of(request: Request) -> Request:
+    assert isinstance(request.frame, Durable)
+    return Request(Preview(request.frame), request.author)
+
+
 async def requests_of(world: MoneyWorld) -> dict[str, Request]:
     """One request of every kind that there is a rule for, and some kinds in several ways; all go through."""
     names, users = await stage(world), world.users
@@ -66,7 +72,7 @@ async def requests_of(world: MoneyWorld) -> dict[str, Request]:
         who = "bob" if kind == "room.leave" else "alice"
         found[kind] = world.frame(who, kind, place, **body)
     for name in ("plain", "share", "accept", "claim"):
-        found[f"preview of {name}"] = Request(Preview(found[name].frame), found[name].author)  # type: ignore[arg-type]
+        found[f"preview of {name}"] = preview_of(found[name])
     euros = ("5", "EUR")
     for order in (
         Deposit(world.key(), "alice", *euros, None),
@@ -128,9 +134,8 @@ async def test_what_a_frame_before_it_in_the_batch_made_is_found() -> None:
     dave = CreateUser(wire_id("u_", 90), wire_id("c_", 90), "dave", "", None)
     async with road_on(MemoryStore("e_first")) as road:
         await road.ask(deposit(1, "alice", "9"))
-        group = await road.ask(
-            frame(IDS["alice"], "room.create", None, event_id(2), None, title="Club", members=[])  # type: ignore[arg-type]
-        )
+        club = frame(IDS["alice"], "room.create", None, event_id(2), None, title="Club", members=[])
+        group = await road.ask(club)
         assert isinstance(group, Stored)
         invite = frame(IDS["alice"], "room.invite", group.event.conv, event_id(3), None, users=["@dave"])
         outcomes = await road.at_once([command(dave), pay(4, "alice", "dave", "2"), invite])

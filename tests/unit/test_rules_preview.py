@@ -42,7 +42,7 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 async def both(world: MoneyWorld, who: str, kind: str, conv: str, **members: Any) -> Any:
-    """Preview a frame, see that nothing was kept, do it, and see that it came as was foretold; the preview."""
+    """Preview a frame, see that nothing was kept, do it, and see that it came as foretold; the preview."""
     before = [await world.store.head(), await world.store.accounts(), await world.store.users()]
     key = world.key()
     seen = await world.previewed(who, kind, conv, key=key, **members)

@@ -161,7 +161,8 @@ async def test_of_several_reasons_against_a_request_the_first_is_told(world: Mon
     codes = await world.told_in_turn(
         "pay.request", wrong,
         {"currency": "EUR"}, {"amount": "0"}, {"amount": "3", "currency": "CHF"}, {"currency": "EUR"},
-        {"conv": group, "payer": "@nobody"}, {"conv": dm}, {"payer": "@carol"}, {"payer": "@bob"}, {"amount": "6"},
+        {"conv": group, "payer": "@nobody"}, {"conv": dm}, {"payer": "@carol"}, {"payer": "@bob"},
+        {"amount": "6"},
     )  # fmt: skip
     assert codes == [
         "amount_format", "amount_range", "unknown_currency", "not_found", "forbidden", "not_found",

@@ -1,4 +1,4 @@
-"""What one person learns never depends on what another has: every verb against every balance and limit of the other.
+"""What one person learns never depends on what another has: every verb against every balance and limit.
 
 Only what arrives at once tells whether it could arrive, and then it has arrived; the last tests say so.
 """
@@ -126,7 +126,8 @@ async def learnt(folder: Path, act: Act, tier: str, cents: int) -> list[Any]:
         account.credits_posted = cents
         shift = account.credits_posted - before
         seen = [_told(outcome) for outcome in await act(world, group)]
-        world.store._accounts[world.users["bob"], "EUR", "customer"].credits_posted -= shift  # type: ignore[attr-defined]
+        accounts = world.store._accounts  # type: ignore[attr-defined]
+        accounts[world.users["bob"], "EUR", "customer"].credits_posted -= shift
         return seen
 
 
@@ -194,7 +195,8 @@ async def _claimed(folder: Path, seeds: int, room: int, *, taken: bool) -> tuple
         packet = await world.made("alice", "pay.packet", group, **body)
         if taken:
             await world.do("carol", "pay.claim", group, ref=packet)
-        shares = [each for each in world.store._shares.values() if each.payment == packet]  # type: ignore[attr-defined]
+        rows = world.store._shares.values()  # type: ignore[attr-defined]
+        shares = [each for each in rows if each.payment == packet]
         outcome = await world.do("bob", "pay.claim", group, ref=packet)
         return await world.balance("carol"), shares[int(taken)].amount, said(outcome)
 
@@ -217,7 +219,7 @@ async def test_the_next_share_of_a_packet_is_not_told_by_ones_own_room(tmp_path:
 
 
 async def test_what_would_arrive_at_once_is_refused_with_a_bare_code(world: MoneyWorld) -> None:
-    """That much is told, since it is so; but neither what the other has nor by how much it would be passed."""
+    """That much is told, since it is so; but neither what the other has nor by how much it is passed."""
     await world.say("alice", "@bob")
     await world.credit("alice", "9000", "JPY")
     request = await world.made("bob", "pay.request", "@alice", amount="40.01", currency="EUR")

@@ -22,6 +22,7 @@ from tuppence_protocol.limits import REQUEST_S_DEFAULT
 from tuppence_protocol.money import format_amount, parse_amount
 
 WEEK_MS = 1000 * REQUEST_S_DEFAULT
+THREE = {"amount": "3", "currency": "EUR", "payee": "@alice"}
 world = world_of(alice="50", bob="50", begin=lambda world: world.say("alice", "@bob"))
 
 
@@ -124,12 +125,12 @@ async def test_in_one_batch_the_last_share_settles(world: MoneyWorld, group: str
 @pytest.mark.parametrize(
     ("who", "kind", "body", "expected"),
     [
-        ("alice", "pay.send", {"amount": "3", "currency": "EUR", "payee": "@bob"}, NOT_YOURS),
-        ("dave", "pay.send", {"amount": "3", "currency": "EUR", "payee": "@alice"}, NOT_YOURS),
-        ("bob", "pay.send", {"amount": "3", "currency": "EUR", "payee": "@carol"}, ("bad_frame", "$.body.payee", None)),
-        ("bob", "pay.send", {"amount": "9", "currency": "EUR", "payee": "@alice"}, ("bad_frame", "$.body.amount", None)),
-        ("bob", "pay.send", {"amount": "3", "currency": "USD", "payee": "@alice"}, ("bad_frame", "$.body.currency", None)),
-        ("bob", "pay.send", {"amount": "3", "currency": "EUR", "payee": "@alice", "accept": True}, ("bad_frame", "$.ref", None)),
+        ("alice", "pay.send", THREE | {"payee": "@bob"}, NOT_YOURS),
+        ("dave", "pay.send", THREE, NOT_YOURS),
+        ("bob", "pay.send", THREE | {"payee": "@carol"}, ("bad_frame", "$.body.payee", None)),
+        ("bob", "pay.send", THREE | {"amount": "9"}, ("bad_frame", "$.body.amount", None)),
+        ("bob", "pay.send", THREE | {"currency": "USD"}, ("bad_frame", "$.body.currency", None)),
+        ("bob", "pay.send", THREE | {"accept": True}, ("bad_frame", "$.ref", None)),
         ("dave", "pay.decline", {}, NOT_YOURS),
         ("dave", "pay.cancel", {}, NOT_YOURS),
         ("alice", "pay.waive", {"user": "@dave"}, ("not_found", "$.body.user", None)),

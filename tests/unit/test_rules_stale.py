@@ -1,4 +1,4 @@
-"""What nobody needs any more is dropped, in bites, and nothing that is asked for again or that the ledger is checked by."""
+"""What nobody needs any more is dropped, in bites, and nothing that is asked for or checked by again."""
 
 import asyncio
 from pathlib import Path

@@ -32,7 +32,7 @@ world = world_of(alice="50", bob="50")
 
 
 class Stage:
-    """Alice and Bob with one payment of every sort between them, so that each verb has something to act on."""
+    """Alice and Bob with one payment of every sort between them, for each verb to act on."""
 
     def __init__(self, world: MoneyWorld) -> None:
         self.world = world
