@@ -30,7 +30,8 @@ class Edit(NamedTuple):
 
 
 async def full_database(folder: Path, lines: int = 0) -> Path:
-    """Money moved in every way, refusals, limits, flags, marks, logins, people who left and came back, long texts."""
+    """Money moved in every way, refusals, limits, flags, marks, logins, people who left and came back,
+    long texts."""
     async with opened("sqlite", folder) as store:
         world = await busy_world(store)
         with closing(sqlite3.connect(folder / "tuppence.db")) as db, db:
@@ -98,7 +99,8 @@ def columns(db: sqlite3.Connection) -> Iterator[tuple[str, str]]:
 
 
 def edits(path: Path, chance: random.Random) -> Iterator[Edit]:
-    """For each column of some rows another row's value and one that was never there; rows doubled and taken away."""
+    """For each column of some rows another row's value and one that was never there;
+    rows doubled and taken away."""
     with closing(sqlite3.connect(path)) as db:
         every = list(columns(db))
         for table in sorted({table for table, _ in every}):

@@ -10,7 +10,8 @@ HEADER_BYTES = 100
 
 
 def pages(path: Path) -> dict[str, list[int]]:
-    """Offsets of the pages of each kind; "header" is that of the file, "freelist" and "overflow" are what they are."""
+    """Offsets of the pages of each kind; "header" is that of the file,
+    "freelist" and "overflow" are what they are."""
     data = path.read_bytes()
     size = int.from_bytes(data[16:18])
     found: dict[str, list[int]] = {"header": [0]}

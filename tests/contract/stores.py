@@ -131,7 +131,8 @@ def head_of(outcome: Outcome) -> dict[str, Any]:
 
 
 class World:
-    """People over one store. Every batch starts from an empty book, so each rule gets only what it asked for."""
+    """People over one store. Every batch starts from an empty book,
+    so each rule gets only what it asked for."""
 
     def __init__(self, store: Store, policy: Policy = POLICY) -> None:
         self.store = store

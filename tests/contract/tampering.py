@@ -10,7 +10,8 @@ _GUARDS = "SELECT type, name, sql FROM sqlite_schema WHERE type = 'trigger' OR n
 
 @contextmanager
 def unguarded(path: Path) -> Iterator[sqlite3.Connection]:
-    """The file without the triggers and checks that would refuse; they are back afterwards, where they still fit."""
+    """The file without the triggers and checks that would refuse; they are back afterwards,
+    where they still fit."""
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         guards = db.execute(_GUARDS).fetchall()
         for kind, name, _ in guards:

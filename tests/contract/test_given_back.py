@@ -1,4 +1,5 @@
-"""What a payment's row says was given back is what was moved for it, in the database too; what has ended stays."""
+"""What a payment's row says was given back is what was moved for it, in the database too;
+what has ended stays."""
 
 import sqlite3
 from contextlib import closing

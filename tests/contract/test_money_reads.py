@@ -1,4 +1,5 @@
-"""What people read of their money: the same from every store, all of it, in order, and nothing of anybody else's."""
+"""What people read of their money: the same from every store, all of it, in order,
+and nothing of anybody else's."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -83,7 +84,8 @@ async def test_a_payment_is_listed_as_it_stands(busy: BusyWorld) -> None:
         "accepted": "partly_refunded", "accepted dollars": "completed", "declined": "declined",
         "cancelled": "cancelled", "expired": "expired", "pending": "pending", "refunded": "refunded",
         "paid": "paid", "refused": "declined", "withdrawn": "cancelled", "overdue": "expired",
-        "open request": "open", "late request": "open", "payment": "completed", "settled": "settled", "dropped": "cancelled",
+        "open request": "open", "late request": "open", "payment": "completed", "settled": "settled",
+        "dropped": "cancelled",
         "split": "open", "share": "completed", "claim of emptied": "completed", "claim of stale": "completed",
         "claim": "completed",
     }  # fmt: skip

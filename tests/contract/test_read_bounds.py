@@ -1,4 +1,5 @@
-"""What a read costs does not grow with what it has not to tell: counted in SQLite's steps and bytes, never in time."""
+"""What a read costs does not grow with what it has not to tell: counted in SQLite's steps and bytes,
+never in time."""
 
 import asyncio
 import sqlite3

@@ -1,4 +1,5 @@
-"""No read of people's goes through a whole table: every statement that the store runs, as SQLite says it would run it."""
+"""No read of people's goes through a whole table: every statement that the store runs,
+as SQLite says it would run it."""
 
 import inspect
 import re
@@ -17,7 +18,8 @@ from tuppence_server.store.sql.people import _SESSIONS
 from tuppence_server.store.sqlite.store import SqliteStore
 
 OF_THE_OPERATOR: Final = {
-    "accounts", "all_conversations", "all_members", "faults", "log", "misplaced", "outcomes", "tally", "totals",
+    "accounts", "all_conversations", "all_members", "faults", "log", "misplaced", "outcomes", "tally",
+    "totals",
     "password_kinds", "people", "refusals", "transfers", "users", "backup", "latest", "reader",
 }  # fmt: skip
 """What reads everything, since it checks, counts or copies everything; none of it is asked for by people."""

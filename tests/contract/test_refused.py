@@ -17,7 +17,10 @@ from tuppence_server.audit.verify import verify
 from tuppence_server.pipeline.inbox import BOUNDS
 
 FRAMES = 60
-REFUSES = "CREATE TRIGGER refuses BEFORE INSERT ON receipt WHEN NEW.id IN ({}) BEGIN SELECT RAISE (ABORT, 'no'); END"
+REFUSES = (
+    "CREATE TRIGGER refuses BEFORE INSERT ON receipt WHEN NEW.id IN ({}) "
+    "BEGIN SELECT RAISE (ABORT, 'no'); END"
+)
 
 
 @pytest.mark.parametrize("narrow", [False, True], ids=["wide", "narrow"])

@@ -1,4 +1,5 @@
-"""Coming back: a snapshot tells how things stand, and everything that was missed, in order, or that it cannot."""
+"""Coming back: a snapshot tells how things stand, and everything that was missed, in order,
+or that it cannot."""
 
 import json
 

@@ -1,4 +1,5 @@
-"""What a write of the road changes besides its row: which indexes, as SQLite says it would run the statement."""
+"""What a write of the road changes besides its row: which indexes,
+as SQLite says it would run the statement."""
 
 import sqlite3
 from collections.abc import AsyncIterator

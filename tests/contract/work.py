@@ -1,4 +1,5 @@
-"""What the SQLite store does for a read, counted: steps of SQLite's own machine, and bytes that come out of it.
+"""What the SQLite store does for a read, counted: steps of SQLite's own machine,
+and bytes that come out of it.
 
 Both are the same on every machine, however busy it is.
 """

@@ -1,4 +1,5 @@
-"""Who is let in: the address's pace, the token, the person's pace, in this order; then join first, read second."""
+"""Who is let in: the address's pace, the token, the person's pace, in this order; then join first,
+read second."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""A commit is plain data: what stands behind a network tells people the same as what stands in the process."""
+"""A commit is plain data: what stands behind a network tells people the same as what stands in the
+process."""
 
 import msgspec
 from tests.contract.stores import Counted, command, event_id, frame, head_of, wire_id

@@ -105,7 +105,8 @@ def test_frame_that_acts_names_the_payment() -> None:
 
 def test_other_amount_or_person_in_a_share_is_other_content() -> None:
     shares = '[{"user":"@bob","amount":"1.00"},{"user":"@eve","amount":"2.00"}]'
-    split = f'{{"kind":"pay.split","id":"{ID}","conv":"@bob","body":{{"total":"3.00","currency":"EUR","shares":{shares}}}}}'
+    body = f'{{"total":"3.00","currency":"EUR","shares":{shares}}}'
+    split = f'{{"kind":"pay.split","id":"{ID}","conv":"@bob","body":{body}}}'
     frame = read(split).frame
     assert isinstance(frame, PaySplit)
     assert [share.user for share in frame.body.shares] == ["@bob", "@eve"]

@@ -14,7 +14,8 @@ from tuppence_server.admin.passwords import Passwords
 
 SPACES = [chr(point) for point in range(0x10000) if unicodedata.category(chr(point)) == "Zs"]
 WORDS = (
-    "größer als 12", "Ångström 8", "한글 비밀번호", "naïve café", "ﬁ ligature", "👨\u200d👩\u200d👧 ❤\ufe0f home",
+    "größer als 12", "Ångström 8", "한글 비밀번호", "naïve café", "ﬁ ligature",
+    "👨\u200d👩\u200d👧 ❤\ufe0f home",
 )  # fmt: skip
 
 

@@ -1,4 +1,5 @@
-"""What a connection that only listens holds of its own: its session and its engine, and no queue for what may come."""
+"""What a connection that only listens holds of its own: its session and its engine,
+and no queue for what may come."""
 
 import gc
 from types import SimpleNamespace

@@ -1,4 +1,5 @@
-"""What a connection's frames become: questions in order and bounded, fleeting frames passed on, faults answered."""
+"""What a connection's frames become: questions in order and bounded, fleeting frames passed on,
+faults answered."""
 
 import asyncio
 from collections.abc import AsyncIterator

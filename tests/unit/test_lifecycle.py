@@ -1,8 +1,9 @@
-"""The table of lives is what the rules do and what cards say: everybody tries everything in every state there is.
+"""The table of lives is what the rules do and what cards say:
+everybody tries everything in every state there is.
 
-Each state is reached by what the rules themselves let through, from the ways in which a payment begins. What has to
-come of a try is written down here once more, by people and not by their parts; that the money and the states are those
-of the spec is for the check of the ledger to say.
+Each state is reached by what the rules themselves let through, from the ways in which a payment begins. What
+has to come of a try is written down here once more, by people and not by their parts; that the money and the
+states are those of the spec is for the check of the ledger to say.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -59,7 +60,8 @@ MAY: Final[Mapping[str, Mapping[str, Mapping[str, tuple[Verb, ...]]]]] = {
 """What is meant, by who it is, and not read from the table: in all other states nobody can do anything."""
 OF_SHARES: Final = ("settle", "decline", "waive")
 ENDED: Final = {
-    "paid": "already_paid", "declined": "already_declined", "cancelled": "already_cancelled", "expired": "expired",
+    "paid": "already_paid", "declined": "already_declined", "cancelled": "already_cancelled",
+    "expired": "expired",
     "emptied": "packet_empty", "refunded": "already_refunded",
 }  # fmt: skip
 BODIES: Final[Mapping[Verb, tuple[dict[str, str], ...]]] = {
@@ -221,7 +223,8 @@ async def test_everybody_can_do_what_is_meant_and_the_table_says_so(tmp_path: Pa
     lives = (kind, "share") if kind == "split" else (kind,)
     assert set(found) == {
         (life, state, verb, after)
-        for life in lives for state, ways in LIFE[life].items() for verb, way in ways.items() for after in way.to
+        for life in lives for state, ways in LIFE[life].items() for verb,
+        way in ways.items() for after in way.to
         if (life, verb) != ("share", "remind")
     }  # fmt: skip
 

@@ -33,7 +33,8 @@ ALARM_ODDS = 1e-9
 
 
 def too_far(tests: int) -> float:
-    """How far a frequency in DRAWS draws may be from what is expected (Hoeffding), for so many frequencies."""
+    """How far a frequency in DRAWS draws may be from what is expected (Hoeffding),
+    for so many frequencies."""
     return math.sqrt(math.log(2 * tests / ALARM_ODDS) / (2 * DRAWS))
 
 

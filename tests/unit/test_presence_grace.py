@@ -1,4 +1,5 @@
-"""Somebody whose connection broke is offline once a whole grace went by without them, however often it broke."""
+"""Somebody whose connection broke is offline once a whole grace went by without them,
+however often it broke."""
 
 import json
 

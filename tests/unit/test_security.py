@@ -1,4 +1,5 @@
-"""SECURITY.md promises nothing that no test holds: each promise names the tests that would fail without it."""
+"""SECURITY.md promises nothing that no test holds:
+each promise names the tests that would fail without it."""
 
 import re
 from typing import Final

@@ -1,4 +1,5 @@
-"""Whoever is counted at the door of TLS is taken off once, in whatever order handshake, bytes and loss come."""
+"""Whoever is counted at the door of TLS is taken off once, in whatever order handshake,
+bytes and loss come."""
 
 import asyncio
 import ssl

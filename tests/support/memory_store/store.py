@@ -1,7 +1,7 @@
 """The store in memory: the contract at its plainest, for tests and as a model of the other stores.
 
-Rows are copied in and out, so nobody holds what is stored; `save` takes in all of a batch or nothing. What each
-method tells stands in the reads of the SQL stores.
+Rows are copied in and out, so nobody holds what is stored; `save` takes in all of a batch or nothing. What
+each method tells stands in the reads of the SQL stores.
 """
 
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -53,7 +53,8 @@ from tuppence_server.store.loading import Lookup
 from tuppence_server.store.schema import SIMPLE
 
 TABLES = (
-    "user", "session", "conversation", "member", "account", "event", "receipt", "transfer", "payment", "share",
+    "user", "session", "conversation", "member", "account", "event", "receipt", "transfer", "payment",
+    "share",
     *(table.name for table in SIMPLE.values()), "use",
 )  # fmt: skip
 
@@ -96,8 +97,8 @@ class MemoryStore(MemoryAudit):
         """Take in one batch.
 
         Raises:
-            StoreFault: where `fail` says so, a row that is never changed is there already, or more or less was given
-                back than was moved for it; then nothing was taken in.
+            StoreFault: where `fail` says so, a row that is never changed is there already, or more or less
+                was given back than was moved for it; then nothing was taken in.
         """
         if self.fail is not None:
             fault, self.fail = self.fail, None
