@@ -84,16 +84,14 @@ async def test_odd_handshakes_and_hosts(server):
 
 SMUGGLED = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 AMBIGUOUS = [
-    ["Content-Length: 4", "Transfer-Encoding: chunked"], ["Transfer-Encoding: chunked", "Content-Length: 4"],
-    ["Content-Length: 4", "Content-Length: 40"], ["Content-Length: 4, 40"], ["Content-Length: +4"],
-    ["Content-Length: -1"],
-    ["Content-Length: 0x4"], ["Content-Length: 99999999999999999999"],
-    ["Transfer-Encoding: xchunked", "Content-Length: 4"],
+    ["Content-Length: 4", "Transfer-Encoding: chunked"],
+    ["Transfer-Encoding: chunked", "Content-Length: 4"], ["Content-Length: 4", "Content-Length: 40"],
+    ["Content-Length: 4, 40"], ["Content-Length: +4"], ["Content-Length: -1"], ["Content-Length: 0x4"],
+    ["Content-Length: 99999999999999999999"], ["Transfer-Encoding: xchunked", "Content-Length: 4"],
     ["Transfer-Encoding: chunked, identity", "Content-Length: 4"],
     ["Transfer-Encoding : chunked", "Content-Length: 4"],
     ["Transfer-Encoding:\x0bchunked", "Content-Length: 4"], ["X: y\rContent-Length: 4"],
-    [" Content-Length: 4"],
-    ["Content-Length\x00: 4"],
+    [" Content-Length: 4"], ["Content-Length\x00: 4"],
 ]  # fmt: skip
 
 

@@ -192,8 +192,7 @@ def test_the_guide_shows_every_command_that_it_tells_of() -> None:
     typed = {command.partition("tuppence ")[2] for console in CONSOLES for command, _ in steps(console)}
     for command in (
         "serve", "user add", "wallet credit", "wallet show", "packet check", "statement @alice EUR --csv",
-        "books",
-        "wallet freeze", "wallet thaw", "user tier", "ledger verify",
+        "books", "wallet freeze", "wallet thaw", "user tier", "ledger verify",
     ):  # fmt: skip
         assert any(line.startswith(command) for line in typed), command
 

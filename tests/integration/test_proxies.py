@@ -61,10 +61,9 @@ APACHE_MODULES = (
 CLOSED = (
     "/v1/admin", "/v1/admin/", "/v1/admin?x=1", "/v1/admin/statement", "/v1/admin/statement?handle=alice",
     "/v1/%61dmin", "/v1/admi%6e/statement", "/v1/admin%2fstatement", "/v1%2fadmin", "/%76%31/admin",
-    "//v1/admin",
-    "/v1//admin", "/v1/./admin", "/v1/x/../admin", "/v1/x/%2e%2e/admin", "/./metrics", "/metrics",
-    "/metrics/",
-    "/%6detrics", "//metrics", "/healthz", "/readyz", "/readyz?x", "/health%7a", "/v1/../metrics",
+    "//v1/admin", "/v1//admin", "/v1/./admin", "/v1/x/../admin", "/v1/x/%2e%2e/admin", "/./metrics",
+    "/metrics", "/metrics/", "/%6detrics", "//metrics", "/healthz", "/readyz", "/readyz?x", "/health%7a",
+    "/v1/../metrics",
 )  # fmt: skip
 
 

@@ -23,15 +23,14 @@ from tests.property.model.state import State, transfer
 
 RULES: Final[Mapping[str, Callable[[State, str, Mapping[str, Any]], Effect | Verdict]]] = {
     "chat.text": chat.text, "room.create": chat.create, "room.invite": chat.invite,
-    "room.remove": chat.remove,
-    "room.leave": chat.leave, "room.role": chat.role,
-    "pay.send": sends.send, "pay.request": requests.request, "pay.split": requests.split,
-    "pay.remind": requests.remind, "pay.waive": requests.waive, "pay.packet": packets.packet,
-    "pay.claim": packets.claim, "pay.accept": answers.accept, "pay.decline": answers.decline,
-    "pay.cancel": answers.cancel, "pay.refund": answers.refund, "pay.expire": answers.expire,
-    "pay.faucet": operator.faucet, "pay.deposit": operator.deposit, "pay.withdraw": operator.withdraw,
-    "pay.reverse": operator.reverse, "quote": quotes.quote, "user.flags": operator.set_flags,
-    "user.tier": operator.set_tier, "user.disable": operator.disable,
+    "room.remove": chat.remove, "room.leave": chat.leave, "room.role": chat.role, "pay.send": sends.send,
+    "pay.request": requests.request, "pay.split": requests.split, "pay.remind": requests.remind,
+    "pay.waive": requests.waive, "pay.packet": packets.packet, "pay.claim": packets.claim,
+    "pay.accept": answers.accept, "pay.decline": answers.decline, "pay.cancel": answers.cancel,
+    "pay.refund": answers.refund, "pay.expire": answers.expire, "pay.faucet": operator.faucet,
+    "pay.deposit": operator.deposit, "pay.withdraw": operator.withdraw, "pay.reverse": operator.reverse,
+    "quote": quotes.quote, "user.flags": operator.set_flags, "user.tier": operator.set_tier,
+    "user.disable": operator.disable,
 }  # fmt: skip
 
 
