@@ -4,7 +4,6 @@ The older tree is checked out into a folder of its own and seeds its own data, s
 other's. What is loaded are the figures that a large change may cost: payments, messages, deliveries, ages.
 """
 
-import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,7 @@ from benchmarks.parts.fanout import SHAPES, Shape
 from benchmarks.parts.latency import AGES, SHARE
 from benchmarks.process import ROOT
 from benchmarks.results import Row, Target, interleave, paired
-from benchmarks.target import environment
+from benchmarks.target import cannot_run, environment
 
 PARTS = ("road", "fanout", "latency")
 KEPT_MIN = 0.97
@@ -141,18 +140,6 @@ class Comparison:
         bench, own = self._bench, seeded[side.name]
         with bench.watch.step(side.name), bench.fresh(own) as data:
             return bench.serve_load(data, own, mode, *shape, tree=side.tree)
-
-
-def cannot_run(name: str, told: str) -> str:
-    """Why a tree cannot be measured, in one line, from what it wrote as it failed."""
-    why = told.strip().rpartition("\n")[2]
-    missing = re.search(r"No module named '([\w.]+)'", why)
-    if missing is None:
-        return f"{name} cannot be seeded: {why}"
-    return (
-        f"{name} needs {missing[1]}, which is not installed here: "
-        "install what its requirements/bench.txt names, or name a later commit"
-    )
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -115,3 +116,15 @@ def _stop(process: subprocess.Popen[str]) -> int:
 
 def _said(errors: Path) -> str:
     return errors.read_text(encoding="utf-8", errors="replace")[-2_000:]
+
+
+def cannot_run(name: str, told: str) -> str:
+    """Why a tree cannot be measured, in one line, from what it wrote as it failed."""
+    why = told.strip().rpartition("\n")[2]
+    missing = re.search(r"No module named '([\w.]+)'", why)
+    if missing is None:
+        return f"{name} cannot be seeded: {why}"
+    return (
+        f"{name} needs {missing[1]}, which is not installed here: "
+        "install what its requirements/bench.txt names, or name a later commit"
+    )

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from benchmarks.against import cannot_run
+from benchmarks.target import cannot_run
 
 
 def failed(program: str) -> str:
